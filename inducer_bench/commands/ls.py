@@ -1,0 +1,58 @@
+"""`inducer-bench ls [what]`: what there is, one line each."""
+
+import argparse
+from pathlib import Path
+
+from inducer_bench.config.compose import CONF_DIR, options
+from inducer_bench.errors import ExitCode, UserError, unknown
+from inducer_bench.results import record as records
+
+_GROUPS = {
+    "tasks": "task",
+    "plms": "plm",
+    "methods": "method",
+    "presets": "preset",
+    "protocols": "protocol",
+    "experiments": "experiment",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """List one kind of thing, or every kind that ships with the package."""
+    parser = argparse.ArgumentParser(prog="inducer-bench ls", description="What there is, one line each.")
+    parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
+    args = parser.parse_args(arguments)
+    if args.what == "runs":
+        return _list_runs(Path(args.runs))
+    if args.what is not None and args.what not in _GROUPS:
+        raise unknown("ls", args.what, [*_GROUPS, "runs"])
+    for title in [args.what] if args.what else _GROUPS:
+        if not args.what:
+            print(f"{title}:")
+        for name in options(_GROUPS[title]):
+            print(f"  {name:<16} {_summary(_GROUPS[title], name)}")
+    return ExitCode.DONE
+
+
+def _list_runs(root: Path) -> int:
+    """One line for each record; a damaged one is named, and makes the exit code 1."""
+    code = ExitCode.DONE
+    for folder in records.find(root):
+        try:
+            record = records.read(folder)
+        except UserError as error:
+            print(f"  damaged      {error}")
+            code = ExitCode.FAILED
+            continue
+        assert record is not None
+        what = f"{record['suite']}/{record['task']}  {record['plm']}  {record['method']}  seed {record['seed']}"
+        print(f"  {record['status']:<12} {what:<55} {records.headline(record):<20} {folder}")
+    return code
+
+
+def _summary(group: str, name: str) -> str:
+    """The first comment line of a config file that is not Hydra's."""
+    lines = (CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = [line.removeprefix("#").strip() for line in lines if line.startswith("# ") and "@package" not in line]
+    return comments[0] if comments else ""

@@ -1,0 +1,28 @@
+"""`inducer-bench params [overrides] [--json]`: how many parameters a method adds, and to what."""
+
+import dataclasses
+import json
+
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import ExitCode
+
+_LABELS = {"method": "method", "head": "head", "tokens": "special-token rows", "plm": "PLM", "percent": "method / PLM"}
+
+
+def main(arguments: list[str]) -> int:
+    """Build the model without memory for its weights, attach the method, and count."""
+    config = compose([argument for argument in arguments if argument != "--json"])
+
+    from inducer_bench.methods import attach
+    from inducer_bench.plm import empty_model
+
+    model = empty_model(config.plm, config.task.family, num_labels=len(config.task.labels))
+    options = dataclasses.asdict(config.method)
+    counts = attach(model, options.pop("name"), **options).parameter_counts()
+    if "--json" in arguments:
+        print(json.dumps(counts))
+        return ExitCode.DONE
+    print(f"{config.method.name} on {config.plm.name} for {config.task.name}")
+    for key, label in _LABELS.items():
+        print(f"  {label:<20}" + (f"{counts[key]:>12.4f} %" if key == "percent" else f"{counts[key]:>12,}"))
+    return ExitCode.DONE

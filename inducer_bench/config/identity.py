@@ -1,0 +1,85 @@
+"""What makes two runs the same run: the hash of configuration, package version, data and PLM."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from inducer_bench import __version__
+from inducer_bench.config.schema import ExperimentConfig, PlmConfig
+from inducer_bench.config.validate import plm_folder, tokenizer_folder
+from inducer_bench.errors import UserError
+from inducer_bench.tasks import source
+
+# Keys that say where things are, or how often something is written, but not what is computed.
+_NEUTRAL = {
+    "task": {"data_dir", "source", "hub"},  # the data's fingerprint stands for them
+    "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # likewise the PLM's
+    "trainer": {"log_every", "checkpoint_every"},
+}
+_NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "suite", "recipe"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Names a run: equal identities give equal results."""
+
+    hash: str
+    data: str
+    plm: str
+
+
+def identify(config: ExperimentConfig) -> Identity:
+    """The identity of an experiment.
+
+    Raises:
+        UserError: local data or PLM files are missing.
+    """
+    data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
+    identity = {"config": canonical(config), "version": __version__, "data": data, "plm": plm}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return Identity(hash=hashlib.sha256(text.encode()).hexdigest()[:16], data=data, plm=plm)
+
+
+def canonical(config: ExperimentConfig) -> dict[str, Any]:
+    """The configuration as plain values, without the keys that change no number."""
+    values = dataclasses.asdict(config)
+    for section in _NEUTRAL_SECTIONS:
+        del values[section]
+    for section, keys in _NEUTRAL.items():
+        values[section] = {key: value for key, value in values[section].items() if key not in keys}
+    return values
+
+
+def run_folder(config: ExperimentConfig, identity: Identity) -> Path:
+    """`<output_dir>/<task>/<plm>/<method>/<hash>`."""
+    return Path(config.output_dir) / config.task.name / config.plm.name / config.method.name / identity.hash
+
+
+def plm_fingerprint(plm: PlmConfig) -> str:
+    """sha256 of a local PLM's files, the hub's name and revision, or random weights' sizes; and its own tokenizer's."""
+    folder = plm_folder(plm)
+    if folder is None:
+        sizes = hashlib.sha256(json.dumps(plm.architecture, sort_keys=True).encode()).hexdigest()[:16]
+        model = f"hub:{plm.hub}@{plm.revision}" if plm.weights == "pretrained" else f"random:{sizes}"
+    else:
+        weights = sorted(folder.glob("*.safetensors")) if plm.weights == "pretrained" else []
+        if plm.weights == "pretrained" and not weights:
+            raise UserError(f"plm.path: found '{folder}', which holds no *.safetensors; allowed: a saved PLM")
+        model = _sha256([folder / "config.json", *_tokenizer_files(folder), *weights])
+    if plm.tokenizer is None:
+        return model
+    return f"{model} tokenizer:{_sha256(_tokenizer_files(tokenizer_folder(plm.tokenizer)))}"
+
+
+def _tokenizer_files(folder: Path) -> list[Path]:
+    return [folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt") if (folder / name).is_file()]
+
+
+def _sha256(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{digest.hexdigest()[:16]}"

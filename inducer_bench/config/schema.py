@@ -1,0 +1,121 @@
+"""The schema of a composed configuration: one frozen dataclass for each config group.
+
+The YAML files under `conf/` hold the values; what they mean and which values are possible is said here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from inducer_bench.config.methods import MethodConfig
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+Split = Literal["train", "dev"]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class HubData:
+    """A data set on the hub: `load_dataset(path, name, revision=revision)`."""
+
+    path: str
+    name: str | None
+    revision: str
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class TaskConfig:
+    """Where a task's data are and how its rows are read."""
+
+    name: str
+    family: Literal["nlu", "nlg"]
+    source: Literal["hub", "mini"]  # where data come from when data_dir is not given
+    data_dir: str | None  # local files named <split>.tsv, in the layout that GLUE publishes
+    hub: HubData
+    splits: dict[Split, str]  # name of each split on the hub
+    columns: Annotated[list[str], Field(min_length=1, max_length=2)]  # one text column, or the two of a pair
+    label: str
+    labels: Annotated[list[str], Field(min_length=2)]  # in the order of their integer codes
+    metric: Literal["accuracy"]  # the score that selects the epoch and headlines tables
+    max_length: PositiveInt  # tokens; longer inputs are cut
+    max_train: PositiveInt | None  # first so many examples only
+    max_eval: PositiveInt | None
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class PlmConfig:
+    """A pre-trained language model and where it comes from."""
+
+    name: str
+    kind: Literal["encoder", "decoder"]
+    weights: Literal["pretrained", "random"]  # random: built from `architecture`, for params, benchmarks and tests
+    path: str | None  # a local folder in transformers' format, instead of the hub
+    hub: str | None  # repository id on the hub; none for the bundled PLMs
+    revision: str
+    tokenizer: str | None  # a folder or the name of a bundled PLM; by default the PLM's own
+    architecture: dict[str, Any]  # arguments of the transformers config class, with its `model_type`
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class TrainerConfig:
+    """Optimisation, hardware and bookkeeping of a training run."""
+
+    lr: Annotated[float, Field(gt=0.0)]
+    epochs: NonNegativeInt
+    batch_size: PositiveInt  # examples in one optimiser step, over all devices
+    micro_batch_size: PositiveInt | None  # examples in one forward pass (gradient accumulation); all by default
+    eval_batch_size: PositiveInt
+    schedule: Literal["linear", "constant"]  # after warm-up
+    warmup: Annotated[float, Field(ge=0.0)]  # below 1: a fraction of all steps; else a number of steps
+    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    eps: Annotated[float, Field(gt=0.0)]
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    clip_norm: Annotated[float, Field(gt=0.0)] | None
+    patience: PositiveInt | None  # stop after so many epochs without a better score
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 autocast on CUDA, fp32 on a CPU
+    log_every: PositiveInt  # steps between two lines of the log
+    checkpoint_every: PositiveInt  # steps between two checkpoints; there is one after each epoch as well
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ProtocolConfig:
+    """How the reported epoch is selected, and which habits of the released code are kept (design, section 10)."""
+
+    name: Literal["paper", "clean", "as_released"]
+    select_on: Literal["dev", "held_out"]  # held_out: a slice of train that is not trained on
+    held_out: Fraction  # size of that slice as a fraction of train
+    select_first: PositiveInt | None  # select on the first so many examples only
+    train_head: bool
+    gate_before_mask: bool  # inducer gates that also see padding, in encoders
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class TrackerConfig:
+    """Mirror of the local log files; it never decides anything."""
+
+    name: Literal["none", "wandb"]
+    project: str
+    entity: str | None
+    mode: Literal["auto", "online", "offline"]  # auto: online with a key and a network, else offline
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ExperimentConfig:
+    """One experiment, whole."""
+
+    task: TaskConfig
+    plm: PlmConfig
+    method: MethodConfig
+    trainer: TrainerConfig
+    protocol: ProtocolConfig
+    tracker: TrackerConfig
+    suite: Literal["full", "mini"]  # mini: small data and PLMs made by this project; never compared with real ones
+    recipe: str  # which of a method's published settings apply
+    seed: NonNegativeInt
+    output_dir: str
+    dry_run: bool

@@ -1,0 +1,151 @@
+"""Checks that need no torch: types and ranges of every key, then what must hold between groups."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from inducer_bench.config.methods import METHOD_OPTIONS, Inducer
+from inducer_bench.config.schema import ExperimentConfig, PlmConfig
+from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.mini import suite
+
+_SCHEMA = TypeAdapter(ExperimentConfig)
+
+
+def validated(values: dict[str, Any]) -> ExperimentConfig:
+    """Build the typed configuration from plain values.
+
+    Raises:
+        UserError: one line for the first key that is unknown, of the wrong type or impossible.
+    """
+    config = _named_truly(typed(_SCHEMA, values))
+    _check_plm(config)
+    _check_method(config)
+    _check_protocol(config)
+    return config
+
+
+def typed(schema: TypeAdapter[Any], values: dict[str, Any], prefix: str = "") -> Any:
+    """`values` as the schema's dataclass, or a `UserError` that names the key."""
+    try:
+        return schema.validate_json(json.dumps(values, default=repr))  # JSON: strict types, but plain dicts
+    except ValidationError as error:
+        raise _one_line(error, prefix) from None
+
+
+def architecture(plm: PlmConfig) -> dict[str, Any]:
+    """The sizes of a PLM as its transformers config names them, from `config.json` where it has a folder.
+
+    Raises:
+        UserError: `plm.path` is not a folder with a readable config.json.
+    """
+    folder = plm_folder(plm)
+    if folder is None:
+        return plm.architecture
+    try:
+        return dict(json.loads((folder / "config.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"plm.path: found '{folder}', which has no readable config.json ({type(error).__name__}); "
+            "allowed: a folder in transformers' format"
+        ) from None
+
+
+def plm_folder(plm: PlmConfig) -> Path | None:
+    """The local folder of a PLM: `plm.path`, or the bundled one; None if it comes from the hub."""
+    if plm.path is not None:
+        return Path(plm.path)
+    return _bundled("plm.name", plm.name) if plm.hub is None else None
+
+
+def tokenizer_folder(name: str) -> Path:
+    """The folder of a tokenizer given as a folder or as the name of a bundled PLM.
+
+    Raises:
+        UserError: it is neither.
+    """
+    return Path(name) if Path(name).is_dir() else _bundled("plm.tokenizer", name)
+
+
+def _bundled(key: str, name: str) -> Path:
+    try:
+        return suite.plm_dir(name)
+    except KeyError as error:
+        raise UserError(f"{key}: {error.args[0]}; or give a folder in transformers' format") from None
+
+
+def _named_truly(config: ExperimentConfig) -> ExperimentConfig:
+    """A PLM in a folder whose sizes are not those of the chosen name goes by the folder's name."""
+    named, found = config.plm.architecture, architecture(config.plm)
+    if all(found.get(key, value) == value for key, value in named.items()):
+        return config
+    plm = dataclasses.replace(config.plm, name=Path(str(config.plm.path)).resolve().name)
+    return dataclasses.replace(config, plm=plm)
+
+
+def _check_plm(config: ExperimentConfig) -> None:
+    if config.task.family == "nlg" and config.plm.kind == "encoder":
+        raise UserError(
+            f"plm: '{config.plm.name}' is an encoder, but task '{config.task.name}' generates text; allowed: a decoder"
+        )
+    sizes = architecture(config.plm)
+    longest = next((sizes[key] for key in ("n_positions", "max_position_embeddings") if key in sizes), None)
+    if longest is not None and sizes.get("model_type") == "roberta":
+        longest -= 2  # its positions start behind the padding index
+    if longest is not None and config.task.max_length > longest:
+        raise UserError(f"task.max_length: found {config.task.max_length}; allowed: at most {longest} for this PLM")
+
+
+def _check_method(config: ExperimentConfig) -> None:
+    method = config.method
+    if isinstance(method, Inducer):
+        sizes = architecture(config.plm)
+        width = sizes.get("hidden_size", sizes.get("n_embd"))
+        heads = sizes.get("num_attention_heads", sizes.get("n_head"))
+        if width and heads:
+            check_ranks(method, width // heads)
+    if method.name == "head_only" and not config.protocol.train_head:
+        raise UserError(
+            f"protocol: '{config.protocol.name}' freezes the head, so method=head_only would train nothing; "
+            "allowed: a protocol with train_head=true"
+        )
+
+
+def check_ranks(method: Inducer, head_width: int) -> None:
+    """An inducer's r_k is the rank of a map from a head to itself.
+
+    Raises:
+        UserError: r_k is larger than the head width.
+    """
+    if method.r_k > head_width:
+        raise UserError(f"method.r_k: found {method.r_k}; allowed: 0 to {head_width}, the head width of this PLM")
+
+
+def _check_protocol(config: ExperimentConfig) -> None:
+    if config.protocol.select_on == "held_out" and config.protocol.held_out == 0.0:
+        raise UserError("protocol.held_out: found 0.0; allowed: above 0 and below 1 when protocol.select_on=held_out")
+
+
+def _one_line(error: ValidationError, prefix: str) -> UserError:
+    """The first of pydantic's errors, with its key as a user writes it."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    if len(path) > 1 and path[0] == "method" and path[1] in METHOD_OPTIONS:
+        del path[1]  # pydantic names the member of the union
+    key = ".".join([prefix, *path] if prefix else path)
+    found = first["input"]
+    kind = first["type"]
+    if kind == "unexpected_keyword_argument":
+        return UserError(f"{key}: there is no such key; remove it")
+    if kind in ("missing", "missing_argument"):
+        return UserError(f"{key}: missing; give it a value")
+    if kind == "literal_error":
+        allowed = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return UserError(f"{key}: found '{found}'; {nearest(str(found), allowed)}allowed: {', '.join(allowed)}")
+    if kind == "union_tag_invalid":
+        return unknown("method.name", str(first["ctx"]["tag"]), METHOD_OPTIONS)
+    requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    return UserError(f"{key}: found {found!r}; allowed: {requirement}")

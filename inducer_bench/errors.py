@@ -1,0 +1,39 @@
+"""Errors that are told to the user in one line, and the exit codes of the command line."""
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    OUT_OF_MEMORY = 3
+    INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """Bad input: one line that names the config key, what was found and what is allowed. Exit code 2."""
+
+
+class TrainingDiverged(Exception):
+    """A loss or gradient stopped being finite; the message says at which step."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its checkpoint is on disk and the same command resumes it."""
+
+
+def nearest(found: str, allowed: Iterable[str]) -> str:
+    """`did you mean ...? ` with the closest of `allowed`, or an empty string if none is close."""
+    matches = difflib.get_close_matches(found, list(allowed), n=1, cutoff=0.5)
+    return f"did you mean '{matches[0]}'? " if matches else ""
+
+
+def unknown(key: str, found: str, allowed: Iterable[str]) -> UserError:
+    """A `UserError` for a value that is not among those allowed for `key`."""
+    options = sorted(allowed)
+    return UserError(f"{key}: unknown '{found}'; {nearest(found, options)}allowed: {', '.join(options)}")

@@ -1,0 +1,49 @@
+"""Predict a whole split and score it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from inducer_bench.batching import evaluation_batches
+from inducer_bench.metrics.classification import Scores
+from inducer_bench.tasks.classification import ClassificationTask, Encoded
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions in the order of the examples, their scores and their mean loss."""
+
+    predictions: list[dict[str, Any]]
+    scores: Scores
+    loss: float
+
+
+def evaluate(
+    accelerator: Accelerator, model: nn.Module, task: ClassificationTask, examples: Sequence[Encoded], batch_size: int
+) -> Evaluation:
+    """Score `model` on `examples`, without dropout and gradients; the model's mode is restored."""
+    was_training = model.training
+    model.eval()
+    predictions: list[dict[str, Any]] = [{} for _ in examples]
+    with torch.inference_mode():
+        for indices in evaluation_batches([example["length"] for example in examples], batch_size):
+            batch = accelerator_batch(accelerator, task, [examples[index] for index in indices])
+            with accelerator.autocast():
+                outputs = task.predict(model, batch)
+            for index, output in zip(indices, outputs, strict=True):
+                predictions[index] = output
+    model.train(was_training)
+    loss = sum(prediction["loss"] for prediction in predictions) / len(predictions)
+    return Evaluation(predictions, task.score(predictions), loss)
+
+
+def accelerator_batch(
+    accelerator: Accelerator, task: ClassificationTask, examples: Sequence[Encoded]
+) -> dict[str, Any]:
+    """Collated examples on the accelerator's device."""
+    batch = task.collate(examples)
+    return {key: tensor.to(accelerator.device, non_blocking=True) for key, tensor in batch.items()}

@@ -1,0 +1,225 @@
+"""What one experiment computes: data + PLM -> method -> training -> evaluation -> record."""
+
+import dataclasses
+import gzip
+import json
+import logging
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from omegaconf import OmegaConf
+
+from inducer_bench import memory
+from inducer_bench.checkpoint import Checkpoint, Progress
+from inducer_bench.config.identity import Identity
+from inducer_bench.config.schema import ExperimentConfig, ProtocolConfig, TrainerConfig
+from inducer_bench.errors import UserError
+from inducer_bench.evaluation import Evaluation, accelerator_batch, evaluate
+from inducer_bench.files import write_atomic
+from inducer_bench.interruption import StopRequest
+from inducer_bench.methods import TunedModel, attach
+from inducer_bench.plm import load_model, load_tokenizer, match_padding
+from inducer_bench.results import provenance
+from inducer_bench.results.record import Record
+from inducer_bench.tasks import source
+from inducer_bench.tasks.classification import ClassificationTask, Encoded
+from inducer_bench.tracking import Tracker
+from inducer_bench.training import Splits, make_optimizer, train
+from inducer_bench.wandb_mirror import open_mirror
+
+log = logging.getLogger("inducer_bench")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that an experiment works with, built and on its device."""
+
+    accelerator: Accelerator
+    task: ClassificationTask
+    splits: Splits
+    dev: Sequence[Encoded]
+    tuned: TunedModel
+
+
+def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Record:
+    """Train, evaluate, and write everything but the record, which is returned.
+
+    Raises:
+        UserError: bad data or PLM, before any training.
+        TrainingDiverged, Interrupted: see `training.train`.
+    """
+    memory.reset_peak()
+    write_atomic(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))).encode())
+
+    # -- data + PLM -> method --------------------------------------------------------------------------------------
+    setting = build(config)
+    tuned = setting.tuned
+    counts = tuned.parameter_counts()
+    log.info("%s on %s: %s", config.method.name, config.plm.name, counts)
+
+    # -- training --------------------------------------------------------------------------------------------------
+    checkpoint = Checkpoint(folder / "checkpoint", tuned.trained_parameters(), make_optimizer(tuned, config.trainer))
+    tracker = Tracker(folder, open_mirror(config, folder, identity.hash))
+    record = None
+    try:
+        with StopRequest() as stop:
+            progress = train(
+                setting.accelerator,
+                tuned,
+                setting.task,
+                setting.splits,
+                config.trainer,
+                config.seed,
+                checkpoint,
+                tracker,
+                stop,
+            )
+
+        # -- evaluation --------------------------------------------------------------------------------------------
+        started = perf_counter()
+        result = evaluate(setting.accelerator, tuned, setting.task, setting.dev, config.trainer.eval_batch_size)
+        eval_seconds = perf_counter() - started
+        tuned.save(folder / "adapter")
+        write_predictions(folder / "predictions.jsonl.gz", result)
+
+        # -- record ------------------------------------------------------------------------------------------------
+        record = describe(config, identity, "done") | outcome(setting, config, progress, result, eval_seconds)
+        return record
+    finally:
+        tracker.close(record)
+
+
+def build(config: ExperimentConfig) -> Setting:
+    """Read the data, load the PLM, attach the method; the seed decides every new weight."""
+    accelerator = make_accelerator(config.trainer)
+    tokenizer = load_tokenizer(config.plm)
+    task = ClassificationTask(config.task, tokenizer)
+    train_rows, dev = source.read_rows(config.task, "train"), task.encode(source.read_rows(config.task, "dev"))
+    splits = select(task.encode(train_rows), dev, config.protocol, config.seed)
+    set_seed(config.seed)
+    model = load_model(config.plm, config.task.family, num_labels=len(config.task.labels))
+    match_padding(model, tokenizer)
+    options = dataclasses.asdict(config.method)
+    tuned = attach(model, options.pop("name"), train_head=config.protocol.train_head, **options)
+    return Setting(accelerator, task, splits, dev, tuned.to(accelerator.device))
+
+
+def dry_run(config: ExperimentConfig) -> float:
+    """Build everything and take one optimiser step; returns its loss."""
+    setting = build(config)
+    optimizer = make_optimizer(setting.tuned, config.trainer)
+    examples = setting.splits.train[: config.trainer.micro_batch_size or config.trainer.batch_size]
+    batch = accelerator_batch(setting.accelerator, setting.task, examples)
+    setting.tuned.train()
+    with setting.accelerator.autocast():
+        loss, count = setting.task.loss(setting.tuned, batch)
+    setting.accelerator.backward(loss / count)
+    optimizer.step()
+    return loss.item() / count
+
+
+def select(train: Sequence[Encoded], dev: Sequence[Encoded], protocol: ProtocolConfig, seed: int) -> Splits:
+    """Which examples are trained on and which select the epoch, by protocol.
+
+    Raises:
+        UserError: the held-out slice leaves nothing to train on or to select with.
+    """
+    selection = dev
+    if protocol.select_on == "held_out":
+        order = list(range(len(train)))
+        random.Random(seed).shuffle(order)
+        size = math.ceil(protocol.held_out * len(train))
+        if size >= len(train):
+            raise UserError(
+                f"protocol.held_out: found {protocol.held_out}; leaves no example of {len(train)} to train on"
+            )
+        selection, train = [train[i] for i in order[:size]], [train[i] for i in sorted(order[size:])]
+    return Splits(train, selection[: protocol.select_first])
+
+
+def describe(config: ExperimentConfig, identity: Identity, status: str) -> Record:
+    """The part of a record that is known however the run ends."""
+    return {
+        "status": status,
+        "suite": config.suite,
+        "task": config.task.name,
+        "plm": config.plm.name,
+        "plm_weights": config.plm.weights,
+        "method": config.method.name,
+        "protocol": config.protocol.name,
+        "seed": config.seed,
+        "config": dataclasses.asdict(config),
+        "config_hash": identity.hash,
+        "data": {"source": (config.task.data_dir and "local") or config.task.source, "fingerprint": identity.data},
+        "plm_fingerprint": identity.plm,
+        "code": provenance.code(),
+        "versions": provenance.versions(),
+        "command": provenance.command_line(),
+    }
+
+
+def outcome(
+    setting: Setting, config: ExperimentConfig, progress: Progress, result: Evaluation, eval_seconds: float
+) -> Record:
+    """The part of a record that a finished run adds: scores and costs."""
+    counts = setting.tuned.parameter_counts()
+    peak, kind = memory.peak(setting.accelerator.device)
+    trained = sum(p.numel() for p in setting.tuned.trained_parameters().values())
+    return {
+        "scores": result.scores,
+        "dev_loss": result.loss,
+        "best_epoch": progress.best_epoch,
+        "selection_score": progress.best_score,
+        "evaluations": progress.evaluations,
+        "steps": progress.step,
+        "examples": {
+            "train": len(setting.splits.train),
+            "selection": len(setting.splits.selection),
+            "dev": len(setting.dev),
+        },
+        "parameters": counts,
+        "train_seconds": progress.train_seconds,
+        "eval_seconds": eval_seconds,
+        "peak_memory_bytes": peak,
+        "peak_memory_of": kind,
+        "tokens": {"real": progress.real_tokens, "padded": progress.padded_tokens},
+        # Estimate: 2 per parameter and token forward, 2 for the gradients of activations, 2 for those of weights.
+        "train_flops": (4 * counts["plm"] + 2 * trained) * progress.padded_tokens,
+        "device": provenance.device(setting.accelerator.device),
+        "precision": setting.accelerator.mixed_precision,
+    }
+
+
+def write_predictions(path: Path, result: Evaluation) -> None:
+    """One JSON line per dev example, in the order of the data; the same bytes for the same predictions."""
+    lines = "".join(json.dumps({"index": i, **prediction}) + "\n" for i, prediction in enumerate(result.predictions))
+    write_atomic(path, gzip.compress(lines.encode(), mtime=0))
+
+
+def make_accelerator(trainer: TrainerConfig) -> Accelerator:
+    """The device and precision that the trainer asks for.
+
+    Raises:
+        UserError: CUDA is asked for and not there.
+    """
+    cuda = torch.cuda.is_available() and trainer.device != "cpu"
+    if trainer.device == "cuda" and not cuda:
+        raise UserError("trainer.device: found 'cuda', but torch sees no CUDA device; allowed here: auto, cpu")
+    precision = {"auto": "bf16" if cuda else "no", "bf16": "bf16", "fp32": "no"}[trainer.precision]
+    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process may have asked otherwise
+    return Accelerator(mixed_precision=precision, cpu=not cuda)
+
+
+def set_seed(seed: int) -> None:
+    """Seed every generator a run may draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -1,0 +1,70 @@
+"""Tuning methods: one small module each, attached to a transformers model by hooks and attention parts.
+
+Contract: `attach(tuned, options)` adds parameters and hooks through the `TunedModel`; the PLM itself stays frozen.
+A new method is one module here, one dataclass in `config/methods.py`, one YAML file in `conf/method/`, and one line
+in the contract test.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from transformers import PreTrainedModel
+
+from inducer_bench.config.methods import METHOD_OPTIONS
+from inducer_bench.config.validate import typed
+from inducer_bench.errors import UserError, unknown
+from inducer_bench.methods import fine_tune, head_only, inducer
+from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, TunedModel
+
+__all__ = ["METHODS", "TunedModel", "attach", "load"]
+
+METHODS: dict[str, Callable[[TunedModel, Any], None]] = {
+    "fine_tune": fine_tune.attach,
+    "head_only": head_only.attach,
+    "inducer": inducer.attach,
+}
+
+
+def attach(model: PreTrainedModel, method: str, *, train_head: bool = True, **options: Any) -> TunedModel:
+    """Put a tuning method on a model.
+
+    Args:
+        model: a transformers model, for instance from `AutoModelForSequenceClassification.from_pretrained`.
+        method: a name in `conf/method/`.
+        train_head: also train what the model has beside its PLM.
+        options: as in `conf/method/<method>.yaml`.
+
+    Raises:
+        UserError: an unknown method or option, an impossible value, or an unsupported model.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if ATTACHED in model.__dict__:
+        raise UserError("model: a method is attached already; call detach() first")
+    tuned = TunedModel(model, typed(TypeAdapter(METHOD_OPTIONS[method]), options, prefix="method"))
+    METHODS[method](tuned, tuned.options)
+    if train_head:
+        tuned.train_head()
+    return tuned
+
+
+def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
+    """Put the method saved in `folder` by `TunedModel.save`, with its weights and head, on a model.
+
+    Raises:
+        UserError: the folder is not such a folder, or was saved from a model of another shape.
+    """
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / DESCRIPTION_FILE).read_text())
+        options = dict(description["options"])
+        name = options.pop("name")
+        train_head = bool(description["train_head"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}: not a folder saved by this tool ({type(error).__name__}: {error})") from None
+    tuned = attach(model, name, train_head=train_head, **options)
+    tuned.load_weights(folder / WEIGHTS_FILE)
+    return tuned

@@ -1,0 +1,100 @@
+"""Inducer-tuning (EMNLP 2022): one virtual key/value pair for each query.
+
+      Q_i ──┬───────────────── attention(Q, K, V) ── f_i ── W_O ──(+)── out_i
+            │                          │ logsumexp_j s_ij          │
+            ├── Q_i + MLP_k(Q_i) ── sigmoid(s_i - lse_i) = g_i ────┤
+            └── tanh(Q_i A_v + a_v) ───────────(x)── B_v ── + b_B ─┘
+
+    P_k,i = Q_i + MLP_k(Q_i),   MLP_k(x) = tanh(x A_k + a_k) B_k + b_k per head, none if r_k < 2
+    s_i   = Q_i.P_k,i / sqrt p
+    g_i   = exp(s_i) / (exp(s_i) + sum_j exp(s_ij)) = sigmoid(s_i - logsumexp_j s_ij)
+    out_i = sum_h f_h(Q_i) W_O^h + b_O + sum_h g_i^h tanh(Q_i^h A_v^h + a_v^h) B_v^h + b_B
+
+The last line is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends behind W_O ("extension").
+The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inducer_bench.attention import PART, attend_with_logsumexp
+from inducer_bench.config.methods import Inducer as Options
+from inducer_bench.config.validate import check_ranks
+from inducer_bench.methods.anatomy import Layer
+from inducer_bench.methods.tuned import TunedModel
+
+
+def attach(tuned: TunedModel, options: Options) -> None:
+    """Put an `Inducer` into every layer of the model."""
+    for layer in tuned.layers():
+        inducer = Inducer(layer, options)
+        tuned.add_part(layer.attention, PART, inducer)
+        if options.extension:
+            tuned.add_hook(layer.output.register_forward_hook(inducer.add_extension))
+    tuned.use_our_attention()
+
+
+class Inducer(nn.Module):
+    """The inducers of one layer's H heads.
+
+    Parameters (per layer): A_k (H, p, r_k), a_k (H, 1, r_k), B_k (H, r_k, p), b_k (H, 1, p); A_v (H, p, r_v),
+    a_v (H, 1, r_v); with extension B_v (H, r_v, d) or shared (r_v, d), b_B (d); else B_v (H, r_v, p), b_v (H, 1, p).
+    """
+
+    def __init__(self, layer: Layer, options: Options) -> None:
+        super().__init__()
+        check_ranks(options, layer.head_width)
+        self.options = options
+        heads, p, d, r_k, r_v = layer.heads, layer.head_width, layer.width, options.r_k, options.r_v
+        if options.gate and r_k >= 2:
+            self.A_k, self.a_k = self._parameter(heads, p, r_k), self._parameter(heads, 1, r_k)
+            self.B_k, self.b_k = self._parameter(heads, r_k, p), self._parameter(heads, 1, p)
+        self.A_v, self.a_v = self._parameter(heads, p, r_v), self._parameter(heads, 1, r_v)
+        if options.extension:
+            self.B_v = self._parameter(r_v, d) if options.share_output else self._parameter(heads, r_v, d)
+            self.b_B = self._parameter(d)
+        else:
+            self.B_v, self.b_v = self._parameter(heads, r_v, p), self._parameter(heads, 1, p)
+        self._gated: Tensor | None = None  # (B, H, T, r_v): on its way from `attend` to `add_extension`
+
+    @staticmethod
+    def _parameter(*shape: int) -> nn.Parameter:
+        return nn.Parameter(torch.fmod(torch.randn(shape), 2) * 0.01)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+    ) -> Tensor:
+        """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, H, S, p)."""
+        f, logsumexp, unmasked = attend_with_logsumexp(query, key, value, mask, scale, dropout)
+        if self.options.gate_before_mask:
+            logsumexp = unmasked.logsumexp(dim=-1)
+        g = self.gate(query, logsumexp, scale, first_position=key.shape[2] - query.shape[2])
+        g = F.dropout(g, dropout).to(f.dtype).unsqueeze(-1)  # (B, H, T, 1)
+        hidden = g * torch.tanh(query @ self.A_v + self.a_v)  # (B, H, T, r_v)
+        if not self.options.value_residual:
+            f = (1 - g) * f
+        if self.options.extension:
+            self._gated = hidden
+            return f
+        return f + hidden @ self.B_v + g * self.b_v
+
+    def gate(self, query: Tensor, logsumexp: Tensor, scale: float, first_position: int) -> Tensor:
+        """g (B, H, T) for queries (B, H, T, p) and logsumexp_j s_ij (B, H, T)."""
+        if not self.options.gate:
+            return torch.ones_like(logsumexp)
+        own = query if self.options.r_k < 2 else query + torch.tanh(query @ self.A_k + self.a_k) @ self.B_k + self.b_k
+        s = (query * own).sum(dim=-1).to(logsumexp.dtype) * scale
+        if self.options.sqrt_position:
+            last = first_position + query.shape[2]
+            s = s * torch.arange(first_position + 1, last + 1, device=s.device, dtype=s.dtype).sqrt()
+        return torch.sigmoid(s - logsumexp)
+
+    def add_extension(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Forward hook of W_O: its output (B, T, d) + sum_h g^h tanh(.) B_v^h + b_B."""
+        assert self._gated is not None, "W_O ran without its attention"
+        hidden, self._gated = self._gated, None
+        if self.options.share_output:
+            return output + hidden.sum(dim=1) @ self.B_v + self.b_B
+        merged = hidden.transpose(1, 2).flatten(2)  # (B, T, H r_v)
+        return output + merged @ self.B_v.flatten(0, 1) + self.b_B

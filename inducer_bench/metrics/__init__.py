@@ -1,0 +1,1 @@
+"""Metrics: reference implementations, each score with the signature of what computed it."""

@@ -1,0 +1,1 @@
+"""The mini suite: small generated tasks and bundled small PLMs, for use without network or GPU."""

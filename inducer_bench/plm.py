@@ -1,0 +1,119 @@
+"""Load a PLM and its tokenizer: from the hub, from a local folder, bundled, or with random weights."""
+
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from inducer_bench import hub
+from inducer_bench.config.schema import PlmConfig
+from inducer_bench.config.validate import architecture, plm_folder, tokenizer_folder
+from inducer_bench.errors import UserError
+
+transformers_logging.set_verbosity_error()  # the report of a new head's missing weights is no news here
+transformers_logging.disable_progress_bar()
+
+_FILES = ["*.json", "*.txt", "*.safetensors"]
+_ADVICE = "give a local folder with plm.path=FOLDER, or use preset=mini (bundled, no network)"
+_TOKENIZER_ADVICE = (
+    "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
+)
+
+
+def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> PreTrainedModel:
+    """The PLM in float32 with the head its task family needs; new weights come from torch's global generator.
+
+    Args:
+        plm: what to load.
+        family: `nlu` for a sequence classification head with `num_labels` outputs, `nlg` for the language model head.
+
+    Raises:
+        UserError: the PLM is not on this machine and cannot be fetched, or its folder is broken.
+    """
+    auto = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
+    extra = {} if num_labels is None else {"num_labels": num_labels}
+    if plm.weights == "random":
+        return auto.from_config(_random_config(plm, extra), dtype=torch.float32)
+    folder = _folder(plm)
+    try:
+        return auto.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False, **extra
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"plm.path: '{folder}' does not load: {_first_line(error)}") from None
+
+
+def empty_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> PreTrainedModel:
+    """The PLM's modules without memory for weights (meta device): for counting parameters."""
+    with torch.device("meta"):
+        random = PlmConfig(**{**vars(plm), "weights": "random"})
+        return load_model(random, family, num_labels)
+
+
+def load_tokenizer(plm: PlmConfig) -> PreTrainedTokenizerBase:
+    """The PLM's tokenizer, or the one named by `plm.tokenizer`; always with a padding token.
+
+    Raises:
+        UserError: it is not on this machine and cannot be fetched, or its folder is broken.
+    """
+    folder = tokenizer_folder(plm.tokenizer) if plm.tokenizer else _folder(plm)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"plm.tokenizer: '{folder}' does not load: {_first_line(error)}") from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Tell the model which token pads: classification on a decoder reads the last token that does not.
+
+    Raises:
+        UserError: the tokenizer has more tokens than the PLM has embeddings.
+    """
+    rows = len(next(model.get_input_embeddings().parameters()))
+    if len(tokenizer) > rows:
+        raise UserError(f"plm.tokenizer: found {len(tokenizer)} tokens; allowed: at most {rows}, the PLM's embeddings")
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _random_config(plm: PlmConfig, extra: dict[str, int]) -> PreTrainedConfig:
+    sizes = {key: value for key, value in architecture(plm).items() if key not in ("dtype", "architectures")}
+    if "model_type" not in sizes:
+        raise UserError(f"plm.weights: '{plm.name}' names no architecture to build with random weights")
+    return AutoConfig.for_model(**{**sizes, **extra})
+
+
+def _folder(plm: PlmConfig) -> Path:
+    """A local folder with the PLM's files; fetched from the hub if need be."""
+    if (folder := plm_folder(plm)) is not None:
+        if not folder.is_dir():
+            raise UserError(f"plm.path: found '{folder}', which is not a folder; allowed: one in transformers' format")
+        return folder
+    assert plm.hub is not None
+    try:
+        return Path(snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError):
+        hub.require("plm", plm.name, _TOKENIZER_ADVICE if plm.weights == "random" else _ADVICE)
+    try:
+        return Path(snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise UserError(f"plm: '{plm.hub}' cannot be fetched: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

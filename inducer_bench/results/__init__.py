@@ -1,0 +1,1 @@
+"""Results: run records and the store they live in."""

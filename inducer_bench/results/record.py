@@ -1,0 +1,58 @@
+"""`record.json`: what a run was, what it scored, what it cost, and where it came from. Complete and checksummed."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from inducer_bench.errors import UserError
+from inducer_bench.files import write_atomic
+
+FILE = "record.json"
+SCHEMA = 1
+
+Record = dict[str, Any]
+
+
+def write(folder: Path, record: Record) -> None:
+    """Write `record` into `folder`, with its schema version and checksum, whole or not at all."""
+    body = {"schema": SCHEMA, **record}
+    text = json.dumps({**body, "checksum": _checksum(body)}, indent=2, sort_keys=True)
+    write_atomic(folder / FILE, (text + "\n").encode())
+
+
+def read(folder: Path) -> Record | None:
+    """The record in `folder`, or None if there is none.
+
+    Raises:
+        UserError: the record is truncated, was edited, or is of another schema.
+    """
+    path = folder / FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        checksum = record.pop("checksum")
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, AttributeError):
+        raise UserError(f"{path}: not a whole record; move the folder away to run again") from None
+    if checksum != _checksum(record):
+        raise UserError(f"{path}: its checksum does not match; it was edited; move the folder away to run again")
+    if record["schema"] != SCHEMA:
+        raise UserError(f"{path}: found schema {record['schema']}; allowed: {SCHEMA}")
+    return record
+
+
+def find(root: Path) -> list[Path]:
+    """The run folders below `root` (`<task>/<plm>/<method>/<hash>`), sorted."""
+    return sorted(path.parent for path in root.glob(f"*/*/*/*/{FILE}"))
+
+
+def headline(record: Record) -> str:
+    """The scores of a record, or its status, for one line."""
+    if record["status"] != "done":
+        return str(record["status"])
+    return "  ".join(f"{name} {score['value']:.2f}" for name, score in record["scores"].items())
+
+
+def _checksum(body: Record) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""One experiment, from configuration to record. Reads top to bottom.
+
+    config -> identity -> (done already?) -> lock -> data + PLM -> method -> training -> evaluation -> record
+
+Imports of torch wait until there is something to compute: a finished run is recognised without it.
+"""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from inducer_bench.config.identity import Identity, identify, run_folder
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.errors import ExitCode, Interrupted, UserError
+from inducer_bench.results import record as records
+from inducer_bench.results.record import Record
+
+log = logging.getLogger("inducer_bench")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    code: ExitCode
+    folder: Path
+    message: str
+    record: Record | None = None
+
+
+def run(config: ExperimentConfig) -> Outcome:
+    """Run one experiment, or find it done.
+
+    Whatever happens inside is recorded in the run's folder and told by the exit code.
+
+    Raises:
+        UserError: bad input, found before any training; nothing is recorded.
+    """
+    identity = identify(config)
+    folder = run_folder(config, identity)
+    if config.dry_run:
+        return _dry_run(config, folder)
+    if (record := records.read(folder)) and record["status"] == "done":
+        return Outcome(ExitCode.DONE, folder, f"already done: {records.headline(record)}", record)
+
+    with _locked(folder), _logging_to(folder / "log.txt"):
+        if (record := records.read(folder)) and record["status"] == "done":  # finished while we waited for the lock
+            return Outcome(ExitCode.DONE, folder, f"already done: {records.headline(record)}", record)
+        return _guarded(config, identity, folder)
+
+
+def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+    """Turn what can go wrong in a run into a record and an exit code."""
+    import torch
+
+    from inducer_bench import experiment
+
+    def failed(status: str, code: ExitCode, message: str) -> Outcome:
+        record = experiment.describe(config, identity, status) | {"error": message}
+        records.write(folder, record)
+        return Outcome(code, folder, message, record)
+
+    try:
+        record = experiment.execute(config, identity, folder)
+        records.write(folder, record)
+        return Outcome(ExitCode.DONE, folder, records.headline(record), record)
+    except UserError:
+        raise
+    except (Interrupted, KeyboardInterrupt) as error:
+        return failed("interrupted", ExitCode.INTERRUPTED, f"{error or 'interrupted'}; the same command resumes")
+    except torch.OutOfMemoryError as error:
+        log.error(traceback.format_exc())
+        return failed("oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {_first_line(error)}")
+    except MemoryError:
+        log.error(traceback.format_exc())
+        return failed("oom", ExitCode.OUT_OF_MEMORY, "out of memory")
+    except Exception as error:
+        log.error(traceback.format_exc())
+        return failed("failed", ExitCode.FAILED, f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
+    from inducer_bench import experiment
+
+    loss = experiment.dry_run(config)
+    return Outcome(ExitCode.DONE, folder, f"dry run: one step with loss {loss:.4f}; nothing was recorded")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run's folder; a process that dies gives it back.
+
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"output_dir: another process is working on '{folder}'; wait for it") from None
+    except OSError as error:
+        raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send this package's log to the run's own file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

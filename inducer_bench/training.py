@@ -1,0 +1,176 @@
+"""The training loop: bucketed batches, AdamW on what is trained, evaluation after each epoch, exact resume."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+
+from inducer_bench.batching import training_batches
+from inducer_bench.checkpoint import Checkpoint, Progress
+from inducer_bench.config.schema import TrainerConfig
+from inducer_bench.errors import Interrupted, TrainingDiverged
+from inducer_bench.evaluation import accelerator_batch, evaluate
+from inducer_bench.interruption import StopRequest
+from inducer_bench.methods import TunedModel
+from inducer_bench.tasks.classification import ClassificationTask, Encoded
+from inducer_bench.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Encoded examples: what is trained on, and what selects the epoch."""
+
+    train: Sequence[Encoded]
+    selection: Sequence[Encoded]
+
+
+def train(
+    accelerator: Accelerator,
+    tuned: TunedModel,
+    task: ClassificationTask,
+    splits: Splits,
+    config: TrainerConfig,
+    seed: int,
+    checkpoint: Checkpoint,
+    tracker: Tracker,
+    stop: StopRequest,
+) -> Progress:
+    """Train to the end, or on from the checkpoint; leaves the best epoch's weights in the model.
+
+    Raises:
+        TrainingDiverged: a loss or gradient norm is not finite; nothing later is saved.
+        Interrupted: `stop` was requested; the checkpoint holds the last finished step.
+    """
+    optimizer = checkpoint.optimizer
+    trained = list(checkpoint.trained.values())
+    steps_per_epoch = math.ceil(len(splits.train) / config.batch_size)
+    total_steps = config.epochs * steps_per_epoch
+    lengths = [example["length"] for example in splits.train]
+    progress = checkpoint.resume()
+    tracker.start(progress, total_steps)
+    model = accelerator.prepare_model(tuned)
+    model.train()
+    clock = Clock(progress)
+
+    while progress.epoch < config.epochs and not out_of_patience(progress, config):
+        # -- one epoch of steps --------------------------------------------------------------------------------
+        batches = training_batches(lengths, config.batch_size, seed, progress.epoch)
+        for indices in batches[progress.batch :]:
+            set_lr(optimizer, learning_rate(config, progress.step, total_steps))
+            examples = [splits.train[index] for index in indices]
+            loss = torch.zeros((), device=accelerator.device)
+            for micro in micro_batches(examples, config.micro_batch_size):
+                batch = accelerator_batch(accelerator, task, micro)
+                with accelerator.autocast():
+                    loss_sum, _ = task.loss(model, batch)
+                accelerator.backward(loss_sum / len(examples))
+                loss += loss_sum.detach()
+                progress.padded_tokens += batch["input_ids"].numel()
+            norm = torch.nn.utils.clip_grad_norm_(trained, config.clip_norm or math.inf)
+            check_finite(loss, norm, progress.step + 1)  # the one point where a GPU is waited for
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+            progress.step += 1
+            progress.batch += 1
+            progress.interval_loss += loss.item()
+            progress.interval_examples += len(examples)
+            progress.real_tokens += sum(example["length"] for example in examples)
+            clock.update()
+            tracker.step(
+                progress,
+                learning_rate(config, progress.step - 1, total_steps),
+                log=progress.step % config.log_every == 0,
+            )
+            if progress.step % config.checkpoint_every == 0 or stop.requested:
+                tracker.save_position(progress)
+                checkpoint.save(progress)
+            if stop.requested:
+                raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
+
+        # -- evaluation and selection --------------------------------------------------------------------------
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        evaluation = evaluate(accelerator, model, task, splits.selection, config.eval_batch_size)
+        score = float(evaluation.scores[task.config.metric]["value"])
+        if progress.best_score is None or score > progress.best_score:
+            progress.best_epoch, progress.best_score = progress.epoch, score
+            checkpoint.save_best(progress.epoch)
+        scores = {name: entry["value"] for name, entry in evaluation.scores.items()}
+        progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
+        tracker.evaluation(progress)
+        clock.update()
+        tracker.save_position(progress)
+        checkpoint.save(progress)
+
+    if progress.best_epoch:
+        checkpoint.load_best(progress.best_epoch)
+    return progress
+
+
+def learning_rate(config: TrainerConfig, step: int, total_steps: int) -> float:
+    """Linear warm-up, then linear decay to 0 (or no decay), for the step with 0-based index `step`."""
+    warmup = config.warmup * total_steps if config.warmup < 1 else config.warmup
+    if step < warmup:
+        return config.lr * (step + 1) / (warmup + 1)
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * max(0.0, (total_steps - step) / max(1.0, total_steps - warmup))
+
+
+def make_optimizer(tuned: TunedModel, config: TrainerConfig) -> torch.optim.AdamW:
+    """AdamW over what is trained, and nothing else; biases and norms are not decayed."""
+    matrices: list[torch.nn.Parameter] = []
+    vectors: list[torch.nn.Parameter] = []
+    for parameter in tuned.trained_parameters().values():
+        is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head is (H, 1, r)
+        (matrices if is_matrix else vectors).append(parameter)
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    beta1, beta2 = config.betas
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every parameter group the learning rate of this step."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Sequence[Encoded]]:
+    """Parts of a batch that go through the model one by one, their gradients added."""
+    size = size or len(examples)
+    return (examples[start : start + size] for start in range(0, len(examples), size))
+
+
+def check_finite(loss: torch.Tensor, norm: torch.Tensor, step: int) -> None:
+    """Stop at the first loss or gradient that is not a number.
+
+    Raises:
+        TrainingDiverged: names the step.
+    """
+    if not bool(torch.isfinite(loss + norm)):
+        raise TrainingDiverged(
+            f"step {step}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
+            "lower trainer.lr or raise trainer.warmup"
+        )
+
+
+def out_of_patience(progress: Progress, config: TrainerConfig) -> bool:
+    """Whether the last `patience` epochs brought no better score."""
+    return config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
+
+
+class Clock:
+    """Adds the time that passes to `progress.train_seconds`, over all attempts of a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._last = time.perf_counter()
+
+    def update(self) -> None:
+        """Account for the time since the last call."""
+        now = time.perf_counter()
+        self._progress.train_seconds += now - self._last
+        self._last = now
