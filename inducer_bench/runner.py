@@ -8,7 +8,7 @@ Imports of torch wait until there is something to compute: a finished run is rec
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,14 +56,7 @@ def run(config: ExperimentConfig) -> Outcome:
 
 def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
     """Turn what can go wrong in a run into a record and an exit code."""
-    import torch
-
     from inducer_bench import experiment
-
-    def failed(status: str, code: ExitCode, message: str) -> Outcome:
-        record = experiment.describe(config, identity, status) | {"error": message}
-        records.write(folder, record)
-        return Outcome(code, folder, message, record)
 
     try:
         record = experiment.execute(config, identity, folder)
@@ -71,17 +64,26 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
         return Outcome(ExitCode.DONE, folder, records.headline(record), record)
     except UserError:
         raise
-    except (Interrupted, KeyboardInterrupt) as error:
-        return failed("interrupted", ExitCode.INTERRUPTED, f"{error or 'interrupted'}; the same command resumes")
-    except torch.OutOfMemoryError as error:
-        log.error(traceback.format_exc())
-        return failed("oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {_first_line(error)}")
-    except MemoryError:
-        log.error(traceback.format_exc())
-        return failed("oom", ExitCode.OUT_OF_MEMORY, "out of memory")
-    except Exception as error:
-        log.error(traceback.format_exc())
-        return failed("failed", ExitCode.FAILED, f"{type(error).__name__}: {_first_line(error)}")
+    except (Exception, KeyboardInterrupt) as error:
+        status, code, message = _diagnosis(error)
+        if code != ExitCode.INTERRUPTED:
+            log.error(traceback.format_exc())
+        record = experiment.describe(config, identity, status) | {"error": message}
+        with suppress(OSError):  # a full disk may be what stopped the run; the exit code still tells
+            records.write(folder, record)
+        return Outcome(code, folder, message, record)
+
+
+def _diagnosis(error: BaseException) -> tuple[str, ExitCode, str]:
+    """Status, exit code and one line for what stopped a run."""
+    import torch
+
+    line = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return "interrupted", ExitCode.INTERRUPTED, f"{line or 'interrupted'}; the same command resumes"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in line:
+        return "oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {line or 'lower trainer.micro_batch_size'}"
+    return "failed", ExitCode.FAILED, f"{type(error).__name__}: {line}"
 
 
 def _dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
@@ -125,6 +127,3 @@ def _logging_to(path: Path) -> Iterator[None]:
         log.removeHandler(handler)
         handler.close()
 
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

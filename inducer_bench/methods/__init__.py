@@ -5,6 +5,7 @@ A new method is one module here, one dataclass in `config/methods.py`, one YAML 
 in the contract test.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -44,10 +45,18 @@ def attach(model: PreTrainedModel, method: str, *, train_head: bool = True, **op
         raise unknown("method", method, METHODS)
     if ATTACHED in model.__dict__:
         raise UserError("model: a method is attached already; call detach() first")
-    tuned = TunedModel(model, typed(TypeAdapter(METHOD_OPTIONS[method]), options, prefix="method"))
+    schema = METHOD_OPTIONS[method]
+    allowed = [field.name for field in dataclasses.fields(schema) if field.name != "name"]
+    for key in options:
+        if key not in allowed:
+            raise unknown(f"method '{method}', option", key, allowed)
+    tuned = TunedModel(model, typed(TypeAdapter(schema), options, prefix="method"))
     METHODS[method](tuned, tuned.options)
     if train_head:
         tuned.train_head()
+    if not tuned.trained_parameters():
+        tuned.detach()
+        raise UserError(f"method: '{method}' trains nothing here; {type(model).__name__} has no head that is trained")
     return tuned
 
 

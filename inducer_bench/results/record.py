@@ -31,7 +31,7 @@ def read(folder: Path) -> Record | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         checksum = record.pop("checksum")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, AttributeError):
         raise UserError(f"{path}: not a whole record; move the folder away to run again") from None

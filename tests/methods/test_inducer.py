@@ -1,0 +1,182 @@
+"""Inducer-tuning against the equations, written as plain loops in float64."""
+
+import math
+
+import pytest
+import torch
+from methods.architectures import PAD, build, tokens
+
+import inducer_bench as ib
+from inducer_bench.errors import UserError
+
+SWITCHES = [
+    {},
+    {"r_k": 0},
+    {"r_k": 1},
+    {"r_k": 0, "sqrt_position": True},
+    {"extension": False},
+    {"share_output": True},
+    {"gate": False},
+    {"value_residual": False},
+    {"extension": False, "value_residual": False},
+    {"gate": False, "extension": False},
+]
+
+
+def tuned_model(architecture, **switches):
+    tuned = ib.attach(build(architecture), "inducer", **{"r_k": 3, "r_v": 2, **switches})
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in tuned.method_parameters().values():
+            parameter.copy_(torch.randn_like(parameter) * 0.5)
+    return tuned
+
+
+def mlp(x, A, a, B, b):
+    """tanh(x A + a) B + b for one vector x."""
+    return torch.tanh(x @ A + a) @ B + b
+
+
+def naive_attention(q, k, v, visible, part, options, W_O, b_O):
+    """out_i of one batch row; q, k, v are (H, T, p), visible (T, T) says where a query may look, W_O is (H p, d)."""
+    H, T, p = q.shape
+    out = torch.zeros(T, W_O.shape[1], dtype=q.dtype)
+    for i in range(T):
+        heads, extension = [], torch.zeros(W_O.shape[1], dtype=q.dtype)
+        for h in range(H):
+            weights = [math.exp(q[h, i] @ k[h, j] / math.sqrt(p)) if visible[i, j] else 0.0 for j in range(T)]
+            f = sum(w * v[h, j] for j, w in enumerate(weights)) / sum(weights)
+            own = q[h, i]
+            if options.r_k >= 2 and options.gate:
+                own = own + mlp(q[h, i], part.A_k[h], part.a_k[h, 0], part.B_k[h], part.b_k[h, 0])
+            score = q[h, i] @ own / math.sqrt(p) * (math.sqrt(i + 1) if options.sqrt_position else 1.0)
+            g = math.exp(score) / (math.exp(score) + sum(weights)) if options.gate else 1.0
+            if not options.value_residual:
+                f = (1 - g) * f
+            hidden = torch.tanh(q[h, i] @ part.A_v[h] + part.a_v[h, 0])
+            if options.extension:
+                extension = extension + g * hidden @ (part.B_v if options.share_output else part.B_v[h])
+            else:
+                f = f + g * (hidden @ part.B_v[h] + part.b_v[h, 0])
+            heads.append(f)
+        out[i] = torch.cat(heads) @ W_O + b_O + extension + (part.b_B if options.extension else 0.0)
+    return out
+
+
+def attention_of(tuned, architecture, batch, **inputs):
+    """Input (B, T, d) of the first layer's attention and output (B, T, d) of its W_O, recorded by hooks."""
+    recorded = {}
+    if architecture == "roberta":
+        layer = tuned.model.base_model.encoder.layer[0].attention
+        attention, output = layer.self, layer.output.dense
+    else:
+        attention = tuned.model.base_model.h[0].attn
+        output = attention.c_proj
+    attention.register_forward_pre_hook(
+        lambda _, a, k: recorded.update(x=a[0] if a else k["hidden_states"]), with_kwargs=True
+    )
+    output.register_forward_hook(lambda _, a, o: recorded.update(out=o))
+    with torch.no_grad():
+        tuned(input_ids=batch, **inputs)
+    return attention, output, recorded["x"], recorded["out"]
+
+
+def project(attention, architecture, x):
+    """Q, K, V as (B, H, T, p) and W_O's weights, straight from the model's matrices."""
+    if architecture == "roberta":
+        q, k, v = (x @ m.weight.T + m.bias for m in (attention.query, attention.key, attention.value))
+    else:
+        q, k, v = (x @ attention.c_attn.weight + attention.c_attn.bias).chunk(3, dim=-1)
+    return [t.view(*t.shape[:2], 4, 4).transpose(1, 2) for t in (q, k, v)]
+
+
+@pytest.mark.parametrize("architecture", ["roberta", "gpt2"])
+@pytest.mark.parametrize("switches", SWITCHES, ids=lambda s: "-".join(s) or "plain")
+def test_attention_equals_the_equations(architecture, switches):
+    tuned = tuned_model(architecture, **switches)
+    batch = torch.cat([tokens(1, 6, seed=3), torch.cat([tokens(1, 4, seed=4), torch.full((1, 2), PAD)], dim=1)])
+    mask = (batch != PAD).long()
+    attention, output, x, got = attention_of(tuned, architecture, batch, attention_mask=mask)
+    q, k, v = project(attention, architecture, x)
+    W_O = output.weight.T if architecture == "roberta" else output.weight
+    with torch.no_grad():
+        for row in range(2):
+            visible = mask[row].bool().expand(6, 6)
+            visible = visible.tril() if architecture == "gpt2" else visible
+            expected = naive_attention(
+                q[row], k[row], v[row], visible, attention.tuning, tuned.options, W_O, output.bias
+            )
+            real = mask[row].bool()
+            torch.testing.assert_close(got[row][real], expected[real], rtol=0, atol=1e-12)
+
+
+def test_gate_before_mask_lets_padding_dilute_the_gate():
+    """The released code's gates in encoders, which also see padding (design, section 10)."""
+    batch = torch.cat([tokens(1, 5), torch.full((1, 3), PAD)], dim=1)
+    mask = (batch != PAD).long()
+    gates = {}
+    for before in (False, True):
+        tuned = tuned_model("roberta", gate_before_mask=before)
+        part = tuned.model.base_model.encoder.layer[0].attention.self.tuning
+        original = part.gate
+        part.gate = lambda *a, original=original, before=before, **k: gates.setdefault(before, original(*a, **k))
+        with torch.no_grad():
+            tuned(input_ids=batch, attention_mask=mask)
+    assert (gates[True][..., :5] < gates[False][..., :5]).all()
+
+
+def test_dropout_falls_on_the_attention_weights_and_apart_on_the_gate():
+    """With every attention weight dropped f is 0; with every gate dropped there is no inducer but its bias."""
+    tuned = tuned_model("roberta")
+    part = tuned.model.base_model.encoder.layer[0].attention.self.tuning
+    q, k, v = torch.randn(3, 2, 4, 5, 4, dtype=torch.float64)
+    assert torch.equal(part.attend(q, k, v, None, 0.5, dropout=1.0), torch.zeros_like(q))
+    assert torch.equal(part._gated, torch.zeros_like(part._gated))
+    torch.manual_seed(0)
+    part.attend(q, k, v, None, 0.5, dropout=0.5)
+    dropped = (part._gated == 0).all(dim=-1)
+    assert 0 < dropped.sum() < dropped.numel()
+
+
+def test_start_values_are_small_and_bounded():
+    torch.manual_seed(0)
+    tuned = ib.attach(build("roberta"), "inducer", r_k=4, r_v=4)
+    values = torch.cat([p.flatten() for p in tuned.method_parameters().values()])
+    assert values.abs().max() < 0.02
+    assert values.std().item() == pytest.approx(0.0088, rel=0.1)  # of fmod(N(0, 1), 2) * 0.01, by integration
+
+
+def test_rank_above_the_head_width_is_refused():
+    with pytest.raises(UserError, match=r"method\.r_k: found 5; allowed: 0 to 4"):
+        ib.attach(build("roberta"), "inducer", r_k=5, r_v=1)
+
+
+def test_misspelt_option_is_refused_with_the_nearest_one():
+    with pytest.raises(UserError, match="unknown 'rk'; did you mean 'r_k'"):
+        ib.attach(build("roberta"), "inducer", rk=5, r_v=1)
+
+
+def test_second_method_on_one_model_is_refused():
+    model = build("roberta")
+    ib.attach(model, "inducer", r_k=2, r_v=1)
+    with pytest.raises(UserError, match="detach"):
+        ib.attach(model, "fine_tune")
+
+
+def test_unsupported_architecture_is_refused_in_one_line():
+    from transformers import AlbertConfig, AlbertForSequenceClassification
+
+    config = AlbertConfig(vocab_size=20, hidden_size=8, embedding_size=8, num_attention_heads=2, intermediate_size=8)
+    with pytest.raises(UserError, match="no layout is known for model type 'albert'; supported: gpt2, roberta"):
+        ib.attach(AlbertForSequenceClassification(config), "inducer", r_k=2, r_v=1)
+
+
+def test_training_in_bfloat16_autocast_stays_finite_and_close():
+    tuned = tuned_model("gpt2").float()
+    inputs = tokens(2, 8)
+    with torch.no_grad():
+        exact = tuned(input_ids=inputs).logits
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rough = tuned(input_ids=inputs).logits
+    assert torch.isfinite(rough).all()
+    assert (rough.float() - exact).abs().max() < 0.1 * exact.abs().max()

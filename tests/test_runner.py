@@ -1,0 +1,246 @@
+"""Whole runs on a tiny PLM: records, no-ops, interruption and failure."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+
+import inducer_bench as ib
+from inducer_bench import experiment, training
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.plm import load_model
+from inducer_bench.results import record as records
+from inducer_bench.runner import run
+
+# Differs between equal runs: the clock, the command that was typed, and the state of the process.
+CIRCUMSTANCE = {"train_seconds", "eval_seconds", "peak_memory_bytes", "command", "checksum"}
+RECORD_KEYS = """status task plm method seed scores parameters train_seconds eval_seconds peak_memory_bytes config_hash
+code data versions device""".split()
+
+
+@pytest.fixture
+def overrides(tiny_roberta_folder, sst2_folder, tmp_path):
+    """A run of 2 epochs of 8 steps, with dropout and gradient accumulation."""
+    return [
+        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "trainer.lr=5e-3",
+        "trainer.epochs=2", "trainer.batch_size=8", "trainer.micro_batch_size=3", "trainer.log_every=2",
+        "trainer.checkpoint_every=3", "method.r_k=4", f"output_dir={tmp_path / 'runs'}",
+    ]  # fmt: skip
+
+
+def results(folder):
+    """All that a finished run computed."""
+    record = {key: value for key, value in records.read(folder).items() if key not in CIRCUMSTANCE}
+    record["config"].pop("output_dir")
+    names = ("adapter/adapter.safetensors", "metrics.jsonl", "predictions.jsonl.gz")
+    return record, {name: (folder / name).read_bytes() for name in names}
+
+
+def predictions_in(folder):
+    text = gzip.decompress((folder / "predictions.jsonl.gz").read_bytes()).decode()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _adapter(folder):
+    return load_file(folder / "adapter/adapter.safetensors")
+
+
+def test_record_tells_everything_and_the_second_launch_is_a_no_op(overrides):
+    outcome = run(compose(overrides))
+    assert outcome.code == ExitCode.DONE
+    record = records.read(outcome.folder)
+    assert [key for key in RECORD_KEYS if key not in record] == []
+    assert record["status"] == "done"
+    assert (record["task"], record["method"], record["seed"]) == ("sst2", "inducer", 0)
+    assert outcome.folder.parts[-4:] == ("sst2", record["plm"], "inducer", record["config_hash"])
+    assert record["parameters"]["method"] == sum(
+        tensor.numel() for name, tensor in _adapter(outcome.folder).items() if "tuning" in name
+    )
+    predictions = predictions_in(outcome.folder)
+    right = [row["label"] == row["prediction"] for row in predictions]
+    assert record["scores"]["accuracy"]["value"] == pytest.approx(100 * sum(right) / 32)
+    assert [row["index"] for row in predictions] == list(range(32))
+    events = [json.loads(line)["event"] for line in (outcome.folder / "metrics.jsonl").read_text().splitlines()]
+    assert events == (["train"] * 4 + ["evaluation"]) * 2
+
+    stamp = (outcome.folder / "record.json").stat().st_mtime_ns
+    again = run(compose(overrides))
+    assert (again.code, again.folder) == (ExitCode.DONE, outcome.folder)
+    assert again.message.startswith("already done: accuracy")
+    assert (outcome.folder / "record.json").stat().st_mtime_ns == stamp
+
+
+def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_folder):
+    config = compose(overrides)
+    outcome = run(config)
+    torch.manual_seed(99)  # another random head, which loading must replace
+    tuned = ib.load(load_model(config.plm, "nlu", 2), outcome.folder / "adapter").eval()
+    setting = experiment.build(config)
+    result = experiment.evaluate(setting.accelerator, tuned, setting.task, setting.dev, config.trainer.eval_batch_size)
+    assert [{"index": i, **p} for i, p in enumerate(result.predictions)] == predictions_in(outcome.folder)
+
+
+# The process kills itself with SIGKILL: before the n-th rename of a file (in the middle of a write), or after a step.
+KILLER = """
+import os, signal, sys
+from inducer_bench import cli, files, tracking
+def killing(function, at, calls=[0]):
+    def wrapper(*args, **kwargs):
+        calls[0] += 1
+        if calls[0] == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return wrapper
+where, at = sys.argv[1], int(sys.argv[2])
+if where == "rename":
+    files.os.replace = killing(os.replace, at)
+else:
+    tracking.Tracker.step = killing(tracking.Tracker.step, at)
+sys.exit(cli.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(("where", "at"), [("step", 6), ("rename", 4), ("step", 14)])
+def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(overrides, where, at, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLER, where, str(at), *overrides], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run(compose(overrides))
+    assert "resuming at step" in (resumed.folder / "log.txt").read_text()
+    whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
+    assert whole.folder != resumed.folder
+    assert results(resumed.folder) == results(whole.folder)
+
+
+def test_termination_signal_stops_at_a_step_and_the_same_command_resumes(overrides, monkeypatch, tmp_path):
+    original = training.micro_batches
+    steps = []
+
+    def signalling(*arguments):
+        steps.append(1)
+        if len(steps) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(training, "micro_batches", signalling)
+    stopped = run(compose(overrides))
+    assert (stopped.code, stopped.record["status"]) == (ExitCode.INTERRUPTED, "interrupted")
+    assert "step 5 of 16" in stopped.message
+    monkeypatch.undo()
+    resumed = run(compose(overrides))
+    whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
+    assert results(resumed.folder) == results(whole.folder)
+
+
+def test_micro_batches_do_not_change_the_result(overrides, tmp_path):
+    """Without dropout, the size of a forward pass changes nothing but rounding."""
+    losses = []
+    for size in ("3", "null"):
+        config = compose([*overrides, f"trainer.micro_batch_size={size}", f"output_dir={tmp_path / size}"])
+        setting = experiment.build(config)
+        for module in setting.tuned.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        batch = setting.splits.train[:8]
+        for part in training.micro_batches(batch, config.trainer.micro_batch_size):
+            loss, _ = setting.task.loss(setting.tuned.train(), setting.task.collate(part))
+            (loss / len(batch)).backward()
+        losses.append([p.grad.clone() for p in setting.tuned.trained_parameters().values()])
+    for one, other in zip(*losses, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_failure_is_recorded_with_its_traceback_and_the_run_can_be_repeated(overrides, monkeypatch):
+    monkeypatch.setattr(experiment, "train", lambda *_: 1 / 0)
+    failed = run(compose(overrides))
+    assert (failed.code, failed.record["status"]) == (ExitCode.FAILED, "failed")
+    assert "ZeroDivisionError" in records.read(failed.folder)["error"]
+    assert "Traceback" in (failed.folder / "log.txt").read_text()
+    monkeypatch.undo()
+    assert run(compose(overrides)).code == ExitCode.DONE
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_running_out_of_memory_is_a_recorded_result(overrides, monkeypatch, error):
+    def exhaust(*_):
+        raise error
+
+    monkeypatch.setattr(experiment, "train", exhaust)
+    outcome = run(compose(overrides))
+    assert (outcome.code, records.read(outcome.folder)["status"]) == (ExitCode.OUT_OF_MEMORY, "oom")
+
+
+def test_diverging_loss_stops_with_the_step(overrides):
+    own = [override for override in overrides if not override.startswith("method.")]
+    outcome = run(compose([*own, "method=fine_tune", "trainer.lr=1e30"]))
+    assert outcome.code == ExitCode.FAILED
+    assert "TrainingDiverged: step" in outcome.message
+
+
+def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inducer_bench.checkpoint.write_atomic", full)
+    monkeypatch.setattr("inducer_bench.results.record.write_atomic", full)
+    outcome = run(compose(overrides))
+    assert outcome.code == ExitCode.FAILED
+    assert "No space left on device" in outcome.message
+
+
+def test_two_processes_never_work_on_one_run(overrides, tmp_path):
+    config = compose(overrides)
+    finished = run(config)
+    (finished.folder / "record.json").unlink()
+    with FileLock(finished.folder / ".lock"), pytest.raises(UserError, match="another process is working on"):
+        run(config)
+
+
+def test_read_only_output_folder_is_told_in_one_line(overrides, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(UserError, match=r"output_dir: .* cannot be written"):
+        run(compose([*overrides, f"output_dir={blocked}"]))
+
+
+def test_damaged_checkpoint_is_named_and_not_trained_from(overrides):
+    config = compose(overrides)
+    folder = run(config).folder
+    (folder / "record.json").unlink()
+    state = folder / "checkpoint/state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(UserError, match="not a whole checkpoint"):
+        run(config)
+
+
+def test_clean_protocol_selects_on_held_out_train_and_never_on_dev(overrides):
+    outcome = run(compose([*overrides, "protocol=clean", "protocol.held_out=0.25"]))
+    record = outcome.record
+    assert record["examples"] == {"train": 48, "selection": 16, "dev": 32}
+    assert record["protocol"] == "clean"
+
+
+def test_as_released_protocol_keeps_the_head_at_its_start(overrides):
+    config = compose([*overrides, "protocol=as_released", "protocol.select_first=10"])
+    outcome = run(config)
+    setting = experiment.build(config)  # the same seed gives the same random head
+    saved = _adapter(outcome.folder)
+    for name, parameter in setting.tuned.head_parameters().items():
+        assert torch.equal(saved[name], parameter)
+    assert outcome.record["examples"]["selection"] == 10
+
+
+def test_dry_run_takes_a_step_and_records_nothing(overrides, tmp_path):
+    outcome = run(compose([*overrides, "dry_run=true"]))
+    assert outcome.code == ExitCode.DONE
+    assert "one step with loss" in outcome.message
+    assert not (tmp_path / "runs").exists()
