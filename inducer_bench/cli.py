@@ -6,7 +6,7 @@ Imports wait until they are needed, so that the answer comes at once.
 import os
 import sys
 
-from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.errors import ExitCode, UserError, unknown
 
 COMMANDS = ("params", "validate", "ls", "doctor")
 
@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> int:
             from importlib import import_module
 
             return import_module(f"inducer_bench.commands.{arguments[0]}").main(arguments[1:])
+        if arguments and arguments[0].isidentifier():
+            raise unknown("command", arguments[0], COMMANDS)
         from inducer_bench.launch import launch
 
         return launch(arguments)

@@ -1,12 +1,54 @@
-"""Is the hub there? Asked once, up front, so that a machine without a network gets an answer and not a time-out."""
+"""What comes from the hub is fetched before anything is built; without a network the answer is one line, not a wait."""
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Overdue
+from pathlib import Path
 from urllib.parse import urlparse
 
+from inducer_bench.config.schema import ExperimentConfig, PlmConfig
+from inducer_bench.config.validate import plm_folder
 from inducer_bench.errors import UserError
+from inducer_bench.tasks import source
 
-SECONDS = 3.0  # to wait for a connection
+SECONDS = 3.0  # to look up the hub and open a connection
+_FILES = ["*.json", "*.txt", "*.safetensors"]
+
+
+def fetch(config: ExperimentConfig) -> None:
+    """Make sure that the PLM and the data are on this machine.
+
+    Raises:
+        UserError: they are not, and cannot be fetched; the line says what to do instead.
+    """
+    needs_plm = plm_folder(config.plm) is None and not (config.plm.weights == "random" and config.plm.tokenizer)
+    needs_data = source.data_folder(config.task) is None
+    if not (needs_plm or needs_data):
+        return
+    online = reachable()
+    if not online:
+        os.environ["HF_HUB_OFFLINE"] = (
+            "1"  # before the hub's libraries are imported: they would retry for half a minute
+        )
+    if needs_data:
+        _fetch_data(config, online)
+    if needs_plm:
+        _fetch_plm(config.plm, online)
+
+
+def plm_files(plm: PlmConfig) -> Path:
+    """The local folder of a PLM that `fetch` has made sure of.
+
+    Raises:
+        UserError: `plm.path` is not a folder.
+    """
+    folder = plm_folder(plm)
+    if folder is None:
+        return _snapshot(plm, local_files_only=True)
+    if not folder.is_dir():
+        raise UserError(f"plm.path: found '{folder}', which is not a folder; allowed: one in transformers' format")
+    return folder
 
 
 def reachable(url: str | None = None) -> bool:
@@ -16,19 +58,54 @@ def reachable(url: str | None = None) -> bool:
             return False
         url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     address = urlparse(url)
-    port = address.port or (443 if address.scheme == "https" else 80)
+    place = (address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
+    pool = ThreadPoolExecutor(max_workers=1)  # a look-up of a name knows no time-out of its own
     try:
-        with socket.create_connection((address.hostname or "", port), timeout=SECONDS):
-            return True
-    except OSError:
+        pool.submit(lambda: socket.create_connection(place, timeout=SECONDS).close()).result(timeout=SECONDS)
+        return True
+    except (OSError, Overdue):
         return False
+    finally:
+        pool.shutdown(wait=False)
 
 
-def require(key: str, what: str, advice: str) -> None:
-    """Refuse to go on without the hub.
+def _fetch_data(config: ExperimentConfig, online: bool) -> None:
+    try:
+        for split in config.task.splits:
+            source.load_from_hub(config.task, split)
+    except (OSError, ValueError) as error:  # what datasets raises for a hub out of reach and for an unknown name
+        if online:
+            raise UserError(f"task.hub: '{config.task.hub.path}' cannot be loaded: {_first_line(error)}") from None
+        raise UserError(
+            f"task: the data of '{config.task.name}' are not on this machine and the hub cannot be reached; "
+            "give local files with task.data_dir=FOLDER, or use preset=mini (bundled, no network)"
+        ) from None
 
-    Raises:
-        UserError: the hub cannot be reached; the line names the config key, what was wanted and what to do instead.
-    """
-    if not reachable():
-        raise UserError(f"{key}: '{what}' is not on this machine and the hub cannot be reached; {advice}")
+
+def _fetch_plm(plm: PlmConfig, online: bool) -> None:
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        _snapshot(plm, local_files_only=not online)
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        if online:
+            raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {_first_line(error)}") from None
+        advice = (
+            "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
+            if plm.weights == "random"
+            else "give a local folder with plm.path=FOLDER, or use preset=mini (bundled, no network)"
+        )
+        raise UserError(f"plm: '{plm.name}' is not on this machine and the hub cannot be reached; {advice}") from None
+
+
+def _snapshot(plm: PlmConfig, local_files_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    assert plm.hub is not None
+    return Path(
+        snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES, local_files_only=local_files_only)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

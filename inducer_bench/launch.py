@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from inducer_bench.config.compose import CONF_DIR, CONFIG_ERRORS, experiment_config, explain
+from inducer_bench.config.compose import CONF_DIR, CONFIG_ERRORS, check_choices, experiment_config, explain
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.runner import Outcome, run
 
@@ -21,7 +24,9 @@ def launch(arguments: list[str]) -> int:
     Raises:
         UserError: the command line does not compose.
     """
+    overrides = _overrides(arguments)
     outcomes: list[Outcome] = []
+    summary: list[str] = []  # a line for each job of a sweep
 
     def job(composed: DictConfig) -> float | None:
         try:
@@ -30,6 +35,9 @@ def launch(arguments: list[str]) -> int:
             outcome = Outcome(ExitCode.BAD_INPUT, Path(), str(error))
         _report(outcome)
         outcomes.append(outcome)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            choices = " ".join(HydraConfig.get().overrides.task)
+            summary.append(f"  exit code {outcome.code:<3}  {choices}  {outcome.message}")
         if outcome.code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt  # end a sweep, too
         return None if outcome.record is None else outcome.record.get("selection_score")
@@ -37,13 +45,28 @@ def launch(arguments: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's exceptions through: they are explained here
     sys.argv[1:] = arguments
     try:
+        check_choices(overrides)
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
     except CONFIG_ERRORS as error:
-        raise explain(error, [argument for argument in arguments if not argument.startswith("-")]) from None
+        raise explain(error, overrides) from None
     except KeyboardInterrupt:
         if not outcomes:
             raise
+    if summary:
+        print("\n".join([f"sweep of {len(summary)} jobs:", *summary]), file=sys.stderr)
     return max((outcome.code for outcome in outcomes), key=_SEVERITY.index, default=ExitCode.DONE)
+
+
+def _overrides(arguments: list[str]) -> list[str]:
+    """The arguments that are overrides.
+
+    Raises:
+        UserError: an option that Hydra does not have, or one in between; its parser would print its whole usage.
+    """
+    parsed, unknown = get_args_parser().parse_known_args(arguments)
+    if unknown:
+        raise UserError(f"'{unknown[0]}': not understood; options such as -m stand before all overrides")
+    return list(parsed.overrides)
 
 
 def _report(outcome: Outcome) -> None:

@@ -1,10 +1,6 @@
 """Load a PLM and its tokenizer: from the hub, from a local folder, bundled, or with random weights."""
 
-from pathlib import Path
-
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -17,19 +13,13 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from inducer_bench import hub
 from inducer_bench.config.schema import PlmConfig
-from inducer_bench.config.validate import architecture, plm_folder, tokenizer_folder
+from inducer_bench.config.validate import architecture, tokenizer_folder
 from inducer_bench.errors import UserError
+from inducer_bench.hub import plm_files
 
 transformers_logging.set_verbosity_error()  # the report of a new head's missing weights is no news here
 transformers_logging.disable_progress_bar()
-
-_FILES = ["*.json", "*.txt", "*.safetensors"]
-_ADVICE = "give a local folder with plm.path=FOLDER, or use preset=mini (bundled, no network)"
-_TOKENIZER_ADVICE = (
-    "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
-)
 
 
 def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> PreTrainedModel:
@@ -46,7 +36,7 @@ def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> Pr
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
         return auto.from_config(_random_config(plm, extra), dtype=torch.float32)
-    folder = _folder(plm)
+    folder = plm_files(plm)
     try:
         return auto.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False, **extra
@@ -68,7 +58,7 @@ def load_tokenizer(plm: PlmConfig) -> PreTrainedTokenizerBase:
     Raises:
         UserError: it is not on this machine and cannot be fetched, or its folder is broken.
     """
-    folder = tokenizer_folder(plm.tokenizer) if plm.tokenizer else _folder(plm)
+    folder = tokenizer_folder(plm.tokenizer) if plm.tokenizer else plm_files(plm)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
@@ -96,23 +86,6 @@ def _random_config(plm: PlmConfig, extra: dict[str, int]) -> PreTrainedConfig:
     if "model_type" not in sizes:
         raise UserError(f"plm.weights: '{plm.name}' names no architecture to build with random weights")
     return AutoConfig.for_model(**{**sizes, **extra})
-
-
-def _folder(plm: PlmConfig) -> Path:
-    """A local folder with the PLM's files; fetched from the hub if need be."""
-    if (folder := plm_folder(plm)) is not None:
-        if not folder.is_dir():
-            raise UserError(f"plm.path: found '{folder}', which is not a folder; allowed: one in transformers' format")
-        return folder
-    assert plm.hub is not None
-    try:
-        return Path(snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES, local_files_only=True))
-    except (LocalEntryNotFoundError, HfHubHTTPError):
-        hub.require("plm", plm.name, _TOKENIZER_ADVICE if plm.weights == "random" else _ADVICE)
-    try:
-        return Path(snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise UserError(f"plm: '{plm.hub}' cannot be fetched: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

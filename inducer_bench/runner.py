@@ -1,6 +1,6 @@
 """One experiment, from configuration to record. Reads top to bottom.
 
-    config -> identity -> (done already?) -> lock -> data + PLM -> method -> training -> evaluation -> record
+    config -> identity -> (done already?) -> fetch -> lock -> data + PLM -> method -> training -> evaluation -> record
 
 Imports of torch wait until there is something to compute: a finished run is recognised without it.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from inducer_bench import hub
 from inducer_bench.config.identity import Identity, identify, run_folder
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, UserError
@@ -48,6 +49,7 @@ def run(config: ExperimentConfig) -> Outcome:
     if (record := records.read(folder)) and record["status"] == "done":
         return Outcome(ExitCode.DONE, folder, f"already done: {records.headline(record)}", record)
 
+    hub.fetch(config)
     with _locked(folder), _logging_to(folder / "log.txt"):
         if (record := records.read(folder)) and record["status"] == "done":  # finished while we waited for the lock
             return Outcome(ExitCode.DONE, folder, f"already done: {records.headline(record)}", record)
@@ -89,6 +91,7 @@ def _diagnosis(error: BaseException) -> tuple[str, ExitCode, str]:
 def _dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
     from inducer_bench import experiment
 
+    hub.fetch(config)
     loss = experiment.dry_run(config)
     return Outcome(ExitCode.DONE, folder, f"dry run: one step with loss {loss:.4f}; nothing was recorded")
 
@@ -126,4 +129,3 @@ def _logging_to(path: Path) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
-

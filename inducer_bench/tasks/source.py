@@ -8,11 +8,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from inducer_bench import hub
 from inducer_bench.config.schema import Split, TaskConfig
 from inducer_bench.errors import UserError, nearest
 from inducer_bench.mini import suite
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,20 @@ def _read_tsv(task: TaskConfig, path: Path) -> list[Row]:
     return rows
 
 
-def _read_hub(task: TaskConfig, split: Split) -> list[Row]:
+def load_from_hub(task: TaskConfig, split: Split) -> "Dataset":
+    """The split as `datasets` loads it, from its cache or the hub.
+
+    Raises:
+        OSError, ValueError: it is in neither.
+    """
     from datasets import load_dataset
 
     source = task.hub
-    try:
-        data = load_dataset(source.path, source.name, split=task.splits[split], revision=source.revision)
-    except (OSError, ValueError) as error:  # what datasets raises for a hub out of reach and for an unknown name
-        hub.require(
-            "task", task.name, "give local files with task.data_dir=FOLDER, or use preset=mini (bundled, no network)"
-        )
-        raise UserError(f"task.hub: '{source.path}' cannot be loaded: {error}") from None
+    return load_dataset(source.path, source.name, split=task.splits[split], revision=source.revision)
+
+
+def _read_hub(task: TaskConfig, split: Split) -> list[Row]:
+    data = load_from_hub(task, split)
     missing = [name for name in [*task.columns, task.label] if name not in data.column_names]
     if missing:
         raise UserError(f"task.columns: no column '{missing[0]}'; allowed: {', '.join(data.column_names)}")
