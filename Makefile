@@ -17,7 +17,7 @@ run: setup
 	$(BIN)/inducer-bench preset=mini task=sst2 method=inducer
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -1,6 +1,7 @@
 """Attention functions of our own, reached through transformers' attention interface.
 
-Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, p head width, d model width,
+Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, G key
+heads (G < H in grouped-query attention), p head width, d model width,
 r rank or bottleneck.
 
 A tuning method that changes attention puts a *part* into the attention module under the name `PART`. The registered
@@ -26,7 +27,7 @@ class AttentionPart(Protocol):
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
-        """Heads (B, H, T, p), (B, H, S, p), (B, H, S, p) and an additive mask -> heads (B, H, T, p)."""
+        """Heads (B, H, T, p), (B, G, S, p), (B, G, S, p) and an additive mask -> heads (B, H, T, p)."""
         ...
 
 
@@ -41,18 +42,20 @@ def tuned_attention(
     is_causal: bool | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Transformers' attention interface: heads (B, H, T, p) in, (B, T, H, p) out."""
+    """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
     part: Any = module._modules.get(PART)
     if part is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
-    groups = query.shape[1] // key.shape[1]  # grouped-query attention: each key head serves several query heads
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    scale = query.shape[-1] ** -0.5
+    if scaling is not None and scaling != scale:
+        query = query * (
+            scaling / scale
+        )  # so that s_ij = Q_i.K_j / sqrt p for every part; OPT hands over scaled queries
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)
     mask = additive_mask(attention_mask, query, key.shape[2], is_causal)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     output = part.attend(query, key, value, mask, scale, dropout)
     return output.transpose(1, 2).contiguous(), None
 
@@ -89,7 +92,7 @@ def attend_with_logsumexp(
     """Softmax attention f_i = softmax_j(s_ij) V with the log of its normaliser, in one softmax.
 
     Args:
-        query, key, value: (B, H, T, p), (B, H, S, p), (B, H, S, p).
+        query, key, value: (B, H, T, p), (B, G, S, p), (B, G, S, p).
         mask: additive, broadcasts to (B, H, T, S).
         scale: s_ij = scale * Q_i.K_j + mask.
         dropout: probability with which attention weights are dropped.
@@ -98,6 +101,8 @@ def attend_with_logsumexp(
         f (B, H, T, p), logsumexp_j s_ij (B, H, T), and the scores before the mask (B, H, T, S). The last two are at
         least float32.
     """
+    groups = query.shape[1] // key.shape[1]  # grouped-query attention: each key head serves several query heads
+    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     unmasked = torch.matmul(query, key.transpose(2, 3)) * scale
     unmasked = unmasked.to(torch.promote_types(unmasked.dtype, torch.float32))
     scores = unmasked if mask is None else unmasked + mask

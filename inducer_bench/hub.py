@@ -2,9 +2,9 @@
 
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Overdue
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from urllib.parse import urlparse
 
 from inducer_bench.config.schema import ExperimentConfig, PlmConfig
@@ -59,14 +59,21 @@ def reachable(url: str | None = None) -> bool:
         url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     address = urlparse(url)
     place = (address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
-    pool = ThreadPoolExecutor(max_workers=1)  # a look-up of a name knows no time-out of its own
+    answer: SimpleQueue[bool] = SimpleQueue()
+    # A look-up of a name knows no time-out of its own, and only a daemon lets the process end before it.
+    Thread(target=lambda: answer.put(_connects(place)), daemon=True).start()
     try:
-        pool.submit(lambda: socket.create_connection(place, timeout=SECONDS).close()).result(timeout=SECONDS)
-        return True
-    except (OSError, Overdue):
+        return answer.get(timeout=SECONDS)
+    except Empty:
         return False
-    finally:
-        pool.shutdown(wait=False)
+
+
+def _connects(place: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(place, timeout=SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _fetch_data(config: ExperimentConfig, online: bool) -> None:

@@ -1,7 +1,8 @@
 """Load a PLM and its tokenizer: from the hub, from a local folder, bundled, or with random weights."""
 
+from typing import Any, cast
+
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -30,7 +31,7 @@ def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> Pr
         family: `nlu` for a sequence classification head with `num_labels` outputs, `nlg` for the language model head.
 
     Raises:
-        UserError: the PLM is not on this machine and cannot be fetched, or its folder is broken.
+        UserError: the PLM is not on this machine, or its folder is broken or holds another model.
     """
     auto = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
     extra = {} if num_labels is None else {"num_labels": num_labels}
@@ -38,11 +39,28 @@ def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> Pr
         return auto.from_config(_random_config(plm, extra), dtype=torch.float32)
     folder = plm_files(plm)
     try:
-        return auto.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False, **extra
+        loaded: Any = auto.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # a head for other labels starts anew; the PLM itself is checked below
+            output_loading_info=True,
+            **extra,
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken folder makes the libraries raise anything
         raise UserError(f"plm.path: '{folder}' does not load: {_first_line(error)}") from None
+    model, info = loaded
+    unfit = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    if unread := sorted(key for key in unfit if key.startswith(f"{model.base_model_prefix}.")):
+        raise UserError(
+            f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "
+            f"{len(unread)} tensors are missing or of another shape, first '{unread[0]}'"
+        )
+    return cast(PreTrainedModel, model)
 
 
 def empty_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> PreTrainedModel:
@@ -61,8 +79,10 @@ def load_tokenizer(plm: PlmConfig) -> PreTrainedTokenizerBase:
     folder = tokenizer_folder(plm.tokenizer) if plm.tokenizer else plm_files(plm)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # as above
         raise UserError(f"plm.tokenizer: '{folder}' does not load: {_first_line(error)}") from None
+    if len(tokenizer) == len(tokenizer.all_special_ids):  # what transformers makes of a folder without a vocabulary
+        raise UserError(f"plm.tokenizer: '{folder}' holds no vocabulary; allowed: a folder with tokenizer.json")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -64,7 +64,7 @@ def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror
             dir=str(folder),
             mode="online" if online else "offline",
             resume="allow" if online else None,
-            settings=wandb.Settings(init_timeout=20, silent=True, console="off"),
+            settings=wandb.Settings(init_timeout=20, finish_timeout=60, silent=True, console="off"),
         )
     except Exception as error:  # as above: told, and the run goes on
         log.warning("Weights & Biases is left out: %s", error)

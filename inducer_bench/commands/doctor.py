@@ -1,6 +1,5 @@
 """`inducer-bench doctor`: what works on this machine, what does not, and what to do about it."""
 
-import argparse
 import importlib.util
 import os
 import platform
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inducer_bench import __version__, hub
+from inducer_bench.commands import Parser
 from inducer_bench.config.compose import CONF_DIR
 from inducer_bench.errors import ExitCode
 from inducer_bench.mini import suite
@@ -24,7 +24,7 @@ Check = tuple[str, bool, str]  # what, whether it works, what was found or what 
 
 def main(arguments: list[str]) -> int:
     """Print one line for each check; exit code 1 if something that every run needs is missing."""
-    argparse.ArgumentParser(prog="inducer-bench doctor", description=__doc__).parse_args(arguments)
+    Parser(prog="inducer-bench doctor", description=__doc__).parse_args(arguments)
     needed, optional = _needed(), _optional()
     table = Table("check", "", "found", title=f"inducer-bench {__version__}", title_justify="left")
     for what, works, found in needed + optional:

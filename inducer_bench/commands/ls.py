@@ -1,8 +1,8 @@
 """`inducer-bench ls [what]`: what there is, one line each."""
 
-import argparse
 from pathlib import Path
 
+from inducer_bench.commands import Parser
 from inducer_bench.config.compose import CONF_DIR, options
 from inducer_bench.errors import ExitCode, UserError, unknown
 from inducer_bench.results import record as records
@@ -19,7 +19,7 @@ _GROUPS = {
 
 def main(arguments: list[str]) -> int:
     """List one kind of thing, or every kind that ships with the package."""
-    parser = argparse.ArgumentParser(prog="inducer-bench ls", description="What there is, one line each.")
+    parser = Parser(prog="inducer-bench ls", description="What there is, one line each.")
     parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
     args = parser.parse_args(arguments)

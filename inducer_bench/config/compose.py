@@ -7,6 +7,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Sweep
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,6 +28,7 @@ def compose(overrides: list[str]) -> ExperimentConfig:
         UserError: a group option, key or value that does not exist or is impossible.
     """
     try:
+        check_choices(overrides)
         return experiment_config(_compose(overrides))
     except CONFIG_ERRORS as error:
         raise explain(error, overrides) from None
@@ -42,6 +44,22 @@ def experiment_config(composed: DictConfig) -> ExperimentConfig:
 def options(group: str) -> list[str]:
     """The shipped choices of a config group."""
     return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+
+
+def check_choices(overrides: list[str]) -> None:
+    """Refuse `group=null` and the like, which Hydra answers with a traceback.
+
+    Raises:
+        UserError: names the group, what was found and its options.
+    """
+    for o in OverridesParser.create().parse_overrides(overrides):
+        if o.key_or_group not in _groups() or o.is_delete():
+            continue
+        value = o.value()
+        for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+            if not isinstance(choice, str | Sweep | Glob):
+                found = "null" if choice is None else str(choice)
+                raise unknown(o.key_or_group, found, options(o.key_or_group))
 
 
 def explain(error: Exception, overrides: list[str]) -> UserError:

@@ -18,6 +18,7 @@ _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # likewise the PLM's
     "trainer": {"log_every", "checkpoint_every"},
 }
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 _NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "suite", "recipe"}
 
 
@@ -74,7 +75,7 @@ def plm_fingerprint(plm: PlmConfig) -> str:
 
 
 def _tokenizer_files(folder: Path) -> list[Path]:
-    return [folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt") if (folder / name).is_file()]
+    return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
 
 
 def _sha256(files: list[Path]) -> str:

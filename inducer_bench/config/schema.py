@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from inducer_bench.config.methods import MethodConfig
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -116,6 +116,6 @@ class ExperimentConfig:
     tracker: TrackerConfig
     suite: Literal["full", "mini"]  # mini: small data and PLMs made by this project; never compared with real ones
     recipe: str  # which of a method's published settings apply
-    seed: NonNegativeInt
+    seed: Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
     output_dir: str
     dry_run: bool

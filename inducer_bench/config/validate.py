@@ -47,7 +47,7 @@ def architecture(plm: PlmConfig) -> dict[str, Any]:
         return plm.architecture
     try:
         return dict(json.loads((folder / "config.json").read_text()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"plm.path: found '{folder}', which has no readable config.json ({type(error).__name__}); "
             "allowed: a folder in transformers' format"
@@ -106,7 +106,7 @@ def _check_method(config: ExperimentConfig) -> None:
         width = sizes.get("hidden_size", sizes.get("n_embd"))
         heads = sizes.get("num_attention_heads", sizes.get("n_head"))
         if width and heads:
-            check_ranks(method, width // heads)
+            _check_inducer(method, width // heads)
     if method.name == "head_only" and not config.protocol.train_head:
         raise UserError(
             f"protocol: '{config.protocol.name}' freezes the head, so method=head_only would train nothing; "
@@ -114,12 +114,7 @@ def _check_method(config: ExperimentConfig) -> None:
         )
 
 
-def check_ranks(method: Inducer, head_width: int) -> None:
-    """An inducer's r_k is the rank of a map from a head to itself.
-
-    Raises:
-        UserError: r_k is larger than the head width.
-    """
+def _check_inducer(method: Inducer, head_width: int) -> None:
     if method.r_k > head_width:
         raise UserError(f"method.r_k: found {method.r_k}; allowed: 0 to {head_width}, the head width of this PLM")
 
@@ -147,5 +142,9 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
         return UserError(f"{key}: found '{found}'; {nearest(str(found), allowed)}allowed: {', '.join(allowed)}")
     if kind == "union_tag_invalid":
         return unknown("method.name", str(first["ctx"]["tag"]), METHOD_OPTIONS)
+    if kind == "too_short":
+        return UserError(f"{key}: found {found!r}; allowed: at least {first['ctx']['min_length']} entries")
+    if kind == "too_long":
+        return UserError(f"{key}: found {found!r}; allowed: at most {first['ctx']['max_length']} entries")
     requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
     return UserError(f"{key}: found {found!r}; allowed: {requirement}")

@@ -17,7 +17,18 @@ from transformers import PreTrainedModel
 from inducer_bench.config.methods import METHOD_OPTIONS
 from inducer_bench.config.validate import typed
 from inducer_bench.errors import UserError, unknown
-from inducer_bench.methods import fine_tune, head_only, inducer
+from inducer_bench.methods import (
+    adapter,
+    bitfit,
+    combined,
+    fine_tune,
+    head_only,
+    inducer,
+    kernel_mix,
+    lora,
+    peft_bridge,
+    prefix,
+)
 from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, TunedModel
 
 __all__ = ["METHODS", "TunedModel", "attach", "load"]
@@ -25,7 +36,16 @@ __all__ = ["METHODS", "TunedModel", "attach", "load"]
 METHODS: dict[str, Callable[[TunedModel, Any], None]] = {
     "fine_tune": fine_tune.attach,
     "head_only": head_only.attach,
+    "bitfit": bitfit.attach,
+    "prefix": prefix.attach,
+    "adapter": adapter.attach,
+    "lora": lora.attach,
+    "mam": combined.attach_mam,
     "inducer": inducer.attach,
+    "inducer_lora": combined.attach_inducer_lora,
+    "inducer_ffn": combined.attach_inducer_ffn,
+    "kernel_mix": kernel_mix.attach,
+    "peft": peft_bridge.attach,
 }
 
 
@@ -51,12 +71,17 @@ def attach(model: PreTrainedModel, method: str, *, train_head: bool = True, **op
         if key not in allowed:
             raise unknown(f"method '{method}', option", key, allowed)
     tuned = TunedModel(model, typed(TypeAdapter(schema), options, prefix="method"))
-    METHODS[method](tuned, tuned.options)
-    if train_head:
-        tuned.train_head()
-    if not tuned.trained_parameters():
+    try:
+        METHODS[method](tuned, tuned.options)
+        if train_head:
+            tuned.train_head()
+        if not tuned.trained_parameters():
+            raise UserError(
+                f"method: '{method}' trains nothing here; {type(model).__name__} has no head that is trained"
+            )
+    except Exception:
         tuned.detach()
-        raise UserError(f"method: '{method}' trains nothing here; {type(model).__name__} has no head that is trained")
+        raise
     return tuned
 
 

@@ -6,5 +6,5 @@ from inducer_bench.methods.tuned import TunedModel
 
 def attach(tuned: TunedModel, options: FineTune) -> None:
     """Make every parameter of the PLM trainable."""
-    for name, parameter in tuned.plm_parameters().items():
-        tuned.train_existing(name, parameter)
+    for parameter in tuned.plm_parameters().values():
+        tuned.train_existing(parameter)

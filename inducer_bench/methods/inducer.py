@@ -12,6 +12,10 @@
 
 The last line is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends behind W_O ("extension").
 The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
+
+With rotary positions inducers see Q after rotation: those are the queries whose scores s_ij the self score competes
+with, and all that the attention interface hands over. Q_i.Q_i is the same before and after; what MLP_k and A_v read
+then carries the position, as everything in attention does.
 """
 
 import torch
@@ -20,8 +24,8 @@ from torch.nn import functional as F
 
 from inducer_bench.attention import PART, attend_with_logsumexp
 from inducer_bench.config.methods import Inducer as Options
-from inducer_bench.config.validate import check_ranks
 from inducer_bench.methods.anatomy import Layer
+from inducer_bench.methods.initial import small
 from inducer_bench.methods.tuned import TunedModel
 
 
@@ -31,7 +35,7 @@ def attach(tuned: TunedModel, options: Options) -> None:
         inducer = Inducer(layer, options)
         tuned.add_part(layer.attention, PART, inducer)
         if options.extension:
-            tuned.add_hook(layer.output.register_forward_hook(inducer.add_extension))
+            tuned.add_hook(layer.output.module.register_forward_hook(inducer.add_extension))
     tuned.use_our_attention()
 
 
@@ -44,28 +48,23 @@ class Inducer(nn.Module):
 
     def __init__(self, layer: Layer, options: Options) -> None:
         super().__init__()
-        check_ranks(options, layer.head_width)
         self.options = options
         heads, p, d, r_k, r_v = layer.heads, layer.head_width, layer.width, options.r_k, options.r_v
         if options.gate and r_k >= 2:
-            self.A_k, self.a_k = self._parameter(heads, p, r_k), self._parameter(heads, 1, r_k)
-            self.B_k, self.b_k = self._parameter(heads, r_k, p), self._parameter(heads, 1, p)
-        self.A_v, self.a_v = self._parameter(heads, p, r_v), self._parameter(heads, 1, r_v)
+            self.A_k, self.a_k = small(heads, p, r_k), small(heads, 1, r_k)
+            self.B_k, self.b_k = small(heads, r_k, p), small(heads, 1, p)
+        self.A_v, self.a_v = small(heads, p, r_v), small(heads, 1, r_v)
         if options.extension:
-            self.B_v = self._parameter(r_v, d) if options.share_output else self._parameter(heads, r_v, d)
-            self.b_B = self._parameter(d)
+            self.B_v = small(r_v, d) if options.share_output else small(heads, r_v, d)
+            self.b_B = small(d)
         else:
-            self.B_v, self.b_v = self._parameter(heads, r_v, p), self._parameter(heads, 1, p)
+            self.B_v, self.b_v = small(heads, r_v, p), small(heads, 1, p)
         self._gated: Tensor | None = None  # (B, H, T, r_v): on its way from `attend` to `add_extension`
-
-    @staticmethod
-    def _parameter(*shape: int) -> nn.Parameter:
-        return nn.Parameter(torch.fmod(torch.randn(shape), 2) * 0.01)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
-        """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, H, S, p)."""
+        """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
         f, logsumexp, unmasked = attend_with_logsumexp(query, key, value, mask, scale, dropout)
         if self.options.gate_before_mask:
             logsumexp = unmasked.logsumexp(dim=-1)

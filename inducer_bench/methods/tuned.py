@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from inducer_bench import __version__
 from inducer_bench.attention import IMPLEMENTATION
+from inducer_bench.config.methods import Options
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import anatomy
@@ -29,19 +30,23 @@ class TunedModel(nn.Module):
     and distributed training see them. `detach` restores the model bit for bit.
     """
 
-    def __init__(self, model: PreTrainedModel, options: Any) -> None:
+    def __init__(self, model: PreTrainedModel, options: Options) -> None:
         super().__init__()
         self.model = model
         self.options = options
-        self._parts: list[tuple[nn.Module, str]] = []
-        self._hooks: list[RemovableHandle] = []
-        self._method_names: set[str] = set()
-        self._originals: dict[str, Tensor] = {}  # values of existing parameters that are trained
-        self._was_trainable = {name: p.requires_grad for name, p in model.named_parameters()}
+        self._parts: list[Any] = []
+        self._undo: list[Callable[[], object]] = []  # takes the method off again, last added first
+        output = model.get_output_embeddings()  # of a language model, tied to the input's or not
+        parts = [model.base_model] if output is None else [model.base_model, output]
+        self._plm_ids = {id(parameter) for part in parts for parameter in part.parameters()}
+        self._head_ids = {id(parameter) for parameter in model.parameters()} - self._plm_ids
+        self._method_ids: set[int] = set()
+        self._originals: list[
+            tuple[nn.Parameter, Tensor]
+        ] = []  # existing parameters that are trained, and their values
+        self._was_trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
         self._was_attention = model.config._attn_implementation
         model.__dict__[ATTACHED] = True
-        self._plm_names = {name for name, _ in self._base_parameters()}
-        self._head_names = set(self._was_trainable) - self._plm_names
         model.requires_grad_(False)
 
     # -- what a method's `attach` calls ----------------------------------------------------------------------------
@@ -54,23 +59,28 @@ class TunedModel(nn.Module):
         """Add a new trainable module to `host`, on its device and in its dtype."""
         like = next(host.parameters())
         host.add_module(name, part.to(device=like.device, dtype=like.dtype))
-        self._parts.append((host, name))
-        added = {id(parameter) for parameter in part.parameters()}
-        self._method_names |= {full for full, parameter in self.model.named_parameters() if id(parameter) in added}
+        self._parts.append(part)
+        self._method_ids |= {id(parameter) for parameter in part.parameters()}
+        self._undo.append(lambda: delattr(host, name))
 
     def add_hook(self, handle: RemovableHandle) -> None:
         """Remember a hook, to be removed by `detach`."""
-        self._hooks.append(handle)
+        self._undo.append(handle.remove)
 
-    def train_existing(self, name: str, parameter: nn.Parameter) -> None:
+    def adopt(self, parameters: list[nn.Parameter], undo: Callable[[], object]) -> None:
+        """Take over new parameters that something else has put into the model, and what takes them out again."""
+        self._method_ids |= {id(parameter) for parameter in parameters}
+        self._undo.append(undo)
+
+    def train_existing(self, parameter: nn.Parameter) -> None:
         """Train a parameter that the PLM already has, as part of the method."""
-        self._method_names.add(name)
-        self._make_trainable(name, parameter)
+        self._method_ids.add(id(parameter))
+        self._make_trainable(parameter)
 
     def train_head(self) -> None:
         """Train what the model has beside its PLM: the task's head."""
-        for name, parameter in self.head_parameters().items():
-            self._make_trainable(name, parameter)
+        for parameter in self.head_parameters().values():
+            self._make_trainable(parameter)
 
     def use_our_attention(self) -> None:
         """Route the model's attention through `attention.tuned_attention`."""
@@ -82,24 +92,36 @@ class TunedModel(nn.Module):
 
     def method_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter: what the method trains beside the head."""
-        return self._named(self._method_names)
+        return self._named(self._method_ids)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the task's head, trained or not."""
-        return self._named(self._head_names)
+        return self._named(self._head_ids)
 
     def plm_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the pre-trained model itself, without head and method."""
-        return self._named(self._plm_names)
+        return self._named(self._plm_ids)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of all that is trained."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
+    def deployed(self) -> dict[str, Tensor]:
+        """Name -> tensor of what a deployed model needs of the method: a prefix without its reparameterisation."""
+        tensors: dict[str, Tensor] = {name: p.detach() for name, p in self.method_parameters().items()}
+        names = {id(module): name for name, module in self.model.named_modules()}
+        for part in self._parts:
+            if hasattr(part, "deployed"):
+                prefix = names[id(part)]
+                for name, _ in part.named_parameters():
+                    del tensors[f"{prefix}.{name}"]
+                tensors |= {f"{prefix}.{name}": tensor for name, tensor in part.deployed().items()}
+        return tensors
+
     def parameter_counts(self) -> dict[str, int | float]:
-        """Numbers of parameters: `method`, `head`, `tokens`, `plm`; and `percent`, method of plm."""
+        """Numbers of parameters: `method` (deployed), `head`, `tokens`, `plm`; and `percent`, method of plm."""
         count = {
-            "method": sum(p.numel() for p in self.method_parameters().values()),
+            "method": sum(tensor.numel() for tensor in self.deployed().values()),
             "head": sum(p.numel() for p in self.head_parameters().values()),
             "tokens": 0,
             "plm": sum(p.numel() for p in self.plm_parameters().values()),
@@ -107,28 +129,28 @@ class TunedModel(nn.Module):
         return {**count, "percent": 100.0 * count["method"] / count["plm"]}
 
     def save(self, folder: str | Path) -> None:
-        """Write what is trained, and the head even if frozen, as safetensors with a JSON description."""
+        """Write the deployed method, and the head even if frozen, as safetensors with a JSON description."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         description = {
             "format": 1,
             "inducer_bench": __version__,
             "model_type": self.model.config.model_type,
-            "options": dataclasses.asdict(self.options),
+            "options": dataclasses.asdict(self.options.deployed()),
             "train_head": any(p.requires_grad for p in self.head_parameters().values()),
             "parameters": self.parameter_counts(),
         }
-        tensors = {name: p.detach().cpu().contiguous() for name, p in self._saved().items()}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._saved().items()}
         write_atomic(folder / WEIGHTS_FILE, save(tensors))
         write_atomic(folder / DESCRIPTION_FILE, (json.dumps(description, indent=2) + "\n").encode())
 
     def load_weights(self, file: Path) -> None:
-        """Read what `save` wrote.
+        """Read what `save` wrote, into a model with the deployed form of the same method.
 
         Raises:
             UserError: the file's tensors are not those of this method on this model.
         """
-        tensors, own = load_file(file), self._saved()
+        tensors, own = load_file(file), self._named(self._method_ids | self._head_ids)
         different = sorted(
             name for name in own.keys() | tensors.keys()
             if name not in own or name not in tensors or own[name].shape != tensors[name].shape
@@ -139,20 +161,34 @@ class TunedModel(nn.Module):
             for name, parameter in own.items():
                 parameter.copy_(tensors[name])
 
+    def merge(self) -> PreTrainedModel:
+        """Fold the method into the PLM's own weights, and return the model, which needs this tool no longer.
+
+        Raises:
+            UserError: the method changes more than linear maps, or one of them cannot take the change.
+        """
+        stuck = sorted({type(part).__name__ for part in self._parts if not hasattr(part, "merge")})
+        if stuck:
+            raise UserError(
+                f"method: '{self.options.name}' cannot be merged into the PLM's weights: {', '.join(stuck)}"
+            )
+        for part in self._parts:
+            part.merge()
+        self._originals.clear()
+        return self.detach()
+
     def detach(self) -> PreTrainedModel:
         """Take the method off; the model is as it was before, bit for bit. Returns the model."""
-        for handle in self._hooks:
-            handle.remove()
-        for host, name in self._parts:
-            delattr(host, name)
+        while self._undo:
+            self._undo.pop()()
         if self.model.config._attn_implementation != self._was_attention:
             self.model.set_attn_implementation(self._was_attention)
         with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.requires_grad_(self._was_trainable[name])
-                parameter.grad = None
-                if name in self._originals:
-                    parameter.copy_(self._originals[name])
+            for parameter, value in self._originals:
+                parameter.copy_(value)
+        for parameter, was_trainable in self._was_trainable:
+            parameter.requires_grad_(was_trainable)
+            parameter.grad = None
         del self.model.__dict__[ATTACHED]
         return self.model
 
@@ -168,17 +204,13 @@ class TunedModel(nn.Module):
         except AttributeError:
             return getattr(super().__getattr__("model"), name)
 
-    def _base_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        base = {id(parameter) for parameter in self.model.base_model.parameters()}
-        return ((name, p) for name, p in self.model.named_parameters() if id(p) in base)
+    def _named(self, ids: set[int]) -> dict[str, nn.Parameter]:
+        return {name: parameter for name, parameter in self.model.named_parameters() if id(parameter) in ids}
 
-    def _named(self, names: set[str]) -> dict[str, nn.Parameter]:
-        return {name: p for name, p in self.model.named_parameters() if name in names}
+    def _saved(self) -> dict[str, Tensor]:
+        return {**self.deployed(), **self.head_parameters()}
 
-    def _saved(self) -> dict[str, nn.Parameter]:
-        return self._named(self._method_names | self._head_names)
-
-    def _make_trainable(self, name: str, parameter: nn.Parameter) -> None:
+    def _make_trainable(self, parameter: nn.Parameter) -> None:
         if not parameter.is_meta:
-            self._originals[name] = parameter.detach().cpu().clone()
+            self._originals.append((parameter, parameter.detach().cpu().clone()))
         parameter.requires_grad_(True)

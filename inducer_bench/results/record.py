@@ -16,7 +16,7 @@ Record = dict[str, Any]
 
 def write(folder: Path, record: Record) -> None:
     """Write `record` into `folder`, with its schema version and checksum, whole or not at all."""
-    body = {"schema": SCHEMA, **record}
+    body = json.loads(json.dumps({"schema": SCHEMA, **record}))  # as it will be read: keys of dicts become strings
     text = json.dumps({**body, "checksum": _checksum(body)}, indent=2, sort_keys=True)
     write_atomic(folder / FILE, (text + "\n").encode())
 
@@ -33,7 +33,7 @@ def read(folder: Path) -> Record | None:
         checksum = record.pop("checksum")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         raise UserError(f"{path}: not a whole record; move the folder away to run again") from None
     if checksum != _checksum(record):
         raise UserError(f"{path}: its checksum does not match; it was edited; move the folder away to run again")

@@ -51,7 +51,7 @@ def fingerprint(task: TaskConfig) -> str:
         return f"hub:{task.hub.path}/{task.hub.name}@{task.hub.revision}"
     digest = hashlib.sha256()
     for split in task.splits:
-        digest.update(_existing(folder / f"{split}.tsv").read_bytes())
+        digest.update(hashlib.sha256(_existing(folder / f"{split}.tsv").read_bytes()).digest())
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
@@ -82,7 +82,7 @@ def _read_tsv(task: TaskConfig, path: Path) -> list[Row]:
     line = 1
     rows = []
     try:
-        with open(_existing(path), encoding="utf-8", newline="") as file:
+        with open(_existing(path), encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             header = next(reader, [])
             columns = [_column(header, name, path) for name in [*task.columns, task.label]]

@@ -1,58 +1,53 @@
 """Tiny models with random weights: one builder for each supported architecture."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
-from transformers import (
-    GPT2Config,
-    GPT2ForSequenceClassification,
-    GPT2LMHeadModel,
-    PreTrainedModel,
-    RobertaConfig,
-    RobertaForSequenceClassification,
-)
+import transformers as tf
+from transformers import PreTrainedModel
 
 VOCABULARY = 40
 PAD = 1
 
-
-def roberta() -> PreTrainedModel:
-    return RobertaForSequenceClassification(
-        RobertaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=32,
-            max_position_embeddings=40,
-            type_vocab_size=1,
-            pad_token_id=PAD,
-            num_labels=3,
-        )
-    )
-
-
-def _gpt2_config() -> GPT2Config:
-    return GPT2Config(
-        vocab_size=VOCABULARY, n_embd=16, n_layer=2, n_head=4, n_positions=40, pad_token_id=PAD, num_labels=3,
-        bos_token_id=0, eos_token_id=None,
-    )  # fmt: skip
+_ENCODER = {
+    "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 24, "max_position_embeddings": 40, "pad_token_id": PAD, "num_labels": 3,
+}  # fmt: skip
+_LLAMA = _ENCODER | {"num_key_value_heads": 2, "bos_token_id": 0, "eos_token_id": None}
+_GPT2 = {
+    "vocab_size": VOCABULARY, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "pad_token_id": PAD,
+    "num_labels": 3, "bos_token_id": 0, "eos_token_id": None,
+}  # fmt: skip
+_OPT = {
+    "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 24,
+    "max_position_embeddings": 40, "word_embed_proj_dim": 16, "pad_token_id": PAD, "bos_token_id": 0,
+    "eos_token_id": None,
+}  # fmt: skip
+_DISTILBERT = {
+    "vocab_size": VOCABULARY, "dim": 16, "n_layers": 2, "n_heads": 4, "hidden_dim": 24, "max_position_embeddings": 40,
+    "pad_token_id": PAD, "num_labels": 3,
+}  # fmt: skip
 
 
-def gpt2() -> PreTrainedModel:
-    return GPT2LMHeadModel(_gpt2_config())
-
-
-def gpt2_classifier() -> PreTrainedModel:
-    return GPT2ForSequenceClassification(_gpt2_config())
+def _builder(model: type[PreTrainedModel], config: type, sizes: dict[str, Any]) -> Callable[[], PreTrainedModel]:
+    return lambda: model(config(**sizes))
 
 
 ARCHITECTURES: dict[str, Callable[[], PreTrainedModel]] = {
-    "roberta": roberta,
-    "gpt2": gpt2,
-    "gpt2_cls": gpt2_classifier,
+    "roberta": _builder(tf.RobertaForSequenceClassification, tf.RobertaConfig, _ENCODER | {"type_vocab_size": 1}),
+    "bert": _builder(tf.BertForSequenceClassification, tf.BertConfig, _ENCODER),
+    "distilbert": _builder(tf.DistilBertForSequenceClassification, tf.DistilBertConfig, _DISTILBERT),
+    "gpt2": _builder(tf.GPT2LMHeadModel, tf.GPT2Config, _GPT2),
+    "gpt2_cls": _builder(tf.GPT2ForSequenceClassification, tf.GPT2Config, _GPT2),
+    "opt": _builder(tf.OPTForCausalLM, tf.OPTConfig, _OPT),
+    "llama": _builder(tf.LlamaForCausalLM, tf.LlamaConfig, _LLAMA),
+    "mistral": _builder(tf.MistralForCausalLM, tf.MistralConfig, _LLAMA),
+    "qwen2": _builder(tf.Qwen2ForCausalLM, tf.Qwen2Config, _LLAMA),
+    "qwen3": _builder(tf.Qwen3ForCausalLM, tf.Qwen3Config, _LLAMA | {"head_dim": 6}),
 }
-DECODERS = ["gpt2"]
+DECODERS = ["gpt2", "opt", "llama", "mistral", "qwen2", "qwen3"]
 
 
 def build(name: str, seed: int = 0, dropout: float = 0.0) -> PreTrainedModel:
@@ -63,9 +58,19 @@ def build(name: str, seed: int = 0, dropout: float = 0.0) -> PreTrainedModel:
         for parameter in model.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.3)
     for module in model.modules():
+        if type(module).__name__.endswith("RMSNorm"):
+            module.forward = partial(_exact_rms_norm, module)
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
+        for attribute in ("dropout", "attention_dropout"):  # some architectures keep a bare number
+            if isinstance(getattr(module, attribute, None), float):
+                setattr(module, attribute, dropout)
     return model
+
+
+def _exact_rms_norm(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Llama's kin compute this in float32; in float64, results can be compared to the last digits."""
+    return norm.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
 
 
 def tokens(batch: int, length: int, seed: int = 0) -> torch.Tensor:

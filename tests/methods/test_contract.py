@@ -11,21 +11,41 @@ from inducer_bench.attention import IMPLEMENTATION
 from inducer_bench.errors import UserError
 from inducer_bench.methods import METHODS
 
+LORA = {"r": 2, "alpha": 4.0}
 # Method -> options that suit the tiny models; a new method is one line here.
 OPTIONS = {
     "fine_tune": {},
     "head_only": {},
+    "bitfit": {},
+    "prefix": {"length": 3, "hidden": 5},
+    "adapter": {"r": 3},
+    "lora": {**LORA, "targets": ["q", "k", "v", "o", "ffn"]},
+    "mam": {"prefix": {"length": 2, "reparameterize": False}, "adapter": {"r": 3, "placement": "parallel"}},
     "inducer": {"r_k": 3, "r_v": 2},
+    "inducer_lora": {"r_k": 3, "r_v": 2, "lora": {**LORA, "targets": ["q"]}},
+    "inducer_ffn": {
+        "r_k": 3,
+        "r_v": 2,
+        "lora": {**LORA, "targets": ["q"]},
+        "adapter": {"r": 3, "placement": "parallel"},
+    },
+    "kernel_mix": {"q": 1, "q_shared": 2, "v_o": 2, "v_o_shared": 3},
+    "peft": {
+        "peft_type": "IA3",
+        "config": {"target_modules": ".*(q|k|v|query|value|c_attn|q_lin)(_proj)?", "feedforward_modules": []},
+    },
 }
-IDENTITY_AT_START = {"fine_tune", "head_only"}
-NOTHING_TO_TRAIN = ("head_only", "gpt2")  # a language model's head is its input embedding
-PAIRS = [
-    (method, architecture)
-    for method in OPTIONS
-    for architecture in ARCHITECTURES
-    if (method, architecture) != NOTHING_TO_TRAIN
-]
+IDENTITY_AT_START = {"fine_tune", "head_only", "bitfit", "adapter", "lora", "peft"}
+# What cannot be: a language model's head is part of the PLM, and these PLMs have no biases.
+IMPOSSIBLE = {("head_only", name): "trains nothing" for name in DECODERS}
+IMPOSSIBLE |= {("bitfit", name): "has none" for name in ("llama", "mistral", "qwen3")}
+PAIRS = [(m, a) for m in OPTIONS for a in ARCHITECTURES if (m, a) not in IMPOSSIBLE]
 each_pair = pytest.mark.parametrize(("method", "architecture"), PAIRS)
+# Tracing takes seconds for each pair: one architecture in every test run, the others among the slow tests.
+each_pair_compiled = pytest.mark.parametrize(
+    ("method", "architecture"),
+    [pytest.param(m, a, marks=[] if a == "roberta" else pytest.mark.slow) for m, a in PAIRS],
+)
 each_decoder = pytest.mark.parametrize(("method", "architecture"), [pair for pair in PAIRS if pair[1] in DECODERS])
 
 
@@ -58,10 +78,12 @@ def test_contract_covers_every_method():
     assert set(OPTIONS) == set(METHODS)
 
 
-def test_method_that_would_train_nothing_is_refused():
-    method, architecture = NOTHING_TO_TRAIN
-    with pytest.raises(UserError, match="trains nothing"):
-        ib.attach(build(architecture), method)
+@pytest.mark.parametrize(("method", "architecture"), IMPOSSIBLE)
+def test_pair_that_cannot_be_is_refused_and_leaves_the_model_alone(method, architecture):
+    model = build(architecture)
+    with pytest.raises(UserError, match=IMPOSSIBLE[method, architecture]):
+        ib.attach(model, method)
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 @each_pair
@@ -199,7 +221,7 @@ def test_gradient_checkpointing_gives_equal_gradients(method, architecture):
         torch.testing.assert_close(parameter.grad, plain.trained_parameters()[name].grad, rtol=0, atol=1e-12)
 
 
-@each_pair
+@each_pair_compiled
 def test_compiled_model_gives_the_same_outputs_and_gradients(method, architecture):
     tuned = attached(method, architecture)
     inputs = tokens(2, 6)

@@ -146,11 +146,6 @@ def test_start_values_are_small_and_bounded():
     assert values.std().item() == pytest.approx(0.0088, rel=0.1)  # of fmod(N(0, 1), 2) * 0.01, by integration
 
 
-def test_rank_above_the_head_width_is_refused():
-    with pytest.raises(UserError, match=r"method\.r_k: found 5; allowed: 0 to 4"):
-        ib.attach(build("roberta"), "inducer", r_k=5, r_v=1)
-
-
 def test_misspelt_option_is_refused_with_the_nearest_one():
     with pytest.raises(UserError, match="unknown 'rk'; did you mean 'r_k'"):
         ib.attach(build("roberta"), "inducer", rk=5, r_v=1)
@@ -167,7 +162,7 @@ def test_unsupported_architecture_is_refused_in_one_line():
     from transformers import AlbertConfig, AlbertForSequenceClassification
 
     config = AlbertConfig(vocab_size=20, hidden_size=8, embedding_size=8, num_attention_heads=2, intermediate_size=8)
-    with pytest.raises(UserError, match="no layout is known for model type 'albert'; supported: gpt2, roberta"):
+    with pytest.raises(UserError, match=r"no layout is known for model type 'albert'; supported: bert, .*gpt2, "):
         ib.attach(AlbertForSequenceClassification(config), "inducer", r_k=2, r_v=1)
 
 

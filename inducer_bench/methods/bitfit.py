@@ -1,0 +1,18 @@
+"""BitFit (Ben Zaken et al. 2022): b <- b + db for every bias b of the PLM."""
+
+from inducer_bench.config.methods import BitFit
+from inducer_bench.errors import UserError
+from inducer_bench.methods.tuned import TunedModel
+
+
+def attach(tuned: TunedModel, options: BitFit) -> None:
+    """Make every bias of the PLM trainable.
+
+    Raises:
+        UserError: the PLM has none.
+    """
+    biases = {name: p for name, p in tuned.plm_parameters().items() if name.endswith(".bias")}
+    if not biases:
+        raise UserError(f"method: bitfit trains biases, and {type(tuned.model).__name__} has none")
+    for parameter in biases.values():
+        tuned.train_existing(parameter)

@@ -1,0 +1,79 @@
+"""Kernel-mix (the companion paper, NAACL Findings 2022): low-rank changes of Q, V and W_O, per head and shared.
+
+    Q_h += X A_q^h B_q^h + b_q^h + [X A_q' B_q']_h          X (B, T, d) the input of the attention
+    V_h += K_h A_v^h B_v^h + b_v^h + [X A_v' B_v']_h        K without change
+    out += [f_1 A_o^1, ..., f_H A_o^H] B_o + b_o + [f_1 ... f_H] A_o' B_o'
+
+Every entry starts as fmod(N(0, 1), 2) * 0.01.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inducer_bench.attention import PART, attend_with_logsumexp
+from inducer_bench.config.methods import KernelMix as Options
+from inducer_bench.methods.anatomy import Layer, Projection
+from inducer_bench.methods.initial import small
+from inducer_bench.methods.tuned import TunedModel
+
+
+def attach(tuned: TunedModel, options: Options) -> None:
+    """Put a `KernelMix` into every layer."""
+    for layer in tuned.layers():
+        part = KernelMix(layer, options)
+        tuned.add_part(layer.attention, PART, part)
+        tuned.add_hook(layer.query.module.register_forward_hook(part.change_query))
+        tuned.add_hook(layer.value.module.register_forward_hook(part.change_value))
+        tuned.add_hook(layer.output.module.register_forward_hook(part.change_output))
+    tuned.use_our_attention()
+
+
+class KernelMix(nn.Module):
+    """Parameters of one layer, for H query heads and G key heads.
+
+    Q: A_q (H, d, r_q), B_q (H, r_q, p), b_q (H, p), shared A_q' (d, r_q'), B_q' (r_q', H p).
+    V: A_v (G, p, r_v), B_v (G, r_v, p), b_v (G, 1, p), shared A_v' (d, r_v'), B_v' (r_v', G p).
+    O: A_o (H, p, r_v), B_o (H r_v, d), b_o (d), shared A_o' (H p, r_v'), B_o' (r_v', d).
+    """
+
+    def __init__(self, layer: Layer, options: Options) -> None:
+        super().__init__()
+        H, G, p, d = layer.heads, layer.key_heads, layer.head_width, layer.width
+        r_q, r_v, shared_q, shared_v = options.q, options.v_o, options.q_shared, options.v_o_shared
+        self.query, self.value = layer.query, layer.value
+        self.A_q, self.B_q, self.b_q = small(H, d, r_q), small(H, r_q, p), small(H, p)
+        self.A_q_shared, self.B_q_shared = small(d, shared_q), small(shared_q, H * p)
+        self.A_v, self.B_v, self.b_v = small(G, p, r_v), small(G, r_v, p), small(G, 1, p)
+        self.A_v_shared, self.B_v_shared = small(d, shared_v), small(shared_v, G * p)
+        self.A_o, self.B_o, self.b_o = small(H, p, r_v), small(H * r_v, d), small(d)
+        self.A_o_shared, self.B_o_shared = small(H * p, shared_v), small(shared_v, d)
+
+    def change_query(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Forward hook of W_Q: adds to (B, T, H p)."""
+        x = inputs[0]
+        per_head = torch.einsum("btd,hdr,hrp->bthp", x, self.A_q, self.B_q) + self.b_q
+        return _add(output, per_head.flatten(2) + x @ self.A_q_shared @ self.B_q_shared, self.query)
+
+    def change_value(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Forward hook of W_V: adds the shared part to (B, T, G p)."""
+        return _add(output, inputs[0] @ self.A_v_shared @ self.B_v_shared, self.value)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+    ) -> Tensor:
+        """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
+        value = value + key @ self.A_v @ self.B_v + self.b_v
+        return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
+
+    def change_output(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Forward hook of W_O: adds to (B, T, d), from merged heads (B, T, H p)."""
+        merged = inputs[0]
+        heads = merged.unflatten(-1, (self.A_o.shape[0], -1))  # (B, T, H, p)
+        per_head = torch.einsum("bthp,hpr->bthr", heads, self.A_o).flatten(2) @ self.B_o
+        return output + per_head + self.b_o + merged @ self.A_o_shared @ self.B_o_shared
+
+
+def _add(output: Tensor, change: Tensor, projection: Projection) -> Tensor:
+    """Add a change to one projection's columns of a module's output."""
+    return output + F.pad(change, (projection.start, output.shape[-1] - projection.stop))

@@ -1,0 +1,80 @@
+"""LoRA (Hu et al. 2021): a low-rank change of a linear map.
+
+    x ──┬── W ─────────────────(+)── y
+        └── dropout ── A ── B ──┘ alpha / r
+
+    y = W x + (alpha / r) (B A dropout(x) + b),   A: in -> r, B: r -> out, B = 0 at the start; b optional
+
+On Q it comes before everything that reads Q: scores and inducers alike.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inducer_bench.config.methods import Lora as Options
+from inducer_bench.errors import UserError
+from inducer_bench.methods.anatomy import Layer, Projection, is_transposed
+from inducer_bench.methods.tuned import TunedModel
+
+
+def attach(tuned: TunedModel, options: Options) -> None:
+    """Put a `Lora` beside every targeted linear map."""
+    for layer in tuned.layers():
+        for projection in targets(layer, options):
+            lora = Lora(projection, options)
+            tuned.add_part(projection.module, f"lora_{projection.name}", lora)
+            tuned.add_hook(projection.module.register_forward_hook(lora.add_change))
+
+
+def targets(layer: Layer, options: Options) -> list[Projection]:
+    """The linear maps of a layer that `options.targets` names."""
+    by_name = {
+        "q": [layer.query], "k": [layer.key], "v": [layer.value], "o": [layer.output],
+        "ffn": [*layer.ffn_up, layer.ffn_down],
+    }  # fmt: skip
+    return [projection for name in options.targets for projection in by_name[name]]
+
+
+class Lora(nn.Module):
+    """Parameters: A (r, in), B (out, r), and with bias b (out)."""
+
+    def __init__(self, projection: Projection, options: Options) -> None:
+        super().__init__()
+        self.projection, self.dropout = projection, options.dropout
+        self.scale = options.alpha / options.r
+        self.A = nn.Parameter(torch.empty(options.r, projection.inputs))
+        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
+        self.B = nn.Parameter(torch.zeros(projection.outputs, options.r))
+        self.b = nn.Parameter(torch.zeros(projection.outputs)) if options.bias else None
+
+    def add_change(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Forward hook of the linear map: (B, T, in) -> change of its output (B, T, out)."""
+        x = F.dropout(inputs[0], self.dropout, self.training)
+        change = F.linear(F.linear(x, self.A), self.B, self.b) * self.scale
+        start, stop = self.projection.start, self.projection.stop
+        if change.shape[-1] != output.shape[-1]:  # one module computes Q, K and V side by side
+            change = F.pad(change, (start, output.shape[-1] - stop))
+        return output + change
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """W <- W + (alpha / r) B A and bias <- bias + (alpha / r) b, in the PLM's own weights.
+
+        Raises:
+            UserError: there is a b, and the linear map has no bias.
+        """
+        module, rows = self.projection.module, slice(self.projection.start, self.projection.stop)
+        change = self.scale * (self.B @ self.A)
+        weight, bias = module.weight, module.bias
+        assert isinstance(weight, Tensor)
+        if is_transposed(module):
+            weight[:, rows] += change.T
+        else:
+            weight[rows] += change
+        if self.b is not None:
+            if not isinstance(bias, Tensor):
+                raise UserError("method.bias: a LoRA with a bias cannot be merged into a linear map that has none")
+            bias[rows] += self.scale * self.b

@@ -1,0 +1,16 @@
+"""Says at the end of the test run how many of the shipped configuration files were composed."""
+
+from pathlib import Path
+
+_composed: set[str] = set()
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and report.passed and "test_shipped_file_composes_and_validates[" in report.nodeid:
+        _composed.add(report.nodeid.split("[")[1].rstrip("]"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _composed:
+        shipped = list((Path(__file__).parents[2] / "conf").rglob("*.yaml"))
+        terminalreporter.write_line(f"configuration: {len(_composed)} of {len(shipped)} shipped files composed")

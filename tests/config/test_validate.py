@@ -1,0 +1,83 @@
+"""What must hold between groups, and how local folders change what a configuration means."""
+
+import json
+
+import pytest
+
+from inducer_bench.config import validate
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import UserError
+
+
+def refusal(*overrides):
+    """The one line that refuses a configuration."""
+    with pytest.raises(UserError) as caught:
+        compose(list(overrides))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_encoder_is_refused_for_a_task_that_generates():
+    message = refusal("task.family=nlg")
+    assert "'roberta-base' is an encoder" in message
+    assert "task 'sst2' generates text" in message
+    assert compose(["task.family=nlg", "plm=gpt2"]).plm.kind == "decoder"
+
+
+@pytest.mark.parametrize(("plm", "longest"), [("roberta-base", 512), ("gpt2", 1024)])
+def test_length_is_bounded_by_the_positions_of_the_plm(plm, longest):
+    assert compose([f"plm={plm}", f"task.max_length={longest}"]).task.max_length == longest
+    message = refusal(f"plm={plm}", f"task.max_length={longest + 1}")
+    assert message == f"task.max_length: found {longest + 1}; allowed: at most {longest} for this PLM"
+
+
+def test_length_is_bounded_by_the_positions_of_a_local_plm(tiny_roberta_folder, tiny_gpt2_folder):
+    assert "at most 62" in refusal(f"plm.path={tiny_roberta_folder}", "task.max_length=63")
+    assert "at most 64" in refusal("plm=gpt2", f"plm.path={tiny_gpt2_folder}", "task.max_length=65")
+
+
+def test_rank_is_bounded_by_the_head_width_of_the_plm(tiny_roberta_folder):
+    assert compose(["method.r_k=64"]).method.r_k == 64
+    assert refusal("method.r_k=65") == "method.r_k: found 65; allowed: 0 to 64, the head width of this PLM"
+    local = [f"plm.path={tiny_roberta_folder}", "task.max_length=32"]
+    assert "allowed: 0 to 8" in refusal(*local, "method.r_k=9")
+
+
+def test_protocol_with_a_frozen_head_leaves_head_only_nothing_to_train():
+    assert "method=head_only would train nothing" in refusal("protocol=as_released", "method=head_only")
+    assert not compose(["protocol=as_released", "method=inducer"]).protocol.train_head
+
+
+def test_held_out_selection_needs_a_slice():
+    assert "protocol.held_out: found 0.0" in refusal("protocol=clean", "protocol.held_out=0.0")
+    assert "protocol.held_out: found 1.0" in refusal("protocol=clean", "protocol.held_out=1.0")
+
+
+def test_released_protocol_computes_gates_before_the_mask():
+    assert compose(["protocol=as_released"]).method.gate_before_mask
+    assert not compose(["protocol=paper"]).method.gate_before_mask
+
+
+def test_plm_of_other_sizes_goes_by_the_name_of_its_folder(tiny_roberta_folder):
+    config = compose([f"plm.path={tiny_roberta_folder}", "task.max_length=32"])
+    assert config.plm.name == "tiny_roberta"
+
+
+def test_local_copy_of_a_shipped_plm_keeps_its_name(tmp_path):
+    sizes = compose(["plm=roberta-base"]).plm.architecture
+    (tmp_path / "config.json").write_text(json.dumps({**sizes, "torch_dtype": "float32"}))
+    assert compose([f"plm.path={tmp_path}"]).plm.name == "roberta-base"
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[1]"], ids=["missing", "empty", "truncated", "a list"])
+def test_folder_without_a_readable_config_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    message = refusal(f"plm.path={tmp_path}")
+    assert message.startswith(f"plm.path: found '{tmp_path}', which has no readable config.json")
+
+
+def test_tokenizer_is_a_folder_or_the_name_of_a_bundled_plm(tiny_gpt2_folder):
+    assert validate.tokenizer_folder(str(tiny_gpt2_folder)) == tiny_gpt2_folder
+    with pytest.raises(UserError, match=r"^plm\.tokenizer: no bundled PLM 'tiny'; there are: "):
+        validate.tokenizer_folder("tiny")

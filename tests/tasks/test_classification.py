@@ -1,0 +1,157 @@
+"""The classification task against naive formulas in float64, with Python floats."""
+
+import dataclasses
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from inducer_bench.config.compose import compose
+from inducer_bench.plm import load_tokenizer
+from inducer_bench.tasks.classification import ClassificationTask
+from inducer_bench.tasks.source import Row
+
+ROWS = [Row(("a dull and clumsy film",), 0), Row(("great",), 1), Row(("a moving film , great acting",), 2)]
+PAIRS = [Row(("a film", "great acting"), 0), Row(("a dull and clumsy story of a family", "no"), 1)]
+
+
+def make_task(folder, **changes):
+    config = compose([f"plm.path={folder}", "task.max_length=32", "task.labels=[bad,good,odd]"])
+    return ClassificationTask(dataclasses.replace(config.task, **changes), load_tokenizer(config.plm))
+
+
+@pytest.fixture(scope="module")
+def task(tiny_roberta_folder):
+    return make_task(tiny_roberta_folder)
+
+
+class Table(nn.Module):
+    """A model whose logits are given, whatever it reads; it notes what it was called with."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+        self.called_with = None
+
+    def forward(self, **inputs):
+        self.called_with = inputs
+        return SimpleNamespace(logits=self.logits)
+
+
+def softmax(row):
+    total = sum(math.exp(x) for x in row)
+    return [math.exp(x) / total for x in row]
+
+
+LOGITS = [[0.3, -1.2, 2.0], [1.5, 1.4, -0.7], [-3.0, 0.25, 0.5]]
+LABELS = [0, 1, 2]
+
+
+@pytest.fixture
+def batch(task):
+    return task.collate(task.encode(ROWS))
+
+
+def test_encoded_rows_are_the_tokenizer_s_own_unpadded_ids(task):
+    encoded = task.encode(ROWS)
+    for row, example in zip(ROWS, encoded, strict=True):
+        assert example["input_ids"] == task.tokenizer(row.texts[0])["input_ids"]
+        assert example["length"] == len(example["input_ids"])
+        assert example["labels"] == row.label
+
+
+def test_pairs_are_joined_as_the_plm_joins_them(task):
+    encoded = task.encode(PAIRS)
+    assert task.tokenizer.decode(encoded[0]["input_ids"]) == "<s>a film</s></s>great acting</s>"
+
+
+@pytest.mark.parametrize("rows", [ROWS, PAIRS])
+def test_long_texts_are_cut_to_the_maximum_length(tiny_roberta_folder, rows):
+    encoded = make_task(tiny_roberta_folder, max_length=7).encode(rows)
+    assert max(example["length"] for example in encoded) == 7
+    assert all(example["input_ids"][-1] == 2 for example in encoded)
+
+
+def test_cut_takes_from_the_longer_text_of_a_pair(tiny_roberta_folder):
+    encoded = make_task(tiny_roberta_folder, max_length=10).encode(
+        [Row(("a dull and clumsy story of a family", "no"), 1)]
+    )
+    assert task_text(tiny_roberta_folder, encoded[0]["input_ids"]).endswith("</s></s>no</s>")
+
+
+def task_text(folder, ids):
+    return make_task(folder).tokenizer.decode(ids)
+
+
+def test_batch_is_padded_to_its_longest_example_and_masked(task, batch):
+    encoded = task.encode(ROWS)
+    longest = max(example["length"] for example in encoded)
+    assert set(batch) == {"input_ids", "attention_mask", "labels"}
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (3, longest)
+    for i, example in enumerate(encoded):
+        ids, padding = example["input_ids"], longest - example["length"]
+        assert batch["input_ids"][i].tolist() == ids + [task.tokenizer.pad_token_id] * padding
+        assert batch["attention_mask"][i].tolist() == [1] * len(ids) + [0] * padding
+    assert batch["labels"].tolist() == LABELS
+
+
+def test_collating_leaves_the_examples_as_they_were(task):
+    encoded = task.encode(ROWS)
+    task.collate(encoded)
+    assert encoded == task.encode(ROWS)
+
+
+def test_tokenizer_without_padding_token_collates_too(tiny_gpt2_folder):
+    gpt2 = make_task(tiny_gpt2_folder)
+    batch = gpt2.collate(gpt2.encode(ROWS))
+    lengths = [len(gpt2.tokenizer(row.texts[0])["input_ids"]) for row in ROWS]
+    assert batch["attention_mask"].sum(dim=1).tolist() == lengths
+    assert (batch["input_ids"][batch["attention_mask"] == 0] == gpt2.tokenizer.eos_token_id).all()
+
+
+def test_loss_is_the_summed_cross_entropy_and_its_number_of_examples(task, batch):
+    loss, count = task.loss(Table(torch.tensor(LOGITS)), batch)
+    expected = -sum(math.log(softmax(row)[label]) for row, label in zip(LOGITS, LABELS, strict=True))
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    assert count == 3
+
+
+def test_gradient_of_the_loss_is_softmax_minus_one_hot(task, batch):
+    model = Table(torch.tensor(LOGITS))
+    task.loss(model, batch)[0].backward()
+    expected = [
+        [p - (j == label) for j, p in enumerate(softmax(row))] for row, label in zip(LOGITS, LABELS, strict=True)
+    ]
+    torch.testing.assert_close(model.logits.grad, torch.tensor(expected))
+
+
+def test_half_precision_logits_are_scored_in_float32(task, batch):
+    model = Table(torch.tensor(LOGITS).bfloat16())
+    loss, _ = task.loss(model, batch)
+    assert loss.dtype == torch.float32
+    rounded = model.logits.detach().float().tolist()
+    expected = -sum(math.log(softmax(row)[label]) for row, label in zip(rounded, LABELS, strict=True))
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_labels_are_not_shown_to_the_model(task, batch):
+    model = Table(torch.tensor(LOGITS))
+    task.loss(model, batch)
+    assert set(model.called_with) == {"input_ids", "attention_mask"}
+
+
+def test_predictions_are_the_largest_logit_with_probabilities_and_losses(task, batch):
+    with torch.no_grad():
+        predictions = task.predict(Table(torch.tensor(LOGITS)), batch)
+    assert [row["prediction"] for row in predictions] == [2, 0, 2]
+    assert [row["label"] for row in predictions] == LABELS
+    for row, logits, label in zip(predictions, LOGITS, LABELS, strict=True):
+        assert row["probabilities"] == pytest.approx(softmax(logits), rel=1e-6)
+        assert row["loss"] == pytest.approx(-math.log(softmax(logits)[label]), rel=1e-5)
+
+
+def test_score_counts_right_predictions(task):
+    predictions = [{"label": label, "prediction": 1} for label in (1, 0, 1, 2)]
+    assert task.score(predictions)["accuracy"]["value"] == 50.0

@@ -1,0 +1,90 @@
+"""Files are there whole or not at all."""
+
+import errno
+import os
+import resource
+import stat
+
+import pytest
+
+from inducer_bench.files import write_atomic
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_written_file_holds_exactly_the_content(tmp_path):
+    write_atomic(tmp_path / "file", b"\x00new\r\n")
+    assert (tmp_path / "file").read_bytes() == b"\x00new\r\n"
+    assert names(tmp_path) == ["file"]
+
+
+def test_existing_file_is_replaced_whole(tmp_path):
+    (tmp_path / "file").write_bytes(b"a much longer old content")
+    write_atomic(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_failing_write_leaves_the_old_file_and_no_temporary(tmp_path, monkeypatch, step):
+    (tmp_path / "file").write_bytes(b"old")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_interrupt_in_the_middle_leaves_the_old_file_and_no_temporary(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"old")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_file_that_outgrows_its_limit_leaves_the_old_one(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_atomic(tmp_path / "file", b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_content_is_on_disk_before_the_name_is_and_the_name_before_the_return(tmp_path, monkeypatch):
+    events = []
+    fsync, replace = os.fsync, os.replace
+
+    def seen_fsync(descriptor):
+        events.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
+        fsync(descriptor)
+
+    def seen_replace(*paths):
+        events.append("rename")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", seen_fsync)
+    monkeypatch.setattr(os, "replace", seen_replace)
+    write_atomic(tmp_path / "file", b"new")
+    assert events == ["sync file", "rename", "sync folder"]
+
+
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_atomic(tmp_path / "nowhere" / "file", b"new")

@@ -1,0 +1,127 @@
+"""The hub is asked once and briefly; without it the answer is one line that says what to do."""
+
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from inducer_bench import hub
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import UserError
+from inducer_bench.tasks import source
+
+NO_ONE = "http://127.0.0.1:9"  # the discard port: refused at once
+
+
+@pytest.fixture(autouse=True)
+def _online(monkeypatch):
+    """As on a machine that may use the hub; the environment is restored behind each test."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", NO_ONE)
+
+
+@pytest.fixture
+def server():
+    """The address of something that listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def refusal(config):
+    with pytest.raises(UserError) as caught:
+        hub.fetch(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_listening_server_is_reachable(server, monkeypatch):
+    assert hub.reachable(server)
+    assert not hub.reachable()
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    assert hub.reachable()
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
+def test_offline_mode_is_believed_without_trying(server, monkeypatch, value):
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+    assert not hub.reachable()
+    assert hub.reachable(server), "other servers are not meant by it"
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("https://a.example", 443), ("http://a.example", 80), ("https://a:8443", 8443)]
+)
+def test_port_follows_the_address(monkeypatch, url, port):
+    asked = []
+    monkeypatch.setattr(socket, "create_connection", lambda place, timeout: asked.append(place) or socket.socket())
+    assert hub.reachable(url)
+    assert asked[0][1] == port
+
+
+def test_look_up_that_hangs_holds_up_neither_the_answer_nor_the_end_of_the_process():
+    program = (
+        "import socket, time; socket.create_connection = lambda *a, **k: time.sleep(60)\n"
+        "from inducer_bench import hub; hub.SECONDS = 0.2; assert not hub.reachable('https://hub.example')"
+    )
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    assert time.perf_counter() - started < 20
+
+
+def test_nothing_is_asked_where_everything_is_local(monkeypatch, tiny_roberta_folder, sst2_folder):
+    monkeypatch.setattr(hub, "reachable", lambda: pytest.fail("the hub was asked"))
+    local = [f"task.data_dir={sst2_folder}", "task.max_length=32"]
+    hub.fetch(compose([*local, f"plm.path={tiny_roberta_folder}"]))
+    hub.fetch(compose([*local, "plm.weights=random", f"plm.tokenizer={tiny_roberta_folder}"]))
+
+
+def test_missing_plm_without_network_says_what_to_do(sst2_folder):
+    message = refusal(compose([f"task.data_dir={sst2_folder}"]))
+    assert message.startswith("plm: 'roberta-base' is not on this machine and the hub cannot be reached; ")
+    assert "plm.path=FOLDER" in message
+    assert "preset=mini" in message
+
+
+def test_random_weights_without_network_ask_for_a_tokenizer(sst2_folder):
+    message = refusal(compose([f"task.data_dir={sst2_folder}", "plm.weights=random"]))
+    assert "plm.tokenizer=FOLDER" in message
+
+
+def test_missing_data_without_network_say_what_to_do(tiny_roberta_folder, monkeypatch):
+    def unreachable(task, split):
+        raise ConnectionError("Couldn't reach the Hugging Face Hub\nfor dataset")
+
+    monkeypatch.setattr(source, "load_from_hub", unreachable)
+    message = refusal(compose([f"plm.path={tiny_roberta_folder}", "task.max_length=32"]))
+    assert message.startswith("task: the data of 'sst2' are not on this machine and the hub cannot be reached; ")
+    assert "task.data_dir=FOLDER" in message
+    assert os.environ["HF_HUB_OFFLINE"] == "1", "the hub's libraries must not retry"
+
+
+def test_cached_data_serve_without_network(tiny_roberta_folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(source, "load_from_hub", lambda task, split: asked.append(split))
+    hub.fetch(compose([f"plm.path={tiny_roberta_folder}", "task.max_length=32"]))
+    assert sorted(asked) == ["dev", "train"]
+
+
+def test_data_set_unknown_to_the_hub_is_told_in_the_first_line_of_its_answer(tiny_roberta_folder, monkeypatch):
+    def unknown(task, split):
+        raise ValueError("BuilderConfig 'sst3' not found.\nAvailable: ['sst2']")
+
+    monkeypatch.setattr(hub, "reachable", lambda: True)
+    monkeypatch.setattr(source, "load_from_hub", unknown)
+    config = compose([f"plm.path={tiny_roberta_folder}", "task.max_length=32", "task.hub.name=sst3"])
+    assert refusal(config) == "task.hub: 'nyu-mll/glue' cannot be loaded: BuilderConfig 'sst3' not found."
+
+
+def test_plm_folder_that_is_none_is_refused(tiny_roberta_folder, tmp_path):
+    plm = compose([f"plm.path={tiny_roberta_folder}", "task.max_length=32"]).plm
+    assert hub.plm_files(plm) == tiny_roberta_folder
+    with pytest.raises(UserError, match="which is not a folder; allowed: one in transformers' format"):
+        hub.plm_files(dataclasses.replace(plm, path=str(tmp_path / "nowhere")))
