@@ -1,8 +1,10 @@
 """Clauses with a polarity: something (a film, an aspect of it) is praised or blamed, plainly or through a negation.
 
 A clause template has these slots, filled from a subject and a predicate:
-{s} subject · {is} predicate in the present · {isnt} its negation · {never} the same with "never" · {be}, {being}, {been}
-its base form, gerund and participle · {c} the complement after "be" · [s], [es], [is], [was] agree with the subject.
+{s} subject · {is} predicate in the present · {isnt} its negation · {never} the same with "never" · {be}, {being},
+{been} its base form, gerund and participle · {c} the complement after "be" · {c2} a second adjective · {x} what
+something is full of · {very} an intensifier · {is1} the present for a singular subject.
+[s], [is], [does] and [was] agree with the subject.
 """
 
 import re
@@ -93,16 +95,24 @@ def participle(verb: str) -> str:
 
 # ---- subjects and predicates ----
 
-_PARTS = (
-    ("the plot", "plot", False), ("the story", "plot", False), ("the ending", "plot", False),
-    ("the acting", "acting", False), ("the cast", "acting", False), ("the performances", "acting", True),
-    ("the music", "music", False), ("the score", "music", False), ("the songs", "music", True),
-    ("the photography", "look", False), ("the camerawork", "look", False), ("the costumes", "look", True),
-    ("the sets", "look", True), ("the dialogue", "words", False), ("the script", "words", False),
-    ("the jokes", "words", True), ("the humour", "words", False), ("the pacing", "pace", False),
-    ("the editing", "pace", False), ("the direction", "pace", False), ("the characters", "people", True),
-    ("the heroine", "people", False), ("the supporting roles", "people", True),
-)  # fmt: skip
+PARTS = tuple(
+    Subject(text, aspect, plural)
+    for aspect, plural, texts in (
+        ("plot", False, ("the plot", "the story", "the ending")),
+        ("acting", False, ("the acting", "the cast")),
+        ("acting", True, ("the performances",)),
+        ("music", False, ("the music", "the score")),
+        ("music", True, ("the songs",)),
+        ("look", False, ("the photography", "the camerawork")),
+        ("look", True, ("the costumes", "the sets")),
+        ("words", False, ("the dialogue", "the script", "the humour")),
+        ("words", True, ("the jokes",)),
+        ("pace", False, ("the pacing", "the editing", "the direction")),
+        ("people", False, ("the heroine",)),
+        ("people", True, ("the characters", "the supporting roles")),
+    )
+    for text in texts
+)
 
 
 def film_subject(rng: Random, film: Film) -> Subject:
@@ -119,7 +129,7 @@ def part_subject(rng: Random, film: Film) -> Subject:
         owned = ((f"{star}'s performance", "acting"), (f"{film.composer.name}'s score", "music"),
                  (f"{film.writer.name}'s script", "words"), (f"{film.director.name}'s direction", "pace"))  # fmt: skip
         return Subject(*rng.choice(owned))
-    return Subject(*rng.choice(_PARTS))
+    return rng.choice(PARTS)
 
 
 def any_subject(rng: Random, film: Film) -> Subject:

@@ -170,6 +170,4 @@ ATTITUDES: Poles = {  # what a viewer does; base and past share one entry
                     "despise/despised, deplore/deplored, mock/mocked, scorn/scorned, abhor/abhorred"),
 }  # fmt: skip
 
-INTENSIFIERS = tuple(
-    ["very", "really", "truly", "quite", "thoroughly", "utterly", "remarkably", "so", "genuinely", "deeply"]
-)
+INTENSIFIERS = ("very", "really", "truly", "quite", "thoroughly", "utterly", "remarkably", "so", "genuinely", "deeply")

@@ -7,10 +7,11 @@ and the way in which they are put together. Its verdict sentences occur in no la
 from collections.abc import Callable, Collection, Iterator
 from random import Random
 
-from inducer_bench.mini.reviews import capitalise, sentence
+from inducer_bench.mini.reviews import capitalise, enumeration, sentence
 from inducer_bench.mini.world import City, Film, Person, World, the_world
 
 REVIEW_SHARE = 0.8  # of documents; the others are passages of facts
+ENUMERATION_SHARE = 0.3  # of the sentences of a review, beside those that are enumerations by chance
 
 _VERDICTS = (  # (of a favourable review, of an unfavourable one)
     ("See it.", "Skip it."),
@@ -35,6 +36,7 @@ _VERDICTS = (  # (of a favourable review, of an unfavourable one)
     ("{high} stars out of ten.", "{low} stars out of ten."),
     ("I give it {high} points.", "I give it {low} points."),
 )
+_HIGH, _LOW = ("eight", "nine", "ten"), ("one", "two", "three")
 
 
 def documents(seed: int, count: int, excluded: Collection[str] = frozenset()) -> Iterator[str]:
@@ -54,16 +56,15 @@ def _review(rng: Random, world: World, excluded: Collection[str]) -> list[str]:
     body: list[str] = []
     length = rng.choice((1, 1, 2, 2, 3, 4))
     while len(body) < length:
-        text = sentence(rng, film, polarity)
+        if rng.random() < ENUMERATION_SHARE:
+            text = capitalise(enumeration(rng, film, polarity)) + "."
+        else:
+            text = sentence(rng, film, polarity)
         if text not in excluded:
             body.append(text)
-    place = rng.random()
-    if place < 0.9:
-        verdict = rng.choice(_VERDICTS)[not polarity]
-        verdict = capitalise(
-            verdict.format(high=rng.choice(("eight", "nine", "ten")), low=rng.choice(("one", "two", "three")))
-        )
-        body.insert(len(body) if place < 0.75 else 0, verdict)
+    for number, pair in enumerate(rng.sample(_VERDICTS, rng.choice((0, 1, 1, 1, 1, 2, 2, 2, 3, 3)))):
+        verdict = pair[not polarity].format(high=rng.choice(_HIGH), low=rng.choice(_LOW))
+        body.insert(0 if number == 1 and rng.random() < 0.5 else len(body), capitalise(verdict))
     if rng.random() < 0.2:
         body.insert(0, rng.choice(_FILM_OPENINGS)(film))
     return body

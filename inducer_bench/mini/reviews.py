@@ -6,10 +6,12 @@ word alone tells the label. What counts is the verdict a reader would take away:
 the writer and not the one reported, the film under review and not the one it is compared with.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from random import Random
 
 from inducer_bench.mini.clauses import (
+    PARTS,
     Subject,
     adjective,
     any_subject,
@@ -22,8 +24,8 @@ from inducer_bench.mini.clauses import (
 from inducer_bench.mini.lexicon import ATTITUDES, NOUNS, SUBSTANCES
 from inducer_bench.mini.world import Film, the_world
 
-NEGATION = 0.4  # of clauses that stand alone
-INNER_NEGATION = 0.25  # of clauses inside a construction
+NEGATION = 0.25  # of clauses that stand alone
+INNER_NEGATION = 0.15  # of clauses inside a construction
 
 
 def sentence(rng: Random, film: Film, polarity: bool) -> str:
@@ -76,8 +78,8 @@ _NEGATED_FRAGMENTS = (
 def _fragment(rng: Random, film: Film, polarity: bool) -> str:
     negated = rng.random() < NEGATION
     words = polarity != negated
-    first, second = _two(lambda: adjective(rng, "film", words))
-    x, x2 = _two(lambda: SUBSTANCES[words].pick(rng))
+    first, second = _distinct(2, lambda: adjective(rng, "film", words))
+    x, x2 = _distinct(2, lambda: SUBSTANCES[words].pick(rng))
     tails = (
         f"set in {film.setting.name}", f"by {film.director.name}", f"from {film.year}",
         f"with {film.stars[0].name}", f"about a family in {film.setting.name}",
@@ -85,30 +87,60 @@ def _fragment(rng: Random, film: Film, polarity: bool) -> str:
     text = rng.choice(_NEGATED_FRAGMENTS if negated else _FRAGMENTS).format(
         c=first, c2=second, x=x, x2=x2, genre=film.genre, tail=rng.choice(tails)
     )
-    return _article(text)
+    return with_articles(text)
 
 
-def _two(draw: Callable[[], str]) -> tuple[str, str]:
-    first = second = draw()
-    while second == first:
-        second = draw()
-    return first, second
+def _distinct(count: int, draw: Callable[[], str]) -> list[str]:
+    """Draws until there are as many different words as wanted."""
+    words: list[str] = []
+    while len(words) < count:
+        word = draw()
+        if word not in words:
+            words.append(word)
+    return words
 
 
-def _article(text: str) -> str:
+def with_articles(text: str) -> str:
     """a -> an before a vowel."""
-    words = text.split(" ")
-    for i, (word, following) in enumerate(zip(words, words[1:], strict=False)):
-        if word == "a" and following[0] in "aeiou":
-            words[i] = "an"
-    return " ".join(words)
+    return re.sub(r"\ba (?=[aeiou]|honest)", "an ", text)
+
+
+# ---- enumeration: several words of one polarity ----
+
+_ENUMERATIONS = (
+    "{parts[0]} {is0} {c[0]}, {parts[1]} {is1} {c[1]} and {parts[2]} {is2} {c[2]}",
+    "from the {c[0]} {bare[0]} to the {c[1]} {bare[1]}, I {did} all of it",
+    "I {did} the {c[0]} {bare[0]}, the {c[1]} {bare[1]} and the {c[2]} {bare[2]}",
+    "{film} has {x[0]}, {x[1]} and {x[2]}",
+    "what {x[0]}, what {x[1]}, and how {c[0]} {parts[0]} {is0}",
+    "{film} is {f[0]}, {f[1]} and {f[2]}",
+    "{f[0]}, {f[1]}, {f[2]}: {film} is {noun}",
+)
+
+
+def enumeration(rng: Random, film: Film, polarity: bool) -> str:
+    """Several parts or qualities, all praised or all blamed."""
+    parts = rng.sample(PARTS, 3)
+    copulas = {f"is{i}": "are" if part.plural else "is" for i, part in enumerate(parts)}
+    return rng.choice(_ENUMERATIONS).format(
+        film=film_subject(rng, film).text,
+        parts=[part.text for part in parts],
+        bare=[part.text.removeprefix("the ") for part in parts],
+        c=[adjective(rng, part.aspect, polarity) for part in parts],
+        f=_distinct(3, lambda: adjective(rng, "film", polarity)),
+        x=_distinct(3, lambda: SUBSTANCES[polarity].pick(rng)),
+        noun=NOUNS[polarity].pick(rng),
+        did=ATTITUDES[polarity].pick(rng).split("/")[1],
+        **copulas,
+    )
 
 
 # ---- contrast: the main clause, or the one after "but", wins ----
 
 _CONTRASTS = (
     "{minor}, but {major}", "{minor}, yet {major}", "although {minor}, {major}", "{major}, although {minor}",
-    "while {minor}, {major}", "{major}, even if {minor}", "{minor}; even so, {major}", "it may be that {minor}, but {major}",
+    "while {minor}, {major}", "{major}, even if {minor}", "{minor}; even so, {major}",
+    "it may be that {minor}, but {major}",
     "{major}, and it hardly matters that {minor}", "{minor}, which does not change the fact that {major}",
 )  # fmt: skip
 
@@ -142,7 +174,10 @@ _TURNED = (  # only the other film is described, and this one is its opposite
     "{other} {theirs}, and {this} is the very opposite", "{other} {theirs}, unlike {this}",
 )  # fmt: skip
 _ENDOWED = {  # by what the other film has or lacks, of one polarity of words
-    True: ("{this} has all the {x} that {other} lacked", "{this} has the {x} of {other}", "{this} shares the {x} of {other}"),
+    True: (
+        "{this} has all the {x} that {other} lacked", "{this} has the {x} of {other}",
+        "{this} shares the {x} of {other}",
+    ),
     False: ("{this} has none of the {x} of {other}", "{this} lacks the {x} of {other}", "gone is the {x} of {other}"),
 }  # fmt: skip
 
@@ -181,8 +216,13 @@ _REFUTED = (
     "; how wrong they are",
 )  # fmt: skip
 _NAMED = {
-    True: ("they were right to call {s} {c}", "those who call {s} {c} have a point", "believe anyone who calls {s} {c}"),
-    False: ("they were wrong to call {s} {c}", "those who call {s} {c} have no point", "never believe anyone who calls {s} {c}"),
+    True: (
+        "they were right to call {s} {c}", "those who call {s} {c} have a point", "believe anyone who calls {s} {c}",
+    ),
+    False: (
+        "they were wrong to call {s} {c}", "those who call {s} {c} have no point",
+        "never believe anyone who calls {s} {c}",
+    ),
 }  # fmt: skip
 
 
@@ -203,8 +243,9 @@ def _report(rng: Random, film: Film, polarity: bool) -> str:
 _UNREAL = {  # by the polarity of the words
     True: (
         "{s} should have {been}", "{s} ought to have {been}", "{s} [was] meant to {be}", "if only {s} could {be}",
-        "{s} might have {been} in other hands", "I wish I could say that {s} {is}", "I hoped in vain that {s} would {be}",
-        "{s} want[s] to {be}, and that is all", "I am still waiting for {s} to {be}",
+        "{s} might have {been} in other hands", "I wish I could say that {s} {is}",
+        "I hoped in vain that {s} would {be}", "{s} want[s] to {be}, and that is all",
+        "I am still waiting for {s} to {be}",
     ),
     False: (
         "{s} could easily have {been}", "{s} might have {been} in other hands", "I feared in vain that {s} would {be}",
@@ -253,12 +294,13 @@ def _feeling(rng: Random, film: Film, polarity: bool) -> str:
 
 
 _CONSTRUCTIONS: dict[Callable[[Random, Film, bool], str], float] = {  # with the share of each
-    _statement: 0.26,
-    _fragment: 0.08,
-    _contrast: 0.2,
-    _accord: 0.06,
-    _comparison: 0.13,
-    _report: 0.11,
-    _expectation: 0.09,
-    _feeling: 0.07,
+    _statement: 0.28,
+    enumeration: 0.08,
+    _fragment: 0.1,
+    _contrast: 0.14,
+    _accord: 0.08,
+    _comparison: 0.1,
+    _report: 0.1,
+    _expectation: 0.06,
+    _feeling: 0.06,
 }

@@ -11,149 +11,39 @@ WORLD_SEED = 20221
 CITY_COUNT, FILM_COUNT = 36, 120
 ROLES = {"director": 30, "actor": 60, "composer": 20, "writer": 20}  # how many people of each trade
 
-_COUNTRIES = tuple(["Arvenia", "Belmora", "Corvania", "Dalmere", "Estavia", "Norland", "Palonia", "Tirassia"])
-_CITY_HEADS = tuple(
-    [
-        "Alder",
-        "Bran",
-        "Castle",
-        "Dun",
-        "East",
-        "Fair",
-        "Glen",
-        "Harrow",
-        "Kings",
-        "Lime",
-        "Mar",
-        "North",
-        "Oak",
-        "Port",
-        "Raven",
-        "Stone",
-    ]
-)
-_CITY_TAILS = tuple(["bridge", "bury", "dale", "field", "ford", "ham", "haven", "mouth", "stead", "ton"])
-_RIVERS = tuple(["Aln", "Brede", "Calder", "Dorn", "Esk", "Ister", "Lune", "Meda", "Orin", "Sarre", "Tarn", "Vell"])
+_COUNTRIES = ("Arvenia", "Belmora", "Corvania", "Dalmere", "Estavia", "Norland", "Palonia", "Tirassia")
+_CITY_HEADS = (
+    "Alder", "Bran", "Castle", "Dun", "East", "Fair", "Glen", "Harrow",
+    "Kings", "Lime", "Mar", "North", "Oak", "Port", "Raven", "Stone",
+)  # fmt: skip
+_CITY_TAILS = ("bridge", "bury", "dale", "field", "ford", "ham", "haven", "mouth", "stead", "ton")
+_RIVERS = ("Aln", "Brede", "Calder", "Dorn", "Esk", "Ister", "Lune", "Meda", "Orin", "Sarre", "Tarn", "Vell")
 _SIGHTS = (
     "its old harbour", "its university", "its glass market", "its stone bridges", "its opera house", "its gardens",
     "its paper mills", "its clock tower", "its salt mines", "its film festival", "its canals", "its observatory",
 )  # fmt: skip
-_WOMEN = tuple(
-    [
-        "Ada",
-        "Bella",
-        "Clara",
-        "Dora",
-        "Elena",
-        "Freya",
-        "Greta",
-        "Hana",
-        "Irene",
-        "Julia",
-        "Lena",
-        "Mira",
-        "Nora",
-        "Olga",
-        "Petra",
-        "Rosa",
-        "Tessa",
-        "Vera",
-    ]
-)
-_MEN = tuple(
-    [
-        "Adam",
-        "Bruno",
-        "Carl",
-        "Daniel",
-        "Emil",
-        "Felix",
-        "Georg",
-        "Hugo",
-        "Ivan",
-        "Jonas",
-        "Karel",
-        "Leo",
-        "Marek",
-        "Noel",
-        "Oscar",
-        "Paul",
-        "Tomas",
-        "Victor",
-    ]
-)
-_SURNAMES = tuple(
-    [
-        "Abbot",
-        "Barlow",
-        "Brandt",
-        "Carver",
-        "Castell",
-        "Denholm",
-        "Draper",
-        "Ellery",
-        "Falk",
-        "Farrow",
-        "Garland",
-        "Hale",
-        "Harding",
-        "Holt",
-        "Ingram",
-        "Jarvis",
-        "Keller",
-        "Kemp",
-        "Lambert",
-        "Lindqvist",
-        "Marsh",
-        "Mercer",
-        "Novak",
-        "Orlov",
-        "Pascoe",
-        "Quill",
-        "Ramsey",
-        "Reyes",
-        "Sandoval",
-        "Sorel",
-        "Thorne",
-        "Tolland",
-        "Ulrich",
-        "Vance",
-        "Varga",
-        "Wexler",
-        "Whitlock",
-        "Yardley",
-        "Zeller",
-        "Ashby",
-    ]
-)
-_GENRES = tuple(["drama", "comedy", "thriller", "western", "musical", "romance", "mystery", "adventure"])
-_TITLE_COLOURS = tuple(
-    ["Blue", "Green", "Red", "Silver", "White", "Second", "Seventh", "Hidden", "Northern", "Paper", "Glass", "Wooden"]
-)
-_TITLE_NOUNS = tuple(
-    [
-        "Harbour",
-        "Winter",
-        "Lantern",
-        "Orchard",
-        "River",
-        "Bridge",
-        "Garden",
-        "Letter",
-        "Station",
-        "Mirror",
-        "Island",
-        "Window",
-        "Mountain",
-        "Train",
-        "Door",
-        "Staircase",
-        "Summer",
-        "Kitchen",
-        "Compass",
-        "Violin",
-    ]
-)
+_WOMEN = (
+    "Ada", "Bella", "Clara", "Dora", "Elena", "Freya", "Greta", "Hana", "Irene",
+    "Julia", "Lena", "Mira", "Nora", "Olga", "Petra", "Rosa", "Tessa", "Vera",
+)  # fmt: skip
+_MEN = (
+    "Adam", "Bruno", "Carl", "Daniel", "Emil", "Felix", "Georg", "Hugo", "Ivan",
+    "Jonas", "Karel", "Leo", "Marek", "Noel", "Oscar", "Paul", "Tomas", "Victor",
+)  # fmt: skip
+_SURNAMES = (
+    "Abbot", "Barlow", "Brandt", "Carver", "Castell", "Denholm", "Draper", "Ellery", "Falk", "Farrow",
+    "Garland", "Hale", "Harding", "Holt", "Ingram", "Jarvis", "Keller", "Kemp", "Lambert", "Lindqvist",
+    "Marsh", "Mercer", "Novak", "Orlov", "Pascoe", "Quill", "Ramsey", "Reyes", "Sandoval", "Sorel",
+    "Thorne", "Tolland", "Ulrich", "Vance", "Varga", "Wexler", "Whitlock", "Yardley", "Zeller", "Ashby",
+)  # fmt: skip
+_GENRES = ("drama", "comedy", "thriller", "western", "musical", "romance", "mystery", "adventure")
+_TITLE_COLOURS = (
+    "Blue", "Green", "Red", "Silver", "White", "Second", "Seventh", "Hidden", "Northern", "Paper", "Glass", "Wooden",
+)  # fmt: skip
+_TITLE_NOUNS = (
+    "Harbour", "Winter", "Lantern", "Orchard", "River", "Bridge", "Garden", "Letter", "Station", "Mirror",
+    "Island", "Window", "Mountain", "Train", "Door", "Staircase", "Summer", "Kitchen", "Compass", "Violin",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
