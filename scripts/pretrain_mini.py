@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python scripts/pretrain_mini.py
 
-writes inducer_bench/mini/plms/mini_roberta: config, weights, tokenizer, and the figures of this run in pretraining.json.
+writes inducer_bench/mini/plms/mini_roberta: config, weights, tokenizer, and this run's figures in pretraining.json.
 About 15 minutes on one CPU core; equal seed, thread count and versions give equal weights.
 
 Masked-token prediction alone finds the polarity of words only after very many steps, for every other sentence turns it
@@ -133,8 +133,8 @@ def roberta_config(vocabulary: int) -> RobertaConfig:
 def cooccurrence_embeddings(sequences: list[list[int]], vocabulary: int, width: int) -> Tensor:
     """Start embeddings (V, width): the leading eigenvectors of the positive pointwise mutual information of tokens.
 
-    Two tokens occur together where one document holds both; the special tokens are left out. A little noise keeps tokens
-    without statistics apart.
+    Two tokens occur together where one document holds both; the special tokens are left out. A little noise keeps
+    tokens without statistics apart.
     """
     cells = [(row, token) for row, sequence in enumerate(sequences) for token in set(sequence)]
     rows, columns = zip(*cells, strict=True)
@@ -151,7 +151,7 @@ def cooccurrence_embeddings(sequences: list[list[int]], vocabulary: int, width: 
 
 
 def pretrain(model: RobertaForMaskedLM, sequences: list[list[int]], arguments: argparse.Namespace) -> None:
-    """AdamW, 5 % warm-up, linear decay; masks are drawn anew in each epoch. Without dropout: the text does not repeat."""
+    """AdamW, 5 % warm-up, linear decay; masks are drawn anew in each epoch. Without dropout: text is not scarce."""
     rng = Random(arguments.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.01)
     total = arguments.epochs * len(batches(sequences, arguments.batch_tokens, Random(0)))
