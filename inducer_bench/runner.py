@@ -112,6 +112,8 @@ def _locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
     try:
+        for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            leftover.unlink()
         yield
     finally:
         lock.release()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from inducer_bench import hub
 from inducer_bench.config.schema import ExperimentConfig
@@ -73,7 +74,9 @@ def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror
 
 
 def has_key() -> bool:
-    return bool(os.environ.get("WANDB_API_KEY")) or "api.wandb.ai" in _netrc()
+    """Whether W&B would find a key for its server: in the environment, or in the netrc file."""
+    host = urlparse(server()).hostname or ""
+    return bool(os.environ.get("WANDB_API_KEY")) or host in _netrc().split()
 
 
 def _netrc() -> str:
@@ -82,4 +85,5 @@ def _netrc() -> str:
 
 
 def server() -> str:
+    """W&B's own server, or a self-hosted one."""
     return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")

@@ -118,6 +118,7 @@ def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(over
     assert "resuming at step" in (resumed.folder / "log.txt").read_text()
     whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
     assert whole.folder != resumed.folder
+    assert list(resumed.folder.rglob("*.tmp")) == []
     assert results(resumed.folder) == results(whole.folder)
 
 

@@ -95,7 +95,7 @@ def test_task_chooses_plm_and_trainer_and_the_command_line_wins():
 def test_published_settings_follow_the_method_and_the_suite():
     assert compose(["method=inducer"]).trainer.lr == 2e-4
     assert compose(["method=fine_tune"]).trainer.lr == 2e-5
-    assert compose(["preset=mini", "method=inducer"]).trainer.lr == 2e-3
+    assert compose(["preset=mini", "method=inducer"]).trainer.lr == 5e-3
     inducer = compose(["method=inducer"]).method
     assert (inducer.r_k, inducer.r_v) == (6, 4)
 

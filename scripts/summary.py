@@ -1,0 +1,44 @@
+"""Mean and standard deviation over seeds of every finished run below a folder, as a Markdown table.
+
+python scripts/summary.py runs
+"""
+
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from inducer_bench.results import record as records
+from inducer_bench.results.record import Record
+
+
+def main(root: Path) -> None:
+    """One row for each suite, task, PLM, method and number of training examples."""
+    groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for folder in records.find(root):
+        record = records.read(folder)
+        if record is not None and record["status"] == "done":
+            key = (record["suite"], record["task"], record["plm"], record["method"], str(record["examples"]["train"]))
+            groups[key].append(record)
+    print("| suite | task | PLM | method | train | parameters | % | score | mean | std | n | s/run |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for key, group in sorted(groups.items(), key=lambda item: (item[0][:3], -_mean(item[1]))):
+        values, counts = [_score(record) for record in group], group[0]["parameters"]
+        std = f"{statistics.stdev(values):.2f}" if len(values) > 1 else "-"
+        seconds = statistics.median(record["train_seconds"] for record in group)
+        print(
+            f"| {' | '.join(key)} | {counts['method']:,} | {counts['percent']:.2f} | {next(iter(group[0]['scores']))} "
+            f"| {_mean(group):.2f} | {std} | {len(values)} | {seconds:.0f} |"
+        )
+
+
+def _score(record: Record) -> float:
+    return float(next(iter(record["scores"].values()))["value"])
+
+
+def _mean(group: list[Record]) -> float:
+    return statistics.mean(_score(record) for record in group)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
