@@ -22,13 +22,13 @@ def main(root: Path) -> None:
             groups[key].append(record)
     print("| suite | task | PLM | method | train | parameters | % | score | mean | std | n | s/run |")
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
-    for key, group in sorted(groups.items(), key=lambda item: (item[0][:3], -_mean(item[1]))):
+    for names, group in sorted(groups.items(), key=lambda item: (item[0][:3], -_mean(item[1]))):
         values, counts = [_score(record) for record in group], group[0]["parameters"]
         std = f"{statistics.stdev(values):.2f}" if len(values) > 1 else "-"
         seconds = statistics.median(record["train_seconds"] for record in group)
         print(
-            f"| {' | '.join(key)} | {counts['method']:,} | {counts['percent']:.2f} | {next(iter(group[0]['scores']))} "
-            f"| {_mean(group):.2f} | {std} | {len(values)} | {seconds:.0f} |"
+            f"| {' | '.join(names)} | {counts['method']:,} | {counts['percent']:.2f} "
+            f"| {next(iter(group[0]['scores']))} | {_mean(group):.2f} | {std} | {len(values)} | {seconds:.0f} |"
         )
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from inducer_bench import __version__, hub
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
     needed, optional = _needed(), _optional()
     table = Table("check", "", "found", title=f"inducer-bench {__version__}", title_justify="left")
     for what, works, found in needed + optional:
-        table.add_row(what, "[green]ok[/]" if works else "[yellow]no[/]", found)
+        table.add_row(what, "[green]ok[/]" if works else "[yellow]no[/]", escape(found))
     Console().print(table)
     broken = [what for what, works, _ in needed if not works]
     print(f"needs repair: {', '.join(broken)}" if broken else "Every run that needs no network can start here.")

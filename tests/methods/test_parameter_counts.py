@@ -1,6 +1,7 @@
 """The exact numbers of parameters, on PLMs built without weights."""
 
 import pytest
+from parameter_table import SETTINGS, counts
 
 from inducer_bench.commands import params
 from inducer_bench.config.compose import compose
@@ -8,21 +9,13 @@ from inducer_bench.methods import attach
 from inducer_bench.plm import empty_model
 
 PLM_SIZES = {"roberta-base": 124_055_040, "roberta-large": 354_310_144, "gpt2": 124_439_808, "gpt2-medium": 354_823_168}
-COUNTS = [
-    ("gpt2", "inducer", {"r_k": 10, "r_v": 15}, 2_003_472),
-    ("roberta-base", "inducer", {"r_k": 6, "r_v": 4}, 609_696),
-    ("roberta-base", "fine_tune", {}, 124_055_040),
-    ("gpt2", "fine_tune", {}, 124_439_808),
-    ("roberta-base", "head_only", {}, 0),
-]
 
 
-@pytest.mark.parametrize(("plm", "method", "options", "expected"), COUNTS)
-def test_method_has_exactly_the_published_number_of_parameters(plm, method, options, expected):
-    config = compose([f"plm={plm}", "plm.weights=random"])
-    counts = attach(empty_model(config.plm, "nlu", 2), method, **options).parameter_counts()
-    assert counts["method"] == expected
-    assert counts["percent"] == pytest.approx(100 * expected / counts["plm"])
+@pytest.mark.parametrize(("plm", "method", "options", "published"), SETTINGS)
+def test_method_has_exactly_the_published_number_of_parameters(plm, method, options, published):
+    count = counts(plm, method, options)
+    assert count["method"] == published
+    assert count["percent"] == pytest.approx(100 * published / count["plm"])
 
 
 @pytest.mark.parametrize(("plm", "size"), PLM_SIZES.items())
