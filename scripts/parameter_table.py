@@ -43,9 +43,9 @@ SETTINGS: list[tuple[str, str, dict[str, Any], int]] = [  # PLM, method, options
 def counts(plm: str, method: str, options: dict[str, Any]) -> dict[str, int | float]:
     """Parameter counts of a method on a shipped PLM, built without memory for its weights."""
     config = compose([f"plm={plm}", "plm.weights=random"]).plm
-    full = {
-        name: {"alpha": 32.0, "targets": ["q"], **value} if name == "lora" else value for name, value in options.items()
-    }
+    full: dict[str, Any] = dict(options)
+    if "lora" in full:
+        full["lora"] = {"alpha": 32.0, "targets": ["q"], **full["lora"]}
     if method == "lora":
         full |= {"alpha": 32.0}
     if method in ("mam", "inducer_ffn"):
