@@ -21,7 +21,10 @@ def attach(tuned: TunedModel, options: Peft) -> None:
         from peft.tuners.tuners_utils import BaseTunerLayer
     except ImportError:
         raise UserError("method: method=peft needs the library; pip install 'inducer-bench[peft]'") from None
-    by_name = {str(kind.value): config for kind, config in configs.items()}
+    # Prompts are not put into the model but around it, and cannot be attached.
+    by_name = {
+        str(kind.value): config for kind, config in configs.items() if not issubclass(config, peft.PromptLearningConfig)
+    }
     name = options.peft_type.upper()
     if name not in by_name:
         raise unknown("method.peft_type", options.peft_type, by_name)
@@ -29,7 +32,9 @@ def attach(tuned: TunedModel, options: Peft) -> None:
     before = {id(parameter) for parameter in model.parameters()}
     modules = dict(model.named_modules())
     try:
-        peft.inject_adapter_in_model(by_name[name](**options.config), model)
+        peft.get_peft_model(
+            model, by_name[name](**options.config)
+        )  # changes the model in place; the wrapper is not kept
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"method.peft_type: peft cannot attach {name} to {type(model).__name__}: {reason}") from None
