@@ -70,6 +70,18 @@ def empty_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> P
         return load_model(random, family, num_labels)
 
 
+def count_parameters(plm: PlmConfig, family: str) -> int:
+    """Parameters of the PLM itself, without head and pooler."""
+    return sum(parameter.numel() for parameter in pretrained_parameters(empty_model(plm, family, num_labels=2)))
+
+
+def pretrained_parameters(model: PreTrainedModel) -> list[torch.nn.Parameter]:
+    """What belongs to the PLM and not to a task's head: the base model, and a language model's output embedding."""
+    output = model.get_output_embeddings()
+    parts = [model.base_model] if output is None else [model.base_model, output]
+    return list({id(parameter): parameter for part in parts for parameter in part.parameters()}.values())
+
+
 def load_tokenizer(plm: PlmConfig) -> PreTrainedTokenizerBase:
     """The PLM's tokenizer, or the one named by `plm.tokenizer`; always with a padding token.
 

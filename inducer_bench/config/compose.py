@@ -1,6 +1,8 @@
 """Compose `conf/` with command-line overrides through Hydra, and say in one line what is wrong with them."""
 
+import dataclasses
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from inducer_bench.config import budget
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.config.validate import validated
+from inducer_bench.config.validate import architecture, validated
 from inducer_bench.errors import UserError, nearest, unknown
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -38,7 +41,27 @@ def experiment_config(composed: DictConfig) -> ExperimentConfig:
     """Resolve a composed Hydra config into the typed one, checked across groups."""
     plain: Any = OmegaConf.to_container(composed, resolve=True)
     del plain["method"]["settings"]  # what the method's own values were picked from
-    return validated(plain)
+    wanted = plain["method"].pop("budget", None)
+    config = validated(plain)
+    return config if wanted is None else _within_budget(config, str(wanted))
+
+
+def _within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
+    """The configuration with the ranks that `method.budget` leads to, which are told on stderr."""
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", wanted)
+    if match is None or not float(match[1] or match[2]):
+        raise UserError(f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage as 0.49%")
+    if match[1]:
+        parameters = int(match[1])
+    else:
+        from inducer_bench.plm import count_parameters  # with torch: only a percentage needs the PLM's size
+
+        parameters = int(float(match[2]) / 100 * count_parameters(config.plm, config.task.family))
+    sizes = budget.sizes(architecture(config.plm))
+    method = budget.solve(config.method, parameters, sizes)
+    found = budget.count(method, sizes)
+    print(f"method.budget: {wanted} allows {parameters:,}: {budget.chosen(method)}, {found:,} in all", file=sys.stderr)
+    return dataclasses.replace(config, method=method)
 
 
 def options(group: str) -> list[str]:

@@ -18,6 +18,7 @@ from inducer_bench.config.methods import Options
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import anatomy
+from inducer_bench.plm import pretrained_parameters
 
 ATTACHED = "_inducer_bench_attached"  # marks a model that has a method on it
 WEIGHTS_FILE, DESCRIPTION_FILE = "adapter.safetensors", "adapter.json"
@@ -36,9 +37,7 @@ class TunedModel(nn.Module):
         self.options = options
         self._parts: list[Any] = []
         self._undo: list[Callable[[], object]] = []  # takes the method off again, last added first
-        output = model.get_output_embeddings()  # of a language model, tied to the input's or not
-        parts = [model.base_model] if output is None else [model.base_model, output]
-        self._plm_ids = {id(parameter) for part in parts for parameter in part.parameters()}
+        self._plm_ids = {id(parameter) for parameter in pretrained_parameters(model)}
         self._head_ids = {id(parameter) for parameter in model.parameters()} - self._plm_ids
         self._method_ids: set[int] = set()
         self._originals: list[
