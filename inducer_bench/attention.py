@@ -1,8 +1,7 @@
 """Attention functions of our own, reached through transformers' attention interface.
 
-Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, G key
-heads (G < H in grouped-query attention), p head width, d model width,
-r rank or bottleneck.
+Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, G key heads (G < H in grouped-query
+attention), p head width, d model width, L prefix length, r rank or bottleneck.
 
 A tuning method that changes attention puts a *part* into the attention module under the name `PART`. The registered
 function hands the layer's heads to that part; a module without a part gets transformers' own SDPA.
@@ -50,9 +49,8 @@ def tuned_attention(
         )
     scale = query.shape[-1] ** -0.5
     if scaling is not None and scaling != scale:
-        query = query * (
-            scaling / scale
-        )  # so that s_ij = Q_i.K_j / sqrt p for every part; OPT hands over scaled queries
+        # So that s_ij = Q_i.K_j / sqrt p for every part; OPT hands over queries that are scaled already.
+        query = query * (scaling / scale)
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)
     mask = additive_mask(attention_mask, query, key.shape[2], is_causal)

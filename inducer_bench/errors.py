@@ -27,6 +27,11 @@ class Interrupted(Exception):
     """The run was asked to stop; its checkpoint is on disk and the same command resumes it."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or the name of its type where there is none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(found: str, allowed: Iterable[str]) -> str:
     """`did you mean ...? ` with the closest of `allowed`, or an empty string if none is close."""
     matches = difflib.get_close_matches(found, list(allowed), n=1, cutoff=0.5)

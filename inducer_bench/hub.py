@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 
 from inducer_bench.config.schema import ExperimentConfig, PlmConfig
 from inducer_bench.config.validate import plm_folder
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, first_line
 from inducer_bench.tasks import source
 
 SECONDS = 3.0  # to look up the hub and open a connection
@@ -28,9 +28,8 @@ def fetch(config: ExperimentConfig) -> None:
         return
     online = reachable()
     if not online:
-        os.environ["HF_HUB_OFFLINE"] = (
-            "1"  # before the hub's libraries are imported: they would retry for half a minute
-        )
+        # Before the hub's libraries are imported: they would retry for half a minute.
+        os.environ["HF_HUB_OFFLINE"] = "1"
     if needs_data:
         _fetch_data(config, online)
     if needs_plm:
@@ -82,7 +81,7 @@ def _fetch_data(config: ExperimentConfig, online: bool) -> None:
             source.load_from_hub(config.task, split)
     except (OSError, ValueError) as error:  # what datasets raises for a hub out of reach and for an unknown name
         if online:
-            raise UserError(f"task.hub: '{config.task.hub.path}' cannot be loaded: {_first_line(error)}") from None
+            raise UserError(f"task.hub: '{config.task.hub.path}' cannot be loaded: {first_line(error)}") from None
         raise UserError(
             f"task: the data of '{config.task.name}' are not on this machine and the hub cannot be reached; "
             "give local files with task.data_dir=FOLDER, or use preset=mini (bundled, no network)"
@@ -96,7 +95,7 @@ def _fetch_plm(plm: PlmConfig, online: bool) -> None:
         _snapshot(plm, local_files_only=not online)
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         if online:
-            raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {_first_line(error)}") from None
+            raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {first_line(error)}") from None
         advice = (
             "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
             if plm.weights == "random"
@@ -112,7 +111,3 @@ def _snapshot(plm: PlmConfig, local_files_only: bool) -> Path:
     return Path(
         snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES, local_files_only=local_files_only)
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from inducer_bench.config.schema import PlmConfig
 from inducer_bench.config.validate import architecture, tokenizer_folder
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, first_line
 from inducer_bench.hub import plm_files
 
 transformers_logging.set_verbosity_error()  # the report of a new head's missing weights is no news here
@@ -52,7 +52,7 @@ def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> Pr
     except MemoryError:
         raise
     except Exception as error:  # a broken folder makes the libraries raise anything
-        raise UserError(f"plm.path: '{folder}' does not load: {_first_line(error)}") from None
+        raise UserError(f"plm.path: '{folder}' does not load: {first_line(error)}") from None
     model, info = loaded
     unfit = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     if unread := sorted(key for key in unfit if key.startswith(f"{model.base_model_prefix}.")):
@@ -92,7 +92,7 @@ def load_tokenizer(plm: PlmConfig) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # as above
-        raise UserError(f"plm.tokenizer: '{folder}' does not load: {_first_line(error)}") from None
+        raise UserError(f"plm.tokenizer: '{folder}' does not load: {first_line(error)}") from None
     if len(tokenizer) == len(tokenizer.all_special_ids):  # what transformers makes of a folder without a vocabulary
         raise UserError(f"plm.tokenizer: '{folder}' holds no vocabulary; allowed: a folder with tokenizer.json")
     if tokenizer.pad_token is None:
@@ -118,7 +118,3 @@ def _random_config(plm: PlmConfig, extra: dict[str, int]) -> PreTrainedConfig:
     if "model_type" not in sizes:
         raise UserError(f"plm.weights: '{plm.name}' names no architecture to build with random weights")
     return AutoConfig.for_model(**{**sizes, **extra})
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -61,7 +61,7 @@ def sizes(architecture: dict[str, Any]) -> Sizes:
     def first(*names: str, default: int | None = None) -> int:
         value = next((architecture[name] for name in names if architecture.get(name) is not None), default)
         if value is None:
-            raise UserError(f"method.budget: the PLM's configuration has none of {', '.join(names)}")
+            raise UserError(f"plm: the configuration has none of {', '.join(names)}")
         return int(value)
 
     width, heads = first("hidden_size", "n_embd", "dim"), first("num_attention_heads", "n_head", "n_heads")

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from inducer_bench.config import budget
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import architecture, validated
-from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.errors import UserError, first_line, nearest, unknown
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 CONF_DIR = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())
@@ -101,8 +101,7 @@ def explain(error: Exception, overrides: list[str]) -> UserError:
         return UserError(f"override '{error.override}': not understood; write key=value")
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", str(error)):
         return UserError(f"{match[1]}: found several values, '{match[2]}'; for a sweep over them add -m")
-    first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return UserError(f"{key}: {first_line}" if key else f"configuration: {first_line}")
+    return UserError(f"{key or 'configuration'}: {first_line(cause)}")
 
 
 def unknown_key(parent: str, name: str, overrides: list[str]) -> UserError:

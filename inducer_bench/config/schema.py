@@ -5,12 +5,10 @@ The YAML files under `conf/` hold the values; what they mean and which values ar
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from inducer_bench.config.methods import MethodConfig
-
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+from inducer_bench.config.methods import STRICT, MethodConfig
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from inducer_bench.config.budget import sizes
 from inducer_bench.config.methods import METHOD_OPTIONS, Inducer
 from inducer_bench.config.schema import ExperimentConfig, PlmConfig
 from inducer_bench.errors import UserError, nearest, unknown
@@ -91,9 +92,9 @@ def _check_plm(config: ExperimentConfig) -> None:
         raise UserError(
             f"plm: '{config.plm.name}' is an encoder, but task '{config.task.name}' generates text; allowed: a decoder"
         )
-    sizes = architecture(config.plm)
-    longest = next((sizes[key] for key in ("n_positions", "max_position_embeddings") if key in sizes), None)
-    if longest is not None and sizes.get("model_type") == "roberta":
+    found = architecture(config.plm)
+    longest = next((found[key] for key in ("n_positions", "max_position_embeddings") if key in found), None)
+    if longest is not None and found.get("model_type") == "roberta":
         longest -= 2  # its positions start behind the padding index
     if longest is not None and config.task.max_length > longest:
         raise UserError(f"task.max_length: found {config.task.max_length}; allowed: at most {longest} for this PLM")
@@ -102,11 +103,7 @@ def _check_plm(config: ExperimentConfig) -> None:
 def _check_method(config: ExperimentConfig) -> None:
     method = config.method
     if isinstance(method, Inducer):
-        sizes = architecture(config.plm)
-        width = sizes.get("hidden_size", sizes.get("n_embd"))
-        heads = sizes.get("num_attention_heads", sizes.get("n_head"))
-        if width and heads:
-            _check_inducer(method, width // heads)
+        _check_inducer(method, sizes(architecture(config.plm)).head_width)
     if method.name == "head_only" and not config.protocol.train_head:
         raise UserError(
             f"protocol: '{config.protocol.name}' freezes the head, so method=head_only would train nothing; "

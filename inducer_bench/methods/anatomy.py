@@ -6,7 +6,8 @@ One row for each architecture; a model of another architecture is refused in one
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from inducer_bench.errors import UserError
@@ -96,6 +97,12 @@ class Projection:
     def outputs(self) -> int:
         """Width of this map's part of the output."""
         return self.stop - self.start
+
+    def add(self, change: Tensor, output: Tensor) -> Tensor:
+        """`output` of the module (B, T, all columns) plus a change of this map's columns (B, T, outputs)."""
+        if self.outputs == output.shape[-1]:
+            return output + change
+        return output + F.pad(change, (self.start, output.shape[-1] - self.stop))
 
 
 @dataclass(frozen=True)

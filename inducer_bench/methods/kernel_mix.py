@@ -9,11 +9,10 @@ Every entry starts as fmod(N(0, 1), 2) * 0.01.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inducer_bench.attention import PART, attend_with_logsumexp
 from inducer_bench.config.methods import KernelMix as Options
-from inducer_bench.methods.anatomy import Layer, Projection
+from inducer_bench.methods.anatomy import Layer
 from inducer_bench.methods.initial import small
 from inducer_bench.methods.tuned import TunedModel
 
@@ -53,11 +52,11 @@ class KernelMix(nn.Module):
         """Forward hook of W_Q: adds to (B, T, H p)."""
         x = inputs[0]
         per_head = torch.einsum("btd,hdr,hrp->bthp", x, self.A_q, self.B_q) + self.b_q
-        return _add(output, per_head.flatten(2) + x @ self.A_q_shared @ self.B_q_shared, self.query)
+        return self.query.add(per_head.flatten(2) + x @ self.A_q_shared @ self.B_q_shared, output)
 
     def change_value(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_V: adds the shared part to (B, T, G p)."""
-        return _add(output, inputs[0] @ self.A_v_shared @ self.B_v_shared, self.value)
+        return self.value.add(inputs[0] @ self.A_v_shared @ self.B_v_shared, output)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
@@ -72,8 +71,3 @@ class KernelMix(nn.Module):
         heads = merged.unflatten(-1, (self.A_o.shape[0], -1))  # (B, T, H, p)
         per_head = torch.einsum("bthp,hpr->bthr", heads, self.A_o).flatten(2) @ self.B_o
         return output + per_head + self.b_o + merged @ self.A_o_shared @ self.B_o_shared
-
-
-def _add(output: Tensor, change: Tensor, projection: Projection) -> Tensor:
-    """Add a change to one projection's columns of a module's output."""
-    return output + F.pad(change, (projection.start, output.shape[-1] - projection.stop))

@@ -54,10 +54,7 @@ class Lora(nn.Module):
         """Forward hook of the linear map: (B, T, in) -> change of its output (B, T, out)."""
         x = F.dropout(inputs[0], self.dropout, self.training)
         change = F.linear(F.linear(x, self.A), self.B, self.b) * self.scale
-        start, stop = self.projection.start, self.projection.stop
-        if change.shape[-1] != output.shape[-1]:  # one module computes Q, K and V side by side
-            change = F.pad(change, (start, output.shape[-1] - stop))
-        return output + change
+        return self.projection.add(change, output)
 
     @torch.no_grad()
     def merge(self) -> None:

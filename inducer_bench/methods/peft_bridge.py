@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from inducer_bench.config.methods import Peft
-from inducer_bench.errors import UserError, unknown
+from inducer_bench.errors import UserError, first_line, unknown
 from inducer_bench.methods.tuned import TunedModel
 
 
@@ -32,12 +32,12 @@ def attach(tuned: TunedModel, options: Peft) -> None:
     before = {id(parameter) for parameter in model.parameters()}
     modules = dict(model.named_modules())
     try:
-        peft.get_peft_model(
-            model, by_name[name](**options.config)
-        )  # changes the model in place; the wrapper is not kept
+        # It changes the model in place; the wrapper that it returns is not needed.
+        peft.get_peft_model(model, by_name[name](**options.config))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"method.peft_type: peft cannot attach {name} to {type(model).__name__}: {reason}") from None
+        raise UserError(
+            f"method.peft_type: peft cannot attach {name} to {type(model).__name__}: {first_line(error)}"
+        ) from None
     added = [parameter for parameter in model.parameters() if id(parameter) not in before and parameter.requires_grad]
     replaced = [path for path in modules if isinstance(model.get_submodule(path), BaseTunerLayer)]
     tuned.adopt(added, undo=lambda: _put_back(model, {path: modules[path] for path in replaced}))

@@ -40,9 +40,8 @@ class TunedModel(nn.Module):
         self._plm_ids = {id(parameter) for parameter in pretrained_parameters(model)}
         self._head_ids = {id(parameter) for parameter in model.parameters()} - self._plm_ids
         self._method_ids: set[int] = set()
-        self._originals: list[
-            tuple[nn.Parameter, Tensor]
-        ] = []  # existing parameters that are trained, and their values
+        # Existing parameters that are trained, and their values.
+        self._originals: list[tuple[nn.Parameter, Tensor]] = []
         self._was_trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
         self._was_attention = model.config._attn_implementation
         model.__dict__[ATTACHED] = True
