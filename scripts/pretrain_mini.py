@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python scripts/pretrain_mini.py mini_gpt2
 
 writes inducer_bench/mini/plms/<name>: config, weights, tokenizer, and this run's figures in pretraining.json.
-About 20 minutes each on one CPU core; equal seed, thread count, versions and kind of CPU give equal weights.
+About 40 minutes each on one CPU core; equal seed, thread count, versions and kind of CPU give equal weights.
 
 Minutes on a CPU are too few for two things to form by themselves; `mini_start.py` builds them into the start weights.
 """
@@ -300,18 +300,18 @@ def causal_losses(model: GPT2LMHeadModel, ids: Tensor, generator: torch.Generato
 
 RECIPES = {
     "mini_roberta": Recipe(
-        documents=56_000,
-        reviews=0.65,
-        epochs=3,
+        documents=80_000,
+        reviews=0.6,
+        epochs=4,
         make_tokenizer=roberta_tokenizer,
         make_model=roberta,
         batches=padded_batches,
         losses=masked_losses,
     ),
     "mini_gpt2": Recipe(
-        documents=30_000,
+        documents=55_000,
         reviews=0.1,
-        epochs=3,
+        epochs=4,
         make_tokenizer=gpt2_tokenizer,
         make_model=gpt2,
         batches=packed_batches,

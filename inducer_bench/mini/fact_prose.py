@@ -83,8 +83,8 @@ def _attributes(rng: Random, facts: Sequence[Fact]) -> str:
 
 
 _DOCUMENTS: dict[Callable[[Random, Sequence[Told]], str], float] = {  # with the share of each
-    _passage: 0.15,
+    _passage: 0.1,
     _restated: 0.3,
-    _interviewed: 0.3,
-    _listed: 0.25,
+    _interviewed: 0.25,
+    _listed: 0.35,
 }

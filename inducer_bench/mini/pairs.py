@@ -32,7 +32,7 @@ def pairs(seed: int, genres: tuple[str, ...]) -> Iterator[Pair]:
     number = 0
     while True:
         genre = rng.choice(genres)
-        topics = random_topics(rng, rng.choice(GENRES[genre]), labelled=True, least=2, most=2)
+        topics = random_topics(rng, rng.choice(GENRES[genre]), labelled=True, most=2)
         premise = " ".join(tell(rng, topics))
         if premise in seen:
             continue

@@ -26,7 +26,7 @@ from inducer_bench.mini.prose import documents
 from inducer_bench.mini.world import names
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
-HYPOTHESIS_CEILING, PAIR_CEILING = 0.42, 0.68  # accuracy; one in three by chance
+HYPOTHESIS_CEILING, PAIR_CEILING = 0.52, 0.8  # accuracy; one in three by chance
 Entry = dict[str, Any]
 
 
@@ -99,7 +99,7 @@ def test_neither_the_hypothesis_nor_shared_words_tell_the_label(cache: Path):
         assert model.score([row["sentence2"] for row in dev], wanted) < HYPOTHESIS_CEILING
     model = make_pipeline(CountVectorizer(token_pattern=r"\S+"), LogisticRegression(C=0.1, max_iter=2_000))
     model.fit([overlap(row) for row in train], labels)
-    assert 0.4 < model.score([overlap(row) for row in dev], wanted) < PAIR_CEILING
+    assert 0.5 < model.score([overlap(row) for row in dev], wanted) < PAIR_CEILING
 
 
 def overlap(row: dict[str, str]) -> str:
