@@ -18,6 +18,7 @@ from transformers.masking_utils import sdpa_mask
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
 PART = "tuning"  # the name of a part inside its attention module
+FUSED_FROM = 96 * 96  # scores of a head, T x S: with fewer the fused kernel is the slower form
 
 
 class AttentionPart(Protocol):
@@ -84,10 +85,20 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
     return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(~mask, blocked)
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
+    """Softmax attention f_i = softmax_j(s_ij) V by torch's own kernels; arguments as in `attend_with_logsumexp`."""
+    groups = query.shape[1] // key.shape[1]
+    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
+
+
 def attend_with_logsumexp(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Softmax attention f_i = softmax_j(s_ij) V with the log of its normaliser, in one softmax.
+
+    The form is the fastest of those in `scripts/bench_attention.py`: without dropout and with many scores torch's fused
+    CPU kernel, else scores that are written out.
 
     Args:
         query, key, value: (B, H, T, p), (B, G, S, p), (B, G, S, p).
@@ -96,17 +107,99 @@ def attend_with_logsumexp(
         dropout: probability with which attention weights are dropped.
 
     Returns:
-        f (B, H, T, p), logsumexp_j s_ij (B, H, T), and the scores before the mask (B, H, T, S). The last two are at
-        least float32.
+        f (B, H, T, p) and logsumexp_j s_ij (B, H, T), the latter at least float32.
     """
     groups = query.shape[1] // key.shape[1]  # grouped-query attention: each key head serves several query heads
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
-    unmasked = torch.matmul(query, key.transpose(2, 3)) * scale
-    unmasked = unmasked.to(torch.promote_types(unmasked.dtype, torch.float32))
-    scores = unmasked if mask is None else unmasked + mask
-    logsumexp = scores.logsumexp(dim=-1)
-    weights = torch.exp(scores - logsumexp.unsqueeze(-1)).to(value.dtype)
-    return torch.matmul(F.dropout(weights, dropout), value), logsumexp, unmasked
+    key, value = repeat_kv(key, groups).to(query.dtype), repeat_kv(value, groups).to(query.dtype)
+    if dropout == 0 and query.device.type == "cpu" and query.shape[2] * key.shape[2] >= FUSED_FROM:
+        return FusedAttention.apply(query, key, value, mask, scale)
+    return ExplicitAttention.apply(query, key, value, mask, scale, dropout)
+
+
+def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    """logsumexp_j s_ij over all keys, masked or not (B, H, T), for queries (B, H, T, p) and keys (B, G, S, p)."""
+    key = repeat_kv(key, query.shape[1] // key.shape[1])
+    scores = torch.matmul(query, key.transpose(2, 3)) * scale
+    return scores.to(at_least_float32(scores.dtype)).logsumexp(dim=-1)
+
+
+class ExplicitAttention(torch.autograd.Function):
+    """Attention by scores that are written out: P = softmax(s), f = dropout(P) V.
+
+    Keeps P for the backward pass and not the scores: with j the key of the greatest score, logsumexp s = s_j - log P_j.
+    With dF and dL the gradients of f and of the log-sum-exp, and dP = dropout'(dF V^T),
+
+        ds_ij = P_ij (dP_ij - sum_k P_ik dP_ik + dL_i).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(query.device.type, enabled=False):  # what comes in decides the precision of both passes
+            scores = torch.matmul(query * scale, key.transpose(2, 3))
+            scores = scores.to(at_least_float32(scores.dtype))
+            if mask is not None:
+                scores += mask
+            weights = scores.softmax(dim=-1)
+            greatest, at = scores.max(dim=-1, keepdim=True)
+            logsumexp = (greatest - weights.gather(-1, at).log()).squeeze(-1)
+            del scores
+            dropped, kept = torch.native_dropout(weights, dropout, True) if dropout else (weights, None)
+            dropped = dropped.to(value.dtype)
+            f = torch.matmul(dropped, value)
+        ctx.save_for_backward(query, key, value, weights, dropped, kept)
+        ctx.scale, ctx.dropout = scale, dropout
+        return f, logsumexp
+
+    @staticmethod
+    def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, weights, dropped, kept = ctx.saved_tensors
+        grad_value = torch.matmul(dropped.transpose(2, 3), grad_f)
+        grad = torch.matmul(grad_f, value.transpose(2, 3)).to(weights.dtype)
+        if kept is not None:
+            grad = torch.ops.aten.native_dropout_backward(grad, kept, 1 / (1 - ctx.dropout))
+        grad = torch.ops.aten._softmax_backward_data(grad, weights, -1, weights.dtype)
+        grad = grad.addcmul_(weights, grad_logsumexp.unsqueeze(-1)).to(query.dtype)
+        grad_query = torch.matmul(grad, key).mul_(ctx.scale)
+        grad_key = torch.matmul(grad.transpose(2, 3), query).mul_(ctx.scale)
+        return grad_query, grad_key, grad_value, None, None, None
+
+
+class FusedAttention(torch.autograd.Function):
+    """Attention by torch's fused CPU kernel, which keeps no T x S tensor and computes the log-sum-exp on its way.
+
+    Its backward pass knows no gradient dL of the log-sum-exp, but ds_ij = P_ij (dF_i.V_j - dF_i.f_i + dL_i): with one
+    more column that is 1 in dF, -dL in f and 0 in V, dF_i.f_i becomes dF_i.f_i - dL_i and dF_i.V_j stays.
+    """
+
+    PAD = 8  # columns: the kernel wants whole vectors
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        f, logsumexp = kernel(query, key, value, 0.0, False, attn_mask=mask, scale=scale)
+        ctx.save_for_backward(query, key, value, mask, f, logsumexp)
+        ctx.scale = scale
+        return f, logsumexp
+
+    @staticmethod
+    def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, mask, f, logsumexp = ctx.saved_tensors
+        width = query.shape[-1]
+        grad_f, query, key, value, f = (F.pad(x, (0, FusedAttention.PAD)) for x in (grad_f, query, key, value, f))
+        grad_f[..., width] = 1
+        f[..., width] = -grad_logsumexp
+        kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+        grads = kernel(grad_f, query, key, value, f, logsumexp, 0.0, False, attn_mask=mask, scale=ctx.scale)
+        return *(grad[..., :width] for grad in grads), None, None
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """The type in which scores are summed."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 AttentionInterface.register(IMPLEMENTATION, tuned_attention)

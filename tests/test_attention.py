@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from inducer_bench.attention import additive_mask, attend_with_logsumexp
+from inducer_bench.attention import (
+    ExplicitAttention,
+    FusedAttention,
+    additive_mask,
+    attend,
+    attend_with_logsumexp,
+    log_normaliser,
+)
 
 B, H, T, S, P = 2, 3, 4, 6, 5
 
@@ -18,24 +25,82 @@ def causal(query_length, key_length):
     return torch.tensor([[j <= i + offset for j in range(key_length)] for i in range(query_length)])
 
 
+def visible_scores(q, k, visible):
+    """Scores, with -inf where a query may not look."""
+    return (torch.einsum("bhip,bhjp->bhij", q, k) * 0.3).masked_fill(~visible, -torch.inf)
+
+
+def explicit(q, k, v, mask):
+    return ExplicitAttention.apply(q, k, v, mask, 0.3, 0.0)
+
+
+def fused(q, k, v, mask):
+    return FusedAttention.apply(q, k, v, mask, 0.3)
+
+
+FORMS = pytest.mark.parametrize("form", [explicit, fused])
+
+
+@FORMS
 @pytest.mark.parametrize("masked", [False, True])
-def test_output_and_logsumexp_equal_the_softmax_formula(masked):
+def test_output_and_logsumexp_equal_the_softmax_formula(form, masked):
     q, k, v = heads(T, 1), heads(S, 2), heads(S, 3)
     visible = causal(T, S) if masked else torch.ones(T, S, dtype=torch.bool)
-    mask = additive_mask(visible[None, None], q, S, is_causal=False)
-    f, logsumexp, unmasked = attend_with_logsumexp(q, k, v, mask, scale=0.3, dropout=0.0)
-    scores = torch.einsum("bhip,bhjp->bhij", q, k) * 0.3
-    weights = scores.exp() * visible
+    f, logsumexp = form(q, k, v, additive_mask(visible[None, None], q, S, is_causal=False))
+    weights = visible_scores(q, k, visible).exp()
     total = weights.sum(-1)
     torch.testing.assert_close(logsumexp, total.log(), rtol=0, atol=1e-12)
     torch.testing.assert_close(f, weights @ v / total.unsqueeze(-1), rtol=0, atol=1e-12)
-    torch.testing.assert_close(unmasked, scores, rtol=0, atol=1e-12)
 
 
-def test_gradients_pass_a_float64_check():
+@FORMS
+@pytest.mark.parametrize("per_batch", [False, True])
+def test_gradients_pass_a_float64_check(form, per_batch):
+    inputs = [heads(n, s).requires_grad_() for n, s in ((T, 1), (S, 2), (S, 3))]
+    visible = causal(T, S).expand(B, 1, T, S).clone()
+    visible[0, :, :, 0] = not per_batch  # a key that one row of the batch does not see
+    mask = additive_mask(visible, inputs[0], S, is_causal=False)
+    assert torch.autograd.gradcheck(lambda q, k, v: form(q, k, v, mask), inputs)
+
+
+def test_gradients_with_dropout_pass_a_float64_check():
     inputs = [heads(n, s).requires_grad_() for n, s in ((T, 1), (S, 2), (S, 3))]
     mask = additive_mask(causal(T, S)[None, None], inputs[0], S, is_causal=False)
-    assert torch.autograd.gradcheck(lambda q, k, v: attend_with_logsumexp(q, k, v, mask, 0.3, 0.0)[:2], inputs)
+
+    def same_weights_dropped(q, k, v):
+        torch.manual_seed(7)
+        return ExplicitAttention.apply(q, k, v, mask, 0.3, 0.4)
+
+    assert torch.autograd.gradcheck(same_weights_dropped, inputs)
+
+
+def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
+    q, k, v = heads(T, 1), heads(S, 2), heads(S, 3)
+    torch.manual_seed(7)
+    f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
+    torch.manual_seed(7)
+    weights = torch.dropout(visible_scores(q, k, torch.tensor(True)).softmax(-1), 0.4, True)
+    torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
+    torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
+
+
+def test_many_scores_go_through_the_fused_kernel_and_keep_none_of_them():
+    q, k, v = (torch.randn(1, 2, 128, 8, requires_grad=True) for _ in range(3))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    assert kept
+    assert all(tensor.numel() < 128 * 128 for tensor in kept)
+
+
+def test_grouped_queries_share_their_key_head():
+    q, k, v = heads(T, 1).repeat(1, 2, 1, 1), heads(S, 2), heads(S, 3)
+    both = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    repeated = explicit(q, k.repeat_interleave(2, dim=1), v.repeat_interleave(2, dim=1), None)
+    for ours, reference in zip(both, repeated, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
+    torch.testing.assert_close(attend(q, k, v, None, 0.3, 0.0), repeated[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(log_normaliser(q, k, 0.3), repeated[1], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("query_length", "key_length"), [(4, 4), (2, 6), (1, 6)])
@@ -50,14 +115,14 @@ def test_missing_mask_of_an_encoder_layer_hides_nothing():
     assert additive_mask(None, heads(T, 1), S, is_causal=False) is None
 
 
-def test_row_with_every_key_masked_stays_finite():
+@FORMS
+def test_row_with_every_key_masked_stays_finite(form):
     q, k, v = heads(T, 1), heads(S, 2), heads(S, 3)
     mask = additive_mask(torch.zeros(B, 1, T, S, dtype=torch.bool), q, S, is_causal=False)
-    f, _, _ = attend_with_logsumexp(q, k, v, mask, 0.3, 0.0)
-    assert torch.isfinite(f).all()
+    assert all(torch.isfinite(output).all() for output in form(q, k, v, mask))
 
 
 def test_half_precision_scores_are_summed_in_float32():
     q, k, v = (t.to(torch.bfloat16) for t in (heads(T, 1), heads(S, 2), heads(S, 3)))
-    f, logsumexp, _ = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
     assert (f.dtype, logsumexp.dtype) == (torch.bfloat16, torch.float32)

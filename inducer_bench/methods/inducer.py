@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.attention import PART, attend_with_logsumexp
+from inducer_bench.attention import PART, at_least_float32, attend_with_logsumexp, log_normaliser
 from inducer_bench.config.methods import Inducer as Options
 from inducer_bench.methods.anatomy import Layer
 from inducer_bench.methods.initial import small
@@ -67,12 +67,13 @@ class Inducer(nn.Module):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
         """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
-        f, logsumexp, unmasked = attend_with_logsumexp(query, key, value, mask, scale, dropout)
+        f, logsumexp = attend_with_logsumexp(query, key, value, mask, scale, dropout)
         if self.gate_before_mask:
-            logsumexp = unmasked.logsumexp(dim=-1)
-        g = self.gate(query, logsumexp, scale, first_position=key.shape[2] - query.shape[2])
+            logsumexp = log_normaliser(query, key, scale)
+        s, value_side = self.inner(query)
+        g = self.gate(s * scale, logsumexp, first_position=key.shape[2] - query.shape[2])
         g = F.dropout(g, dropout).to(f.dtype).unsqueeze(-1)  # (B, H, T, 1)
-        hidden = g * torch.tanh(query @ self.A_v + self.a_v)  # (B, H, T, r_v)
+        hidden = g * torch.tanh(value_side + self.a_v)  # (B, H, T, r_v)
         if not self.options.value_residual:
             f = (1 - g) * f
         if self.options.extension:
@@ -80,17 +81,28 @@ class Inducer(nn.Module):
             return f
         return f + hidden @ self.B_v + g * self.b_v
 
-    def gate(self, query: Tensor, logsumexp: Tensor, scale: float, first_position: int) -> Tensor:
-        """g (B, H, T) for queries (B, H, T, p) and logsumexp_j s_ij (B, H, T).
+    def inner(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Q_i.P_k,i (B, H, T) and Q_i A_v (B, H, T, r_v) for queries (B, H, T, p).
+
+        P_k is never there: Q.P_k = |Q|^2 + tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q.
+        """
+        own = (query * query).sum(dim=-1, dtype=at_least_float32(query.dtype))
+        if not self.options.gate or self.options.r_k < 2:
+            return own, query @ self.A_v
+        sides = torch.cat((self.A_k, self.B_k.mT, self.b_k.mT, self.A_v), dim=-1)  # (H, p, 2 r_k + 1 + r_v)
+        r_k, r_v = self.options.r_k, self.options.r_v
+        into, back, bias, value_side = (query @ sides).split((r_k, r_k, 1, r_v), dim=-1)
+        return own + (torch.tanh(into + self.a_k) * back).sum(dim=-1) + bias.squeeze(-1), value_side
+
+    def gate(self, s: Tensor, logsumexp: Tensor, first_position: int) -> Tensor:
+        """g (B, H, T) for s_i (B, H, T) and logsumexp_j s_ij (B, H, T).
 
         The position of `sqrt_position` is that in the row, as in the released code: padding on the left counts.
         """
         if not self.options.gate:
             return torch.ones_like(logsumexp)
-        own = query if self.options.r_k < 2 else query + torch.tanh(query @ self.A_k + self.a_k) @ self.B_k + self.b_k
-        s = (query * own).sum(dim=-1).to(logsumexp.dtype) * scale
         if self.options.sqrt_position:
-            last = first_position + query.shape[2]
+            last = first_position + s.shape[2]
             s = s * torch.arange(first_position + 1, last + 1, device=s.device, dtype=s.dtype).sqrt()
         return torch.sigmoid(s - logsumexp)
 

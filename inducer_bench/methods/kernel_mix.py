@@ -10,7 +10,7 @@ Every entry starts as fmod(N(0, 1), 2) * 0.01.
 import torch
 from torch import Tensor, nn
 
-from inducer_bench.attention import PART, attend_with_logsumexp
+from inducer_bench.attention import PART, attend
 from inducer_bench.config.methods import KernelMix as Options
 from inducer_bench.methods.anatomy import Layer
 from inducer_bench.methods.initial import small
@@ -63,7 +63,7 @@ class KernelMix(nn.Module):
     ) -> Tensor:
         """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
         value = value + key @ self.A_v @ self.B_v + self.b_v
-        return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
+        return attend(query, key, value, mask, scale, dropout)
 
     def change_output(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_O: adds to (B, T, d), from merged heads (B, T, H p)."""

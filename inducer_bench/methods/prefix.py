@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.attention import PART, attend_with_logsumexp
+from inducer_bench.attention import PART, attend
 from inducer_bench.config.methods import Prefix as Options
 from inducer_bench.methods.anatomy import Layer
 from inducer_bench.methods.tuned import TunedModel
@@ -76,7 +76,7 @@ class Prefix(nn.Module):
         if mask is not None:
             mask = F.pad(mask, (pairs.shape[0], 0))  # zeros: never masked
         key, value = torch.cat([prefix_key, key], dim=2), torch.cat([prefix_value, value], dim=2)
-        return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
+        return attend(query, key, value, mask, scale, dropout)
 
     def deployed(self) -> dict[str, Tensor]:
         """The free vectors that give the same outputs."""
