@@ -1,15 +1,22 @@
-"""What comes from the hub is fetched before anything is built; without a network the answer is one line, not a wait."""
+"""What comes from the hub is fetched before anything is built; without a network the answer is one line, not a wait.
+
+A branch or tag stands for the commit that it was at when this machine first asked for it, until that is deleted from
+the hub's cache: what a run is identified by is what it loads.
+"""
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Literal
 from urllib.parse import urlparse
 
 from inducer_bench.config.schema import ExperimentConfig, PlmConfig
 from inducer_bench.config.validate import plm_folder
 from inducer_bench.errors import UserError, first_line
+from inducer_bench.revisions import known_commit
 from inducer_bench.tasks import source
 
 SECONDS = 3.0  # to look up the hub and open a connection
@@ -22,9 +29,8 @@ def fetch(config: ExperimentConfig) -> None:
     Raises:
         UserError: they are not, and cannot be fetched; the line says what to do instead.
     """
-    needs_plm = plm_folder(config.plm) is None and not (config.plm.weights == "random" and config.plm.tokenizer)
-    needs_data = source.data_folder(config.task) is None
-    if not (needs_plm or needs_data):
+    needs_data, needs_plm = source.data_folder(config.task) is None, _needs_plm(config.plm)
+    if not (needs_data or needs_plm):
         return
     online = reachable()
     if not online:
@@ -34,6 +40,32 @@ def fetch(config: ExperimentConfig) -> None:
         _fetch_data(config, online)
     if needs_plm:
         _fetch_plm(config.plm, online)
+
+
+def learn_commits(config: ExperimentConfig) -> None:
+    """Have the hub tell, and its cache remember, the commits that are not known yet; if it can be reached.
+
+    Nothing is asked if all are known: a finished run is recognised without a network.
+    """
+    wanted: list[tuple[Literal["model", "dataset"], str, str]] = []
+    if source.data_folder(config.task) is None:
+        data = source.hub_data(config.task)
+        wanted.append(("dataset", data.path, data.revision))
+    if _needs_plm(config.plm):
+        wanted.append(("model", str(config.plm.hub), config.plm.revision))
+    unknown = [repository for repository in wanted if known_commit(*repository) is None]
+    if not unknown or not reachable():
+        return
+    from huggingface_hub import HfApi
+
+    for kind, repository, revision in unknown:
+        with suppress(Exception):  # whatever it is, `fetch` will meet it too, and tell it
+            HfApi().resolve_revision(repository, repo_type=kind, revision=revision)
+
+
+def plm_commit(plm: PlmConfig) -> str | None:
+    """The commit of a PLM from the hub; None if it is not known yet."""
+    return known_commit("model", str(plm.hub), plm.revision)
 
 
 def plm_files(plm: PlmConfig) -> Path:
@@ -75,6 +107,11 @@ def _connects(place: tuple[str, int]) -> bool:
     return True
 
 
+def _needs_plm(plm: PlmConfig) -> bool:
+    """Whether a PLM's weights or tokenizer come from the hub."""
+    return plm_folder(plm) is None and not (plm.weights == "random" and plm.tokenizer)
+
+
 def _fetch_data(config: ExperimentConfig, online: bool) -> None:
     data = source.hub_data(config.task)
     try:
@@ -90,11 +127,9 @@ def _fetch_data(config: ExperimentConfig, online: bool) -> None:
 
 
 def _fetch_plm(plm: PlmConfig, online: bool) -> None:
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     try:
         _snapshot(plm, local_files_only=not online)
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (OSError, ValueError) as error:  # as above; a name that can be none is a ValueError
         if online:
             raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {first_line(error)}") from None
         advice = (
@@ -109,6 +144,11 @@ def _snapshot(plm: PlmConfig, local_files_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     assert plm.hub is not None
-    return Path(
-        snapshot_download(plm.hub, revision=plm.revision, allow_patterns=_FILES, local_files_only=local_files_only)
+    commit = plm_commit(plm)
+    found = snapshot_download(
+        plm.hub, revision=commit or plm.revision, allow_patterns=_FILES, local_files_only=local_files_only
     )
+    folder = Path(found)
+    if folder.name != commit:  # the hub did not answer when it was asked for it
+        raise OSError(f"revision '{plm.revision}' turned out only now to be commit {folder.name}; run it again")
+    return folder

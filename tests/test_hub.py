@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from inducer_bench import hub
 from inducer_bench.config.compose import compose
+from inducer_bench.config.identity import identify
 from inducer_bench.errors import UserError
 from inducer_bench.tasks import source
 
@@ -90,6 +92,73 @@ def test_missing_plm_without_network_says_what_to_do(sst2_folder):
 def test_random_weights_without_network_ask_for_a_tokenizer(sst2_folder):
     message = refusal(compose([f"task.data_dir={sst2_folder}", "plm.weights=random"]))
     assert "plm.tokenizer=FOLDER" in message
+
+
+COMMIT = "c" * 40
+
+
+@pytest.fixture
+def cached_plm(tiny_roberta_folder, tmp_path, monkeypatch):
+    """The hub's cache as a download of roberta-base's main branch leaves it, but with a tiny PLM in it."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))  # it has read its environment long ago
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--FacebookAI--roberta-base"
+    shutil.copytree(tiny_roberta_folder, folder / "snapshots" / COMMIT)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(COMMIT)
+    return folder
+
+
+def test_cached_plm_serves_without_network_at_the_commit_that_identifies_it(cached_plm, sst2_folder):
+    config = compose([f"task.data_dir={sst2_folder}"])
+    assert identify(config).plm == f"hub:FacebookAI/roberta-base@{COMMIT}"
+    hub.fetch(config)
+    assert hub.plm_files(config.plm) == cached_plm / "snapshots" / COMMIT
+
+
+def test_cached_plm_at_another_commit_than_the_branch_is_none(cached_plm, sst2_folder):
+    (cached_plm / "refs" / "main").write_text("d" * 40)
+    assert "'roberta-base' is not on this machine" in refusal(compose([f"task.data_dir={sst2_folder}"]))
+
+
+def test_cached_plm_of_no_known_branch_is_not_taken(cached_plm, sst2_folder):
+    (cached_plm / "refs" / "main").unlink()
+    config = compose([f"task.data_dir={sst2_folder}"])
+    assert identify(config).plm == "hub:FacebookAI/roberta-base@main"
+    assert "'roberta-base' is not on this machine" in refusal(config)
+
+
+FINISHED = """
+import socket, sys
+from dataclasses import asdict
+from inducer_bench.config.compose import compose
+from inducer_bench.config.identity import identify, run_folder
+from inducer_bench.results import record
+from inducer_bench.runner import run
+
+def no_network(*arguments, **options):
+    raise AssertionError("the network was asked")
+socket.create_connection = socket.socket.connect = no_network
+config = compose([])
+folder = run_folder(config, identify(config))
+folder.mkdir(parents=True)
+record.write(folder, {"status": "done", "config": asdict(config), "scores": {"accuracy": {"value": 90.0}}})
+print(run(config).message, [name for name in ("torch", "datasets", "huggingface_hub") if name in sys.modules])
+"""
+
+
+def test_finished_run_on_the_hubs_data_and_plm_is_recognised_without_network_and_without_its_libraries(
+    cached_plm, tmp_path
+):
+    reference = tmp_path / "datasets--nyu-mll--glue" / "refs" / "main"
+    reference.parent.mkdir(parents=True)
+    reference.write_text(COMMIT)
+    process = subprocess.run(
+        [sys.executable, "-c", FINISHED], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert process.stdout == "already done: accuracy 90.00 []\n", process.stderr
 
 
 def test_missing_data_without_network_say_what_to_do(tiny_roberta_folder, monkeypatch):

@@ -1,12 +1,16 @@
-"""What makes two runs the same run: the hash of configuration, package version, data and PLM."""
+"""What makes two runs the same run: the hash of configuration, package version, data and PLM.
+
+What comes from the hub is identified by the commit behind its revision.
+"""
 
 import dataclasses
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from inducer_bench import __version__
+from inducer_bench import __version__, hub
 from inducer_bench.config.schema import ExperimentConfig, PlmConfig
 from inducer_bench.config.validate import plm_folder, tokenizer_folder
 from inducer_bench.errors import UserError
@@ -31,11 +35,12 @@ class Identity:
 
 
 def identify(config: ExperimentConfig) -> Identity:
-    """The identity of an experiment.
+    """The identity of an experiment; the hub is asked for commits that its cache does not know.
 
     Raises:
         UserError: local data or PLM files are missing.
     """
+    hub.learn_commits(config)
     data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
     identity = {"config": canonical(config), "version": __version__, "data": data, "plm": plm}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
@@ -69,11 +74,16 @@ def run_folder(config: ExperimentConfig, identity: Identity) -> Path:
 
 
 def plm_fingerprint(plm: PlmConfig) -> str:
-    """sha256 of a local PLM's files, the hub's name and revision, or random weights' sizes; and its own tokenizer's."""
+    """sha256 of a local PLM's files, the hub's name and commit, or random weights' sizes; and its tokenizer's.
+
+    The revision stands for a commit that is not known yet; such a PLM is not loaded.
+    """
     folder = plm_folder(plm)
     if folder is None:
-        sizes = hashlib.sha256(json.dumps(plm.architecture, sort_keys=True).encode()).hexdigest()[:16]
-        model = f"hub:{plm.hub}@{plm.revision}" if plm.weights == "pretrained" else f"random:{sizes}"
+        model = f"hub:{plm.hub}@{hub.plm_commit(plm) or plm.revision}"
+        if plm.weights == "random":
+            sizes = hashlib.sha256(json.dumps(plm.architecture, sort_keys=True).encode()).hexdigest()[:16]
+            model = f"random:{sizes}" if plm.tokenizer else f"random:{sizes} tokenizer:{model}"
     else:
         weights = sorted(folder.glob("*.safetensors")) if plm.weights == "pretrained" else []
         if plm.weights == "pretrained" and not weights:
@@ -91,6 +101,13 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 def _sha256(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        found = path.stat()
+        digest.update(_digest(path, found.st_size, found.st_mtime_ns))
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+@cache
+def _digest(path: Path, size: int, changed: int) -> bytes:
+    """Of one file as it is now; the jobs of a sweep share it, for large weights take a second each time."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -28,6 +28,7 @@ from inducer_bench.metrics.meteor import meteor
 from inducer_bench.metrics.score import Score, Scores, not_computed
 
 References = Sequence[Sequence[str]]  # at least one for each hypothesis
+Parts = Sequence[Sequence[int]]  # the numbers of the entries of each part; a part has entries
 
 
 def generation_scores(hypotheses: Sequence[str], references: References, names: Sequence[str]) -> Scores:
@@ -36,39 +37,67 @@ def generation_scores(hypotheses: Sequence[str], references: References, names: 
     Raises KeyError for another name, ValueError for unequal numbers of hypotheses and entries of references or an
     entry without references. A metric that cannot be had says why; without entries that is all of them.
     """
+    return scores_of_parts(hypotheses, references, names, [range(len(hypotheses))])[0]
+
+
+def scores_of_parts(
+    hypotheses: Sequence[str], references: References, names: Sequence[str], parts: Parts
+) -> list[Scores]:
+    """`generation_scores` of each part of the entries, equal to those of that part alone.
+
+    TER's search, METEOR's alignment and ROUGE are done once for each entry, whatever parts it belongs to.
+    """
     if len(hypotheses) != len(references):
         raise ValueError(f"{len(hypotheses)} hypotheses, but references for {len(references)}")
     if not all(references):
         raise ValueError("an entry without references")
-    if not hypotheses:
-        return {name: not_computed(name, "no entries") for name in names}
-    return {name: METRICS[name](hypotheses, references) for name in names}
+    filled = [part for part in parts if part]
+    found = {name: iter(METRICS[name](hypotheses, references, filled) if filled else ()) for name in names}
+    return [
+        {name: next(scores) if part else not_computed(name, "no entries") for name, scores in found.items()}
+        for part in parts
+    ]
 
 
-def _bleu(hypotheses: Sequence[str], references: References) -> Score:
-    return _by_sacrebleu(BLEU(force=True), hypotheses, references)  # force: do not warn of tokenised text
+def _bleu(hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
+    return _by_sacrebleu(BLEU(force=True), hypotheses, references, parts)  # force: do not warn of tokenised text
 
 
-def _bleu_multi(hypotheses: Sequence[str], references: References) -> Score:
+def _bleu_multi(hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
     metric = BLEU(lowercase=True, force=True, tokenize="none", smooth_method="none")
     metric.tokenizer_signature = "words-and-symbols"
     tokenised = [[words_and_symbols(text) for text in texts] for texts in references]
-    score = _by_sacrebleu(metric, [words_and_symbols(text) for text in hypotheses], tokenised)
-    return {**score, "signature": f"multi-{score['signature']}"}
+    scores = _by_sacrebleu(metric, [words_and_symbols(text) for text in hypotheses], tokenised, parts)
+    return [{**score, "signature": f"multi-{score['signature']}"} for score in scores]
 
 
-def _chrf(hypotheses: Sequence[str], references: References) -> Score:
-    return _by_sacrebleu(CHRF(), hypotheses, references)
+def _chrf(hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
+    return _by_sacrebleu(CHRF(), hypotheses, references, parts)
 
 
-def _ter(hypotheses: Sequence[str], references: References) -> Score:
-    return _by_sacrebleu(TER(), hypotheses, references)
+def _by_sacrebleu(metric: Metric, hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
+    scores: list[Score] = []
+    for part in parts:
+        # The k-th references of all entries; None where an entry has fewer.
+        streams = list(zip_longest(*(references[entry] for entry in part)))
+        score = metric.corpus_score([hypotheses[entry] for entry in part], streams)
+        scores.append({"value": float(score.score), "signature": f"{score.name}|{metric.get_signature()}"})
+    return scores
 
 
-def _by_sacrebleu(metric: Metric, hypotheses: Sequence[str], references: References) -> Score:
-    streams = list(zip_longest(*references))  # the k-th references of all entries; None where an entry has fewer
-    score = metric.corpus_score(hypotheses, streams)
-    return {"value": float(score.score), "signature": f"{score.name}|{metric.get_signature()}"}
+def _ter(hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
+    """As `_by_sacrebleu` would have it; but what an entry adds, which takes long, is found once."""
+    metric = TER()
+    entries = [metric.sentence_score(text, texts) for text, texts in zip(hypotheses, references, strict=True)]
+    scores: list[Score] = []
+    for part in parts:
+        edits = sum(entries[entry].num_edits for entry in part)
+        length = sum(entries[entry].ref_length for entry in part)
+        rate = edits / length if length else float(edits > 0)
+        counts = {len(references[entry]) for entry in part}
+        metric.num_refs = counts.pop() if len(counts) == 1 else -1  # of this part, for the signature; -1: they differ
+        scores.append({"value": 100.0 * rate, "signature": f"TER|{metric.get_signature()}"})
+    return scores
 
 
 def words_and_symbols(text: str) -> str:
@@ -76,18 +105,19 @@ def words_and_symbols(text: str) -> str:
     return " ".join(re.findall(r"\w+|[^\w\s]", text.lower()))
 
 
-def _rouge(kind: str, hypotheses: Sequence[str], references: References) -> Score:
+def _rouge(kind: str, hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
     scorer = RougeScorer([kind], use_stemmer=True)
     values = [
         scorer.score_multi(texts, hypothesis)[kind].fmeasure
         for hypothesis, texts in zip(hypotheses, references, strict=True)
     ]
     signature = f"{kind}|percent|F1 of best reference, mean|tok:a-z0-9|stemmer:porter|rouge-score {_ROUGE_VERSION}"
-    return {"value": 100.0 * sum(values) / len(values), "signature": signature}
+    means = [100.0 * sum(values[entry] for entry in part) / len(part) for part in parts]
+    return [{"value": mean, "signature": signature} for mean in means]
 
 
 _ROUGE_VERSION = version("rouge-score")
-METRICS: dict[str, Callable[[Sequence[str], References], Score]] = {
+METRICS: dict[str, Callable[[Sequence[str], References, Parts], list[Score]]] = {
     "bleu": _bleu,
     "bleu_multi": _bleu_multi,
     "chrf": _chrf,

@@ -28,27 +28,41 @@ _JAVA_OPTIONS = ("-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duse
 _METEOR_OPTIONS = ("-", "-", "-stdio", "-l", "en", "-norm")
 
 
-def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]], timeout: float = 3600.0) -> Score:
-    """METEOR of the corpus in percent, or the reason why it was not computed; `timeout` in seconds, for all of it.
+def meteor(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    parts: Sequence[Sequence[int]],
+    timeout: float = 3600.0,
+) -> list[Score]:
+    """METEOR of each part of the corpus in percent, or the reason why it was not computed.
 
-    References: at least one for each hypothesis. The program needs 2 GiB of memory, and more than that for texts of
-    some thousand times the same word: then it gives up, and there is no score.
+    The program needs 2 GiB of memory, and more than that for texts of some thousand times the same word: then it gives
+    up, and there is no score.
+
+    Args:
+        references: at least one for each hypothesis.
+        parts: the numbers of the entries of each part.
+        timeout: in seconds, for all of it.
     """
     java, jar = shutil.which("java"), _jar()
     if jar is None:
-        return not_computed(_SIGNATURE, "no pycocoevalcap found: pip install 'inducer-bench[meteor]'")
+        return _none(parts, "no pycocoevalcap found: pip install 'inducer-bench[meteor]'")
     if java is None:
-        return not_computed(_SIGNATURE, "no Java found on PATH")
+        return _none(parts, "no Java found on PATH")
     command = [java, *_JAVA_OPTIONS, "-jar", str(jar), *_METEOR_OPTIONS]
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
         try:
-            value = _corpus_score(command, hypotheses, references, timeout, complaints)
+            values = _corpus_scores(command, hypotheses, references, parts, timeout, complaints)
         except (OSError, ValueError) as error:  # it ended, so a pipe is closed or an answer is not a number
             if time.monotonic() >= deadline:
-                return not_computed(_SIGNATURE, f"METEOR took more than {timeout:g} s")
-            return not_computed(_SIGNATURE, f"METEOR failed: {_complaint(complaints) or first_line(error)}")
-    return {"value": 100.0 * value, "signature": _SIGNATURE}
+                return _none(parts, f"METEOR took more than {timeout:g} s")
+            return _none(parts, f"METEOR failed: {_complaint(complaints) or first_line(error)}")
+    return [{"value": 100.0 * value, "signature": _SIGNATURE} for value in values]
+
+
+def _none(parts: Sequence[Sequence[int]], why: str) -> list[Score]:
+    return [not_computed(_SIGNATURE, why) for _ in parts]
 
 
 def _jar() -> Path | None:
@@ -60,14 +74,15 @@ def _jar() -> Path | None:
     return Path(str(package.locate_file("pycocoevalcap/meteor/meteor-1.5.jar")))
 
 
-def _corpus_score(
+def _corpus_scores(
     command: Sequence[str],
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
+    parts: Sequence[Sequence[int]],
     timeout: float,
     complaints: IO[str],
-) -> float:
-    """The corpus score in [0, 1]; OSError or ValueError if the program ends early, and it has ended afterwards."""
+) -> list[float]:
+    """Scores of the parts in [0, 1]; OSError or ValueError if the program ends early, and it has ended afterwards."""
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -86,8 +101,11 @@ def _corpus_score(
             for hypothesis, texts in zip(hypotheses, references, strict=True):
                 _send(process.stdin, ["SCORE", *map(_one_line, texts), _one_line(hypothesis)])
                 statistics.append(process.stdout.readline().strip())
-            _send(process.stdin, ["EVAL", *statistics])
-            return [float(process.stdout.readline()) for _ in range(len(statistics) + 1)][-1]
+            scores = []
+            for part in parts:
+                _send(process.stdin, ["EVAL", *(statistics[entry] for entry in part)])
+                scores.append([float(process.stdout.readline()) for _ in range(len(part) + 1)][-1])
+            return scores
         finally:
             timer.cancel()
             _end(process)

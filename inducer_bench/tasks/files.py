@@ -1,4 +1,7 @@
-"""Local files of a task: found by their split, unpacked and decoded; what is wrong with one is told in one line."""
+"""Local files of a task: found by their split, unpacked and decoded; what is wrong with one is told in one line.
+
+A split is one file; of a task that reads XML it may be a folder of XML files, as WebNLG is published.
+"""
 
 import gzip
 import json
@@ -9,32 +12,53 @@ from typing import Any
 from inducer_bench.config.tasks import TaskConfig
 from inducer_bench.errors import UserError, nearest
 
+# Where a publisher has a split under another name, beside files that repeat parts of it: (kind of task, name) -> names.
+_PUBLISHED = {("webnlg", "test"): ("testdata_with_lex", "test/testdata_with_lex")}
+
 
 def find(task: TaskConfig, folder: Path, split: str) -> Path:
-    """The one file of `split` in `folder`: named by `task.files`, with its ending or without.
+    """The one file of `split` in `folder`, named by `task.files` with its ending or without; or the folder of its XML.
 
     Raises:
         UserError: there is none, or there are several.
     """
-    name = task.files[split]
-    if ending(folder / name) in task.formats:
-        candidates = [folder / name]
-    else:
-        candidates = [folder / f"{name}.{kind}{packed}" for kind in task.formats for packed in ("", ".gz")]
-    found = [path for path in candidates if path.is_file()]
+    name, trees = task.files[split], "xml" in task.formats
+    found = [file for wanted in (name, *_PUBLISHED.get((task.kind, name), ())) for file in _files(task, folder, wanted)]
+    if trees and (folder / name).is_dir() and not any(file.startswith(f"{name}/") for file in found):
+        found.append(name)
     if len(found) > 1:
-        names = ", ".join(path.name for path in found)
         raise UserError(
-            f"task.files.{split}: found {names} in '{folder}'; name one: task.files.{split}={found[0].name}"
+            f"task.files.{split}: found {', '.join(found)} in '{folder}'; name one: task.files.{split}={found[0]}"
         )
     if not found:
-        wanted = name if len(candidates) == 1 else f"{name}.({'|'.join(task.formats)})[.gz]"
-        there = sorted(path.name for path in folder.iterdir() if ending(path) in task.formats)
+        wanted = name if ending(folder / name) in task.formats else f"{name}.({'|'.join(task.formats)})[.gz]"
+        there = sorted(p.name for p in folder.iterdir() if ending(p) in task.formats or (trees and p.is_dir()))
         raise UserError(
-            f"task.data_dir: no {wanted} in '{folder}'; {nearest(name, there)}found: {', '.join(there) or 'none'}; "
-            f"for another name give task.files.{split}"
+            f"task.data_dir: no {wanted}{' and no folder of XML files' if trees else ''} in '{folder}'; "
+            f"{nearest(name, there)}found: {', '.join(there) or 'none'}; for another name give task.files.{split}"
         )
-    return found[0]
+    return folder / found[0]
+
+
+def _files(task: TaskConfig, folder: Path, name: str) -> list[str]:
+    """The files of this name, which may lack its ending."""
+    endings = [f".{kind}{packed}" for kind in task.formats for packed in ("", ".gz")]
+    names = [name] if ending(folder / name) in task.formats else [f"{name}{end}" for end in endings]
+    return [file for file in names if (folder / file).is_file()]
+
+
+def parts(found: Path) -> dict[str, Path]:
+    """The files of a split that `find` found: itself as "", or a folder's XML files by their sorted relative paths.
+
+    Raises:
+        UserError: it is a folder without any.
+    """
+    if not found.is_dir():
+        return {"": found}
+    paths = sorted(path for path in found.rglob("*") if ending(path) == "xml" and path.is_file())
+    if not paths:
+        raise UserError(f"{found}: a folder without XML files")
+    return {path.relative_to(found).as_posix(): path for path in paths}
 
 
 def ending(path: Path) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from inducer_bench.config.tasks import HubData, TaskConfig
 from inducer_bench.errors import UserError
 from inducer_bench.mini import suite
-from inducer_bench.tasks.files import ending, find
+from inducer_bench.revisions import known_commit
+from inducer_bench.tasks.files import ending, find, parts
 from inducer_bench.tasks.tables import Cells, Column, pick, read_table
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def limited(task: TaskConfig, split: str, examples: list[Example]) -> list[Examp
 
 
 def where(task: TaskConfig, split: str) -> str:
-    """The file of a split, or what the hub calls it, for messages."""
+    """The file or folder of a split, or what the hub calls it, for messages."""
     folder = data_folder(task)
     if folder is not None:
         return str(find(task, folder, split))
@@ -57,14 +58,17 @@ def where(task: TaskConfig, split: str) -> str:
 
 
 def fingerprint(task: TaskConfig) -> str:
-    """What identifies a task's data: sha256 of the local files, or the hub's path, name, revision and splits.
+    """What identifies a task's data: sha256 of the local files, or the hub's path, name, commit and splits.
+
+    The revision stands for a commit that is not known yet; such data are not loaded.
 
     Raises:
         UserError: a local file is missing.
     """
     if data_folder(task) is None:
         hub = hub_data(task)
-        return f"hub:{hub.path}/{hub.name}@{hub.revision}:{','.join(hub.splits[split] for split in task.splits())}"
+        commit = _commit(hub) or hub.revision
+        return f"hub:{hub.path}/{hub.name}@{commit}:{','.join(hub.splits[split] for split in task.splits())}"
     digest = hashlib.sha256()
     for split in task.splits():
         digest.update(split_fingerprint(task, split).encode())
@@ -72,13 +76,15 @@ def fingerprint(task: TaskConfig) -> str:
 
 
 def split_fingerprint(task: TaskConfig, split: str) -> str:
-    """What identifies the content of one split: sha256 of its local file, or what `datasets` says of the hub's."""
+    """What identifies the content of one split: sha256 of its local files, or what `datasets` says of the hub's."""
     folder = data_folder(task)
     if folder is None:
         return f"hub:{load_from_hub(hub_data(task), split)._fingerprint}"  # of the commit behind the revision
-    path = find(task, folder, split)
-    with open(path, "rb") as file:
-        return f"{ending(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    digests = []
+    for part, path in parts(find(task, folder, split)).items():
+        with open(path, "rb") as file:
+            digests.append(f"{part or ending(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+    return ",".join(digests)
 
 
 def data_folder(task: TaskConfig) -> Path | None:
@@ -117,11 +123,20 @@ def hub_data(task: TaskConfig) -> HubData:
 
 
 def load_from_hub(hub: HubData, split: str) -> "Dataset":
-    """The split as `datasets` loads it, from its cache or the hub.
+    """The split as `datasets` loads it, from its cache or the hub, at the commit that identifies the data.
 
     Raises:
         OSError, ValueError: it is in neither.
     """
-    from datasets import load_dataset
+    from datasets import load_dataset_builder
 
-    return load_dataset(hub.path, hub.name, split=hub.splits[split], revision=hub.revision)
+    commit = _commit(hub)
+    builder = load_dataset_builder(hub.path, hub.name, revision=commit or hub.revision)
+    if builder.hash != commit:  # without a network it takes what was last used of this data set
+        raise OSError(f"found commit {builder.hash} of revision '{hub.revision}'; expected {commit}")
+    builder.download_and_prepare()
+    return builder.as_dataset(split=hub.splits[split])
+
+
+def _commit(hub: HubData) -> str | None:
+    return known_commit("dataset", hub.path, hub.revision)

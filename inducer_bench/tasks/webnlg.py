@@ -1,4 +1,4 @@
-"""WebNLG 2017: a text that says what a set of RDF triples says (Gardent et al. 2017); JSON or XML as published."""
+"""WebNLG 2017: a text that says what a set of RDF triples says (Gardent et al. 2017); JSON, XML, or XML trees."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 from inducer_bench.config.generation import WebNlgConfig
 from inducer_bench.errors import UserError
-from inducer_bench.metrics.generation import generation_scores
+from inducer_bench.metrics.generation import scores_of_parts
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.files import ending, find, read_json, read_text
+from inducer_bench.tasks.files import ending, find, parts, read_json, read_text
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.samples import Sample
 from inducer_bench.tasks.sequence import Frame, Segment
@@ -59,13 +59,17 @@ class WebNlgTask(GenerationTask):
 
     def score_texts(self, rows: Sequence[dict[str, Any]]) -> Scores:
         """`bleu` is that of all entries, `bleu_seen` and `bleu_unseen` those of the parts."""
-        scores: Scores = {}
-        for suffix, groups in (("", (SEEN, UNSEEN)), ("_seen", (SEEN,)), ("_unseen", (UNSEEN,))):
-            part = [row for row in rows if row["group"] in groups]
-            texts, references = [row["prediction"] for row in part], [row["references"] for row in part]
-            found = generation_scores(texts, references, self.config.metrics)
-            scores |= {f"{name}{suffix}": score for name, score in found.items()}
-        return scores
+        texts, references = [row["prediction"] for row in rows], [row["references"] for row in rows]
+        parts = {"": range(len(rows))} | {
+            f"_{group}": [number for number, row in enumerate(rows) if row["group"] == group]
+            for group in (SEEN, UNSEEN)
+        }
+        found = scores_of_parts(texts, references, self.config.metrics, list(parts.values()))
+        return {
+            f"{name}{suffix}": score
+            for suffix, scores in zip(parts, found, strict=True)
+            for name, score in scores.items()
+        }
 
 
 def _segments(triples: list[tuple[str, str, str]]) -> tuple[Segment, ...]:
@@ -81,8 +85,10 @@ def plain(name: str) -> str:
 def _entries(task: WebNlgConfig, split: str) -> Iterator[Entry]:
     folder = data_folder(task)
     assert folder is not None  # this task has no place on the hub
-    path = find(task, folder, split)
-    return _from_json(path) if ending(path) == "json" else _from_xml(path)
+    for part, path in parts(find(task, folder, split)).items():
+        for name, category, triples, texts in _from_json(path) if ending(path) == "json" else _from_xml(path):
+            # Each file of a tree numbers its entries anew.
+            yield f"{part}/{name}" if part else name, category, triples, texts
 
 
 def _from_json(path: Path) -> Iterator[Entry]:

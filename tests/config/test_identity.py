@@ -119,11 +119,51 @@ def test_other_tokenizer_changes_the_hash(folders, tiny_gpt2_folder):
     )
 
 
-def test_revision_on_the_hub_changes_the_hash():
-    assert identify(compose([])) == identify(compose([]))
-    assert identify(compose(["plm.revision=v2"])).hash != identify(compose([])).hash
-    assert identify(compose(["task.hub.revision=v2"])).hash != identify(compose([])).hash
-    assert identify(compose(["task.hub.splits.dev=test"])).hash != identify(compose([])).hash
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """A function that lets main branches of the hub's PLM and data be at a commit, as its cache says."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+
+    def refer(repository, commit):
+        reference = tmp_path / repository / "refs" / "main"
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        reference.write_text(commit)
+
+    refer(PLM, ONE)
+    refer(DATA, ONE)
+    return refer
+
+
+PLM, DATA = "models--FacebookAI--roberta-base", "datasets--nyu-mll--glue"
+ONE, OTHER = "a" * 40, "b" * 40
+
+
+@pytest.mark.parametrize("repository", [PLM, DATA])
+def test_commit_behind_a_revision_on_the_hub_changes_the_hash(hub_cache, repository):
+    before = identify(compose([]))
+    assert identify(compose([])) == before
+    hub_cache(repository, OTHER)
+    after = identify(compose([]))
+    assert after.hash != before.hash
+    assert OTHER in (after.plm if repository == PLM else after.data)
+
+
+def test_name_of_a_revision_does_not_change_the_hash(hub_cache):
+    named = identify(compose([f"plm.revision={ONE}", f"task.hub.revision={ONE}"]))
+    assert named == identify(compose([]))
+    assert (named.plm, named.data) == (
+        f"hub:FacebookAI/roberta-base@{ONE}",
+        f"hub:nyu-mll/glue/sst2@{ONE}:train,validation",
+    )
+    assert identify(compose(["task.hub.splits.dev=test"])).hash != named.hash
+
+
+def test_commit_of_a_tokenizer_from_the_hub_changes_the_hash_of_random_weights(hub_cache, tiny_roberta_folder):
+    own, given = (compose(["plm.weights=random", *more]) for more in ([], [f"plm.tokenizer={tiny_roberta_folder}"]))
+    before = identify(own), identify(given)
+    hub_cache(PLM, OTHER)
+    assert identify(own).hash != before[0].hash
+    assert identify(given) == before[1]
 
 
 def test_sizes_of_random_weights_change_the_hash():

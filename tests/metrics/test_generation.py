@@ -8,8 +8,9 @@ from importlib.metadata import version
 
 import pytest
 import sacrebleu
+from sacrebleu.metrics.ter import TER, TERScore
 
-from inducer_bench.metrics.generation import METRICS, generation_scores
+from inducer_bench.metrics.generation import METRICS, generation_scores, scores_of_parts
 
 WITHOUT_JAVA = tuple(name for name in METRICS if name != "meteor")
 _WORDS = "a the cat dog sat on mat in big red old box . ,".split()  # three letters at most: stems change none of them
@@ -290,6 +291,28 @@ def test_tokenised_text_brings_no_warnings(caplog):
 def test_without_entries_nothing_is_computed_and_the_reason_says_so():
     score = generation_scores([], [], ("bleu",))["bleu"]
     assert (score["value"], score["reason"]) == (None, "not computed: no entries")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_of_parts_are_those_of_each_part_by_itself_with_its_signature(seed):
+    hypotheses, references = _random_corpus(seed)
+    numbers = random.Random(seed).sample(range(25), 25)
+    single = [i for i in numbers if len(references[i]) == 1]  # whose signature names one reference
+    parts = [range(25), numbers[:10], numbers[10:], [], single, numbers[:1]]
+    alone = [
+        generation_scores([hypotheses[i] for i in part], [references[i] for i in part], WITHOUT_JAVA) for part in parts
+    ]
+    assert scores_of_parts(hypotheses, references, WITHOUT_JAVA, parts) == alone
+    assert "nrefs:1|" in alone[4]["ter"]["signature"]
+    assert scores_of_parts([], [], ("ter",), [[], []]) == [generation_scores([], [], ("ter",))] * 2
+
+
+def test_edits_of_an_entry_are_searched_once_whatever_parts_it_belongs_to(monkeypatch):
+    searched = []
+    monkeypatch.setattr(TER, "sentence_score", lambda self, text, texts: searched.append(text) or TERScore(0, 1, 2))
+    scores = scores_of_parts(["a", "b", "c"], [["x"]] * 3, ("ter",), [range(3), [0, 1], [2]])
+    assert searched == ["a", "b", "c"]
+    assert [part["ter"]["value"] for part in scores] == [50.0, 50.0, 50.0]
 
 
 def test_input_that_does_not_fit_is_refused():

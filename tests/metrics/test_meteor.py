@@ -57,7 +57,18 @@ def java_that(tmp_path, monkeypatch):
 @needs_meteor
 def test_score_is_the_stored_one_whatever_the_locale(monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=tr -Duser.country=TR -Dfile.encoding=ISO-8859-1")
-    assert meteor(_HYPOTHESES, _REFERENCES)["value"] == pytest.approx(100 * _FILE_MODE, abs=1e-10)
+    [score] = meteor(_HYPOTHESES, _REFERENCES, [range(6)])
+    assert score["value"] == pytest.approx(100 * _FILE_MODE, abs=1e-10)
+
+
+@needs_meteor
+def test_scores_of_parts_are_those_of_each_part_by_itself():
+    parts = [range(6), [0, 1, 4], [5, 3, 2], [1]]
+    alone = [
+        meteor([_HYPOTHESES[i] for i in part], [_REFERENCES[i] for i in part], [range(len(part))])[0] for part in parts
+    ]
+    assert meteor(_HYPOTHESES, _REFERENCES, parts) == alone
+    assert len({score["value"] for score in alone}) == 4
 
 
 @pytest.mark.slow
@@ -76,7 +87,7 @@ def test_stored_score_and_signature_are_those_of_the_programs_file_mode(tmp_path
     assert module._SIGNATURE.endswith("|" + output.split("Eval ID:")[1].split()[0])
 
 
-def test_program_is_asked_one_line_per_entry_and_then_for_the_score_of_all(java_that, tmp_path):
+def test_program_is_asked_one_line_per_entry_and_then_for_the_score_of_each_part(java_that, tmp_path):
     java_that(f"""#!{sys.executable}
 import sys
 log = open({str(tmp_path / "log")!r}, "w", encoding="utf-8")
@@ -88,26 +99,30 @@ for line in sys.stdin:
     if line.startswith("SCORE"):
         print(line.count("|||"), 0.5, flush=True)
     else:
-        print(*[0.1] * line.count("|||"), 0.4375, sep="\\n", flush=True)
+        print(*[0.1] * line.count("|||"), line.count("|||") / 8, sep="\\n", flush=True)
 """)
-    score = meteor(["a |||b\r\n c", "", "\ud800 é"], [["x\ny"], ["x", "|||"], ["ü", "", "z"]])
-    assert score == {"value": 43.75, "signature": module._SIGNATURE}
+    parts = [[0, 1, 2], [2, 0]]
+    scores = meteor(["a |||b\r\n c", "", "\ud800 é"], [["x\ny"], ["x", "|||"], ["ü", "", "z"]], parts)
+    assert scores == [{"value": value, "signature": module._SIGNATURE} for value in (37.5, 25.0)]
     arguments, *lines = (tmp_path / "log").read_text(encoding="utf-8").split("\n")
     assert lines == [
         "SCORE ||| x y ||| a b c",
         "SCORE ||| x |||  ||| ",
         "SCORE ||| ü |||  ||| z ||| ? é",
         "EVAL ||| 2 0.5 ||| 3 0.5 ||| 4 0.5",
+        "EVAL ||| 4 0.5 ||| 2 0.5",
         "",
     ]
     assert "'-l', 'en', '-norm'" in arguments
 
 
-def _reason(*arguments, **options):
-    score = meteor(*arguments, **options)
-    assert score["value"] is None
-    assert score["signature"] == module._SIGNATURE
-    return score["reason"]
+def _reason(hypotheses, references, **options):
+    """Why there is no score, the same for each of two parts."""
+    one, other = meteor(hypotheses, references, [range(len(hypotheses)), [0]], **options)
+    assert one == other
+    assert one["value"] is None
+    assert one["signature"] == module._SIGNATURE
+    return one["reason"]
 
 
 def test_without_java_the_reason_says_so(monkeypatch, tmp_path):
@@ -169,7 +184,7 @@ def test_hanging_java_is_ended_after_the_time_out_with_its_children(java_that, t
 def test_finished_java_does_not_stay(java_that, tmp_path):
     java_that(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nread a\necho 1\nread b\necho 0.5\necho 0.5\nsleep 60\n")
     started = time.monotonic()
-    assert meteor(["a"], [["a"]])["value"] == 50.0
+    assert meteor(["a"], [["a"]], [[0]])[0]["value"] == 50.0
     assert time.monotonic() - started < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -2,15 +2,15 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import datasets
 import pytest
 
 from inducer_bench.config.compose import compose
-from inducer_bench.config.tasks import HubData
 from inducer_bench.errors import UserError
 from inducer_bench.tasks.labelled import Row, read_rows
-from inducer_bench.tasks.source import fingerprint, split_fingerprint
+from inducer_bench.tasks.source import fingerprint, load_from_hub, split_fingerprint
 
 TABLE = "sentence\tlabel\na\t1\n"
 
@@ -102,31 +102,63 @@ def test_fingerprint_of_local_files_follows_their_bytes_alone(local, tmp_path):
     assert fingerprint(moved_task) != before
 
 
-def test_fingerprint_of_hub_data_needs_no_network(sst2):
+COMMIT, OTHER = "a" * 40, "b" * 40
+
+
+@pytest.fixture
+def main_branch(tmp_path, monkeypatch):
+    """The file of the hub's cache that says where the main branch of GLUE was."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    reference = tmp_path / "hub" / "datasets--nyu-mll--glue" / "refs" / "main"
+    reference.parent.mkdir(parents=True)
+    reference.write_text(COMMIT)
+    return reference
+
+
+def test_fingerprint_of_hub_data_names_the_commit_and_needs_no_network(sst2, main_branch):
+    assert fingerprint(sst2) == f"hub:nyu-mll/glue/sst2@{COMMIT}:train,validation"
+    main_branch.unlink()
     assert fingerprint(sst2) == "hub:nyu-mll/glue/sst2@main:train,validation"
 
 
 @pytest.fixture
-def hub_data(monkeypatch):
-    """Stands in for `load_dataset`; remembers what it was asked for."""
-    asked = []
+def hub_data(main_branch, tmp_path, monkeypatch):
+    """Writes the cache that `datasets` leaves of GLUE's SST-2 at a commit: both splits with these columns."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
 
-    def put(**columns):
-        def load(path, name, *, split, revision):
-            asked.append((path, name, split, revision))
-            return datasets.Dataset.from_dict(columns)
-
-        monkeypatch.setattr(datasets, "load_dataset", load)
-        return asked
+    def put(commit=COMMIT, **columns):
+        source = tmp_path / commit / "glue"
+        source.mkdir(parents=True)
+        for name in ("train", "validation"):
+            datasets.Dataset.from_dict(columns).to_csv(source / f"{name}.csv")
+        files = ", ".join(f"{{split: {name}, path: {name}.csv}}" for name in ("train", "validation"))
+        card = f"---\nconfigs: [{{config_name: sst2, data_files: [{files}]}}]\n---\n"
+        (source / "README.md").write_text(card)
+        builder = datasets.load_dataset_builder(str(source), "sst2", cache_dir=str(tmp_path / "draft"))
+        builder.download_and_prepare()
+        there = tmp_path / "datasets" / "nyu-mll___glue" / "sst2" / "0.0.0" / commit
+        there.parent.mkdir(parents=True, exist_ok=True)
+        Path(builder.cache_dir).rename(there)
 
     return put
 
 
-def test_hub_rows_are_those_of_the_named_split_and_revision(sst2, hub_data):
-    asked = hub_data(idx=[0, 1, 2], sentence=['a "b', "c", "d"], label=[1, 0, 1])
+def test_hub_rows_are_those_of_the_named_split(sst2, hub_data):
+    hub_data(idx=[0, 1, 2], sentence=['a "b', "c", "d"], label=[1, 0, 1])
     task = dataclasses.replace(sst2, max_eval=2)
     assert read_rows(task, "dev") == [Row(('a "b',), 1), Row(("c",), 0)]
-    assert asked == [("nyu-mll/glue", "sst2", "validation", "main")]
+    task = dataclasses.replace(sst2, hub=dataclasses.replace(sst2.hub, revision=COMMIT))
+    assert len(read_rows(task, "train")) == 3
+
+
+def test_cached_hub_data_of_another_commit_are_not_taken(sst2, hub_data, main_branch):
+    hub_data(COMMIT, sentence=["a"], label=[1])
+    main_branch.write_text(OTHER)
+    with pytest.raises(OSError, match=f"found commit {COMMIT} of revision 'main'; expected {OTHER}"):
+        load_from_hub(sst2.hub, "train")
+    main_branch.unlink()
+    with pytest.raises(OSError, match=f"found commit {COMMIT} of revision 'main'; expected None"):
+        load_from_hub(sst2.hub, "train")
 
 
 def test_hub_label_outside_the_task_is_told_with_its_row(sst2, hub_data):
@@ -139,16 +171,10 @@ def test_hub_column_that_is_missing_is_named(sst2, hub_data):
     assert refusal(sst2) == "nyu-mll/glue/sst2, train, row 1: no column 'sentence' (task.text); found: text, label"
 
 
-def test_hub_path_may_be_a_local_data_set_and_its_content_is_identified(
-    sst2, sst2_folder, tmp_path, tmp_path_factory, monkeypatch
-):
-    folder, names = tmp_path_factory.mktemp("hub"), sst2.hub.splits
-    for split, name in names.items():
-        (folder / f"{name}.csv").write_text((sst2_folder / f"{split}.tsv").read_text().replace("\t", ","))
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
-    task = dataclasses.replace(sst2, hub=HubData(path=str(folder), name=None, revision="main", splits=names))
-    assert read_rows(task, "dev") == read_rows(dataclasses.replace(sst2, data_dir=str(sst2_folder)), "dev")
-    found = split_fingerprint(task, "dev")
-    assert found == split_fingerprint(task, "dev") != split_fingerprint(task, "train")
-    (folder / "validation.csv").write_text("sentence,label\nother,1\n")
-    assert split_fingerprint(task, "dev") != found
+def test_fingerprint_of_a_hub_split_follows_the_split_and_the_commit(sst2, hub_data, main_branch):
+    hub_data(COMMIT, sentence=["a"], label=[1])
+    found = split_fingerprint(sst2, "dev")
+    assert found == split_fingerprint(sst2, "dev") != split_fingerprint(sst2, "train")
+    hub_data(OTHER, sentence=["a"], label=[1])
+    main_branch.write_text(OTHER)
+    assert split_fingerprint(sst2, "dev") != found
