@@ -19,6 +19,7 @@ from torch import Tensor
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
+from inducer_bench.processes import main_only
 
 FILE = "state.safetensors"
 
@@ -55,6 +56,7 @@ class Checkpoint:
         self.trained = trained
         self.optimizer = optimizer
 
+    @main_only
     def save(self, progress: Progress) -> None:
         """Write the present state; the previous one stays valid until this one is whole."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +90,7 @@ class Checkpoint:
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{path}: not a whole checkpoint of this run ({error}); delete it to start over") from None
 
+    @main_only
     def save_best(self, epoch: int) -> None:
         """Keep the present weights as those of the best epoch; earlier ones go with the next `save`."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -117,8 +120,9 @@ class Checkpoint:
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """States of torch's and CUDA's generators as tensors, of Python's and numpy's as JSON."""
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    generators = {"torch": torch.get_rng_state()} | {f"cuda{i}": state for i, state in enumerate(devices)}
+    generators = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        generators["cuda"] = torch.cuda.get_rng_state()  # of the device of this process
     kind, keys, *position = np.random.get_state()
     return generators, {"python": random.getstate(), "numpy": [kind, [int(key) for key in keys], *position]}
 
@@ -129,8 +133,8 @@ def _set_random_state(tensors: dict[str, Tensor], state: dict[str, Any]) -> None
     kind, keys, *position = state["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *position))
     torch.set_rng_state(tensors["random/torch"])
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([tensors[f"random/cuda{i}"] for i in range(torch.cuda.device_count())])
+    if torch.cuda.is_available() and "random/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random/cuda"])
 
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from inducer_bench import processes
 from inducer_bench.batching import evaluation_batches
 from inducer_bench.generation import generate
 from inducer_bench.methods import TunedModel
@@ -32,7 +33,7 @@ def evaluate(accelerator: Accelerator, model: nn.Module, task: Task, examples: E
     """Score `model` on `examples`."""
     predictions = predict(accelerator, model, task, examples, batch_size)
     loss = sum(row["loss"] for row in predictions) / sum(row.get("count", 1) for row in predictions)
-    return Evaluation(predictions, task.score(predictions), loss)
+    return Evaluation(predictions, processes.shared(lambda: task.score(predictions)), loss)
 
 
 def predict(
@@ -41,16 +42,16 @@ def predict(
     """What `task.predict` gives for each example, without dropout and gradients; the model's mode is restored."""
     was_training = model.training
     model.eval()
-    predictions: list[dict[str, Any]] = [{} for _ in range(len(examples))]
+    predictions: dict[int, dict[str, Any]] = {}
     with torch.inference_mode():
-        for indices in evaluation_batches(examples.lengths, batch_size):
+        for indices in processes.share(evaluation_batches(examples.lengths, batch_size)):
             batch = accelerator_batch(accelerator, task, examples.take(indices))
             with accelerator.autocast():
                 outputs = task.predict(model, batch)
-            for index, output in zip(indices, outputs, strict=True):
-                predictions[index] = output
+            predictions |= zip(indices, outputs, strict=True)
     model.train(was_training)
-    return predictions
+    everywhere = dict(processes.gathered(list(predictions.items())))
+    return [everywhere[index] for index in range(len(examples))]
 
 
 def report(accelerator: Accelerator, tuned: TunedModel, task: Task, data: Sequence[Any], batch_size: int) -> Evaluation:
@@ -59,7 +60,7 @@ def report(accelerator: Accelerator, tuned: TunedModel, task: Task, data: Sequen
         assert isinstance(data, Examples)
         return evaluate(accelerator, tuned, task, data, batch_size)
     rows = write(accelerator, tuned, task, data, batch_size)
-    return Evaluation(rows, task.score_texts(rows), None)
+    return Evaluation(rows, processes.shared(lambda: task.score_texts(rows)), None)
 
 
 def write(

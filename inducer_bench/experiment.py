@@ -19,7 +19,7 @@ from accelerate.state import AcceleratorState
 from omegaconf import OmegaConf
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from inducer_bench import memory
+from inducer_bench import memory, processes, shared_plm
 from inducer_bench.checkpoint import Checkpoint, Progress
 from inducer_bench.config.identity import Identity
 from inducer_bench.config.schema import AnyTask, ExperimentConfig, ProtocolConfig, TrainerConfig
@@ -30,9 +30,10 @@ from inducer_bench.files import write_atomic
 from inducer_bench.interruption import StopRequest
 from inducer_bench.methods import TunedModel, attach
 from inducer_bench.metrics.score import Scores
-from inducer_bench.plm import load_model, load_tokenizer, match_padding
+from inducer_bench.plm import load_tokenizer, match_padding
 from inducer_bench.results import provenance
 from inducer_bench.results.record import Record
+from inducer_bench.shared_plm import SharedPlm
 from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.tasks.coqa import CoqaTask
@@ -40,7 +41,7 @@ from inducer_bench.tasks.text_to_text import TextToTextTask
 from inducer_bench.tasks.webnlg import WebNlgTask
 from inducer_bench.tracking import Tracker
 from inducer_bench.training import Splits, make_optimizer, train
-from inducer_bench.wandb_mirror import open_mirror
+from inducer_bench.wandb_mirror import Mirror, open_mirror
 
 TASKS: dict[str, Callable[..., Task]] = {  # by kind
     "classification": ClassificationTask,
@@ -59,6 +60,7 @@ class Setting:
     task: Task
     splits: Splits
     reported: dict[str, Sequence[Any]]  # split -> what is scored at the end
+    plm: SharedPlm
     tuned: TunedModel
 
 
@@ -69,18 +71,19 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Recor
         UserError: bad data or PLM, before any training.
         TrainingDiverged, Interrupted: see `training.train`.
     """
+    shared_plm.free_memory()
     memory.reset_peak()
-    write_atomic(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))).encode())
+    write_config(folder, config)
 
     # -- data + PLM -> method --------------------------------------------------------------------------------------
-    setting = build(config)
+    setting = processes.together(lambda: build(config))
     tuned, config = setting.tuned, dataclasses.replace(config, task=cast(AnyTask, setting.task.config))
     counts = tuned.parameter_counts()
     log.info("%s on %s: %s", config.method.name, config.plm.name, counts)
 
     # -- training --------------------------------------------------------------------------------------------------
     checkpoint = Checkpoint(folder / "checkpoint", tuned.trained_parameters(), make_optimizer(tuned, config.trainer))
-    tracker = Tracker(folder, open_mirror(config, folder, identity.hash))
+    tracker = Tracker(folder, open_mirror(config, folder, identity.hash) if processes.is_main() else Mirror())
     record = None
     try:
         with StopRequest() as stop:
@@ -103,11 +106,12 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Recor
             for split, data in setting.reported.items()
         }
         eval_seconds = perf_counter() - started
-        tuned.save(folder / "adapter")
-        write_predictions(folder, setting.task, results)
+        write_results(folder, setting, results)
 
         # -- record ------------------------------------------------------------------------------------------------
         record = describe(config, identity, "done") | outcome(setting, progress, results, eval_seconds)
+        tuned.detach()
+        shared_plm.give_back(setting.plm)
         return record
     finally:
         tracker.close(record)
@@ -121,9 +125,9 @@ def build(config: ExperimentConfig) -> Setting:
     splits = select(task, config.protocol, config.seed)
     reported = {split: task.reported(split) for split in config.task.report}
     set_seed(config.seed)
-    model = load_model(config.plm, config.task.family, task.config.outputs())
-    match_padding(model, tokenizer)
-    return Setting(accelerator, task, splits, reported, attach_method(config, model).to(accelerator.device))
+    plm = shared_plm.take(config.plm, config.task.family, task.config.outputs())
+    match_padding(plm.model, tokenizer)
+    return Setting(accelerator, task, splits, reported, plm, attach_method(config, plm.model).to(accelerator.device))
 
 
 def make_task(config: ExperimentConfig, tokenizer: PreTrainedTokenizerBase) -> Task:
@@ -222,6 +226,7 @@ def outcome(setting: Setting, progress: Progress, results: dict[str, Evaluation]
         "train_flops": (4 * counts["plm"] + 2 * trained) * progress.padded_tokens,
         "device": provenance.device(setting.accelerator.device),
         "precision": setting.accelerator.mixed_precision,
+        "processes": processes.count(),
     }
 
 
@@ -235,8 +240,15 @@ def named_by_split(results: dict[str, Evaluation]) -> Scores:
     }
 
 
-def write_predictions(folder: Path, task: Task, results: dict[str, Evaluation]) -> None:
-    """One JSON line per example, in the order of the data; the same bytes for the same predictions.
+@processes.main_only
+def write_config(folder: Path, config: ExperimentConfig) -> None:
+    """The resolved configuration."""
+    write_atomic(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))).encode())
+
+
+@processes.main_only
+def write_results(folder: Path, setting: Setting, results: dict[str, Evaluation]) -> None:
+    """The adapter; and predictions, one JSON line per example, in the order of the data.
 
     What else a task writes, such as the file that an official scorer reads, is of the first reported split.
     """
@@ -245,8 +257,9 @@ def write_predictions(folder: Path, task: Task, results: dict[str, Evaluation]) 
         for split, result in results.items()
         for i, prediction in enumerate(result.predictions)
     )
-    write_atomic(folder / "predictions.jsonl.gz", gzip.compress(lines.encode(), mtime=0))
-    for name, content in task.files(next(iter(results.values())).predictions).items():
+    setting.tuned.save(folder / "adapter")
+    write_atomic(folder / "predictions.jsonl.gz", gzip.compress(lines.encode(), mtime=0))  # equal bytes for equal lines
+    for name, content in setting.task.files(next(iter(results.values())).predictions).items():
         write_atomic(folder / name, content)
 
 

@@ -6,6 +6,7 @@ import torch
 from accelerate import Accelerator
 from transformers import GenerationConfig
 
+from inducer_bench import processes
 from inducer_bench.batching import evaluation_batches
 from inducer_bench.config.generation import SPECIAL_TOKENS, Decoding
 from inducer_bench.methods import TunedModel
@@ -30,9 +31,9 @@ def generate(
         batch_size: prompts that are decoded together.
     """
     config = generation_config(decoding, first_special)
-    written: list[list[int]] = [[] for _ in prompts]
+    written: dict[int, list[int]] = {}
     with torch.inference_mode():
-        for indices in evaluation_batches([prompt["length"] for prompt in prompts], batch_size):
+        for indices in processes.share(evaluation_batches([prompt["length"] for prompt in prompts], batch_size)):
             batch = padded_left([prompts[index] for index in indices], first_special, segments)
             batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
             with accelerator.autocast():
@@ -41,7 +42,7 @@ def generate(
             for index, tokens in zip(indices, sequences[:, width:].tolist(), strict=True):
                 end = next((place for place, token in enumerate(tokens) if token >= first_special), len(tokens))
                 written[index] = tokens[:end]
-    return written
+    return [tokens for _, tokens in sorted(processes.gathered(list(written.items())))]
 
 
 def padded_left(prompts: Sequence[Encoded], pad: int, segments: bool) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from inducer_bench import sweep
+from inducer_bench import processes, sweep
 from inducer_bench.config.compose import CONF_DIR, CONFIG_ERRORS, check_choices, experiment_config, explain
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.results.record import Record
@@ -30,7 +30,8 @@ def launch(arguments: list[str]) -> int:
 
     def job(composed: DictConfig) -> float | None:
         hydra_config = HydraConfig.get()
-        in_sweep, choices = hydra_config.mode == RunMode.MULTIRUN, " ".join(hydra_config.overrides.task)
+        in_sweep = hydra_config.mode == RunMode.MULTIRUN and processes.is_main()  # one process tells of a sweep
+        choices = " ".join(hydra_config.overrides.task)
         if in_sweep and sweep.current is not None:
             print(f"{sweep.current.progress(hydra_config.job.num)}: {choices}", file=sys.stderr)
         started = time.monotonic()
@@ -39,6 +40,7 @@ def launch(arguments: list[str]) -> int:
         except UserError as error:
             outcome = Outcome(ExitCode.BAD_INPUT, Path(), "refused", str(error))
         _report(outcome)
+        processes.wait()  # a process that ends before the main one has told would have it ended, too
         outcomes.append(outcome)
         if in_sweep:
             seconds = time.monotonic() - started
@@ -59,9 +61,9 @@ def launch(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         if not outcomes:
             raise
-    if sweep.current is not None:
+    if sweep.current is not None and processes.is_main():
         return sweep.current.report()
-    return outcomes[-1].code if outcomes else ExitCode.DONE
+    return max((outcome.code for outcome in outcomes), key=sweep.SEVERITY.index, default=ExitCode.DONE)
 
 
 def optimized(record: Record, metric: str | None) -> float | None:
@@ -81,6 +83,7 @@ def _overrides(arguments: list[str]) -> list[str]:
     return list(parsed.overrides)
 
 
+@processes.main_only
 def _report(outcome: Outcome) -> None:
     """One line for a person, then the run's folder as the last line for a script."""
     if outcome.code == ExitCode.BAD_INPUT:

@@ -33,10 +33,17 @@ def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> Pr
     Raises:
         UserError: the PLM is not on this machine, or its folder is broken or holds another model.
     """
+    model, _ = read_model(plm, family, num_labels)
+    return model
+
+
+def read_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> tuple[PreTrainedModel, frozenset[str]]:
+    """As `load_model`; and the names of the weights that are new because the PLM's files lack them: those of a head."""
     auto = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
-        return auto.from_config(_random_config(plm, extra), dtype=torch.float32)
+        model = auto.from_config(_random_config(plm, extra), dtype=torch.float32)
+        return model, frozenset(name for name, _ in model.named_parameters())
     folder = plm_files(plm)
     try:
         loaded: Any = auto.from_pretrained(
@@ -60,7 +67,7 @@ def load_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> Pr
             f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "
             f"{len(unread)} tensors are missing or of another shape, first '{unread[0]}'"
         )
-    return cast(PreTrainedModel, model)
+    return cast(PreTrainedModel, model), frozenset(unfit)
 
 
 def empty_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> PreTrainedModel:

@@ -2,7 +2,8 @@
 
     config -> identity -> (done already?) -> fetch -> lock -> data + PLM -> method -> training -> evaluation -> record
 
-Imports of torch wait until there is something to compute: a finished run is recognised without it.
+Imports of torch wait until there is something to compute: a finished run is recognised without it. Of several processes
+the main one decides, locks and writes; see `processes`.
 """
 
 import logging
@@ -14,10 +15,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from inducer_bench import hub
+from inducer_bench import hub, processes
 from inducer_bench.config.identity import Identity, identify, run_folder
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import ExitCode, Interrupted, UserError
+from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
 from inducer_bench.results import record as records
 from inducer_bench.results.record import Record
 
@@ -43,18 +44,26 @@ def run(config: ExperimentConfig) -> Outcome:
     Raises:
         UserError: bad input, found before any training; nothing is recorded.
     """
-    identity = identify(config)
+    identity = processes.together(lambda: identify(config))
+    if len(set(processes.gathered([identity]))) > 1:
+        raise UserError("WORLD_SIZE: the processes of one run found different configurations, data or PLM files")
     folder = run_folder(config, identity)
     if config.dry_run:
         return _dry_run(config, folder)
+    if done := processes.shared(lambda: _already_done(folder)):
+        return done
+
+    processes.together(lambda: hub.fetch(config))
+    with _locked(folder), _logging_to(folder / "log.txt"):
+        if done := processes.shared(lambda: _already_done(folder)):  # while we waited for the lock
+            return done
+        return _guarded(config, identity, folder)
+
+
+def _already_done(folder: Path) -> Outcome | None:
     if (record := records.read(folder)) and record["status"] == "done":
         return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {records.headline(record)}", record)
-
-    hub.fetch(config)
-    with _locked(folder), _logging_to(folder / "log.txt"):
-        if (record := records.read(folder)) and record["status"] == "done":  # finished while we waited for the lock
-            return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {records.headline(record)}", record)
-        return _guarded(config, identity, folder)
+    return None
 
 
 def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
@@ -63,7 +72,7 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
 
     try:
         record = experiment.execute(config, identity, folder)
-        records.write(folder, record)
+        processes.main_only(records.write)(folder, record)
         return Outcome(ExitCode.DONE, folder, "done", records.headline(record), record)
     except UserError:
         raise
@@ -73,7 +82,11 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
             log.error(traceback.format_exc())
         record = experiment.describe(config, identity, status) | {"error": message}
         with suppress(OSError):  # a full disk may be what stopped the run; the exit code still tells
-            records.write(folder, record)
+            processes.main_only(records.write)(folder, record)
+        if processes.count() > 1 and not isinstance(error, TrainingDiverged | Interrupted):
+            # Only these are known to have stopped all processes at once; others may wait for this one, in vain.
+            traceback.print_exc()
+            raise SystemExit(code) from None
         return Outcome(code, folder, status, message, record)
 
 
@@ -104,26 +117,37 @@ def _locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
+    lock = FileLock(folder / ".lock", timeout=0)
+    processes.shared(lambda: _acquire(lock, folder))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"output_dir: another process is working on '{folder}'; wait for it") from None
-    except OSError as error:
-        raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
-    try:
-        for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink()
+        processes.together(lambda: _check_visible(folder))
         yield
     finally:
         lock.release()
 
 
+def _acquire(lock: FileLock, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"output_dir: another process is working on '{folder}'; wait for it") from None
+    except OSError as error:
+        raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
+    for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
+        leftover.unlink()
+
+
+def _check_visible(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UserError(f"output_dir: found '{folder}' in the main process alone; allowed: a folder that all can read")
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Send this package's log to the run's own file."""
+    """Send this package's log to the run's own file; of processes other than the main one, what stops them."""
     handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setLevel(logging.INFO if processes.is_main() else logging.ERROR)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from inducer_bench.checkpoint import Progress
+from inducer_bench.processes import main_only
 from inducer_bench.wandb_mirror import Mirror
 
 FILE = "metrics.jsonl"
@@ -23,7 +24,7 @@ log = logging.getLogger("inducer_bench")
 
 
 class Tracker:
-    """Writes a run's metrics; opened once the model is built, closed by `close` whatever happens."""
+    """Writes a run's metrics, in the main process alone; opened once the model is built, always closed by `close`."""
 
     def __init__(self, folder: Path, mirror: Mirror) -> None:
         self.path = folder / FILE
@@ -33,6 +34,7 @@ class Tracker:
         self._bar_task = TaskID(0)
         self._since = (time.perf_counter(), 0)  # clock and real tokens at the last logged line
 
+    @main_only
     def start(self, progress: Progress, total_steps: int) -> None:
         """Go on from `progress`: drop what was logged after its checkpoint."""
         with open(self.path, "ab") as file:
@@ -53,6 +55,7 @@ class Tracker:
             self._bar_task = self._bar.add_task("", total=total_steps, completed=progress.step)
             self._bar.start()
 
+    @main_only
     def step(self, progress: Progress, lr: float, log: bool) -> None:
         """Note a finished step; `log` says whether it ends an interval that is written down."""
         if self._bar:
@@ -70,6 +73,7 @@ class Tracker:
             self._bar.update(self._bar_task, description=line)
         self._say(f"step {progress.step}/{self._total}  {line}", terminal=self._bar is None)
 
+    @main_only
     def evaluation(self, progress: Progress) -> None:
         """Note the evaluation that ended an epoch."""
         result = progress.evaluations[-1]
@@ -78,12 +82,14 @@ class Tracker:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         self._say(f"epoch {progress.epoch}  {shown}", terminal=True)
 
+    @main_only
     def save_position(self, progress: Progress) -> None:
         """Make the log safe up to here, and note its size for the checkpoint."""
         with open(self.path, "ab") as file:
             os.fsync(file.fileno())
             progress.log_bytes = file.tell()
 
+    @main_only
     def close(self, record: dict[str, Any] | None) -> None:
         """End the progress bar and the mirror."""
         if self._bar:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 
+from inducer_bench import processes
 from inducer_bench.batching import training_batches
 from inducer_bench.checkpoint import Checkpoint, Progress
 from inducer_bench.config.schema import TrainerConfig
@@ -41,6 +42,8 @@ def train(
 ) -> Progress:
     """Train to the end, or on from the checkpoint; leaves the best epoch's weights in the model.
 
+    Each of several processes takes its share of every batch; all take the same steps, and stop at the same one.
+
     Raises:
         TrainingDiverged: a loss or gradient norm is not finite; nothing later is saved.
         Interrupted: `stop` was requested; the checkpoint holds the last finished step.
@@ -51,8 +54,7 @@ def train(
     total_steps = config.epochs * steps_per_epoch
     progress = checkpoint.resume()
     tracker.start(progress, total_steps)
-    model = accelerator.prepare_model(tuned)
-    model.train()
+    tuned.train()
     clock = Clock(progress)
 
     while progress.epoch < config.epochs and not out_of_patience(progress, config):
@@ -60,16 +62,18 @@ def train(
         batches = training_batches(splits.train.lengths, config.batch_size, seed, progress.epoch)
         for indices in batches[progress.batch :]:
             set_lr(optimizer, learning_rate(config, progress.step, total_steps))
+            processes.draw_apart(seed, progress.step)
             examples = splits.train.take(indices)
             count = task.count(examples)
-            loss = torch.zeros((), device=accelerator.device)
-            for micro in micro_batches(examples, config.micro_batch_size):
+            loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
+            for micro in micro_batches(processes.share(examples), config.micro_batch_size):
                 batch = accelerator_batch(accelerator, task, micro)
                 with accelerator.autocast():
-                    loss_sum = task.loss(model, batch, config.label_smoothing)
+                    loss_sum = task.loss(tuned, batch, config.label_smoothing)
                 accelerator.backward(loss_sum / count)
                 loss += loss_sum.detach()
-                progress.padded_tokens += batch["input_ids"].numel()
+                padded_tokens += batch["input_ids"].numel()
+            loss, padded, stopping = processes.summed(trained, loss, padded_tokens, stop.requested)
             norm = torch.nn.utils.clip_grad_norm_(trained, config.clip_norm or math.inf)
             check_finite(loss, norm, progress.step + 1)  # the one point where a GPU is waited for
             optimizer.step()
@@ -79,6 +83,7 @@ def train(
             progress.batch += 1
             progress.interval_loss += loss.item()
             progress.interval_count += count
+            progress.padded_tokens += int(padded)
             progress.real_tokens += sum(example["length"] for example in examples)
             clock.update()
             tracker.step(
@@ -86,15 +91,15 @@ def train(
                 learning_rate(config, progress.step - 1, total_steps),
                 log=progress.step % config.log_every == 0,
             )
-            if progress.step % config.checkpoint_every == 0 or stop.requested:
+            if progress.step % config.checkpoint_every == 0 or stopping:
                 tracker.save_position(progress)
                 checkpoint.save(progress)
-            if stop.requested:
+            if stopping:
                 raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
 
         # -- evaluation and selection --------------------------------------------------------------------------
         progress.epoch, progress.batch = progress.epoch + 1, 0
-        evaluation = evaluate(accelerator, model, task, splits.selection, config.eval_batch_size)
+        evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size)
         name, sign = task.selection
         score = evaluation.scores[name]["value"]  # None: undefined, worse than any score
         if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
@@ -107,6 +112,7 @@ def train(
         tracker.save_position(progress)
         checkpoint.save(progress)
 
+    processes.wait()  # until the weights of the best epoch are written
     if progress.best_epoch:
         checkpoint.load_best(progress.best_epoch)
     return progress
@@ -142,7 +148,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Sequence[Encoded]]:
     """Parts of a batch that go through the model one by one, their gradients added."""
-    size = size or len(examples)
+    size = size or len(examples) or 1
     return (examples[start : start + size] for start in range(0, len(examples), size))
 
 
