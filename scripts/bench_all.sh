@@ -1,0 +1,44 @@
+#!/bin/sh
+# All benchmarks on one device, one after another; results in results/bench/<device>/.
+#
+#   OMP_NUM_THREADS=2 sh scripts/bench_all.sh cpu      # about an hour on two cores, which must be idle
+#   sh scripts/bench_all.sh cuda                       # fp32 and bf16; batches that fill a large GPU
+#
+# What follows the device is handed to each benchmark that takes it: --data FOLDER, --rounds 3, --mini, --out FOLDER.
+# A benchmark that fails does not stop the others; the last line names those that did, and the exit code is then 1.
+cd "$(dirname "$0")/.." || exit 1
+python=${PYTHON:-.venv/bin/python}
+device=${1:-cpu}
+[ $# -gt 0 ] && shift
+failed=
+
+bench() { # NAME OPTIONS...
+    name=$1
+    shift
+    echo "== $name $*"
+    "$python" "scripts/bench_$name.py" --device "$device" "$@" || failed="$failed $name"
+}
+
+bench padding "$@"
+bench startup "$@"
+precisions=fp32
+scaling=
+if [ "$device" != cpu ]; then
+    precisions="fp32 bf16"
+    scaling="--rounds 7 --batch 16 --lengths 16 32 128 256 512 --batches 8 32 64 128"
+fi
+for precision in $precisions; do
+    bench attention --precision "$precision" "$@"
+    bench step --task sst2 --precision "$precision" "$@"
+    bench step --task webnlg --precision "$precision" "$@"
+    bench scaling --task sst2 --precision "$precision" $scaling "$@"
+    bench scaling --task webnlg --precision "$precision" $scaling --runs "$@"
+    bench loss --precision "$precision" "$@"
+    bench seeds --precision "$precision" "$@"
+    for task in sst2 webnlg; do
+        for method in lora prefix fine_tune; do
+            bench epoch --task "$task" --method "$method" --precision "$precision" "$@"
+        done
+    done
+done
+[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -1,0 +1,127 @@
+"""Forms of an inducer layer's attention, forward and backward, against torch's plain attention (SDPA).
+
+    python scripts/bench_attention.py [--device cuda --precision bf16] [--batch 16] [--lengths 32 128 512]
+
+Random heads of RoBERTa-base and GPT-2 small (12 of width 64), padded at the end to a random length, or causal. Every
+form yields f and g for given self scores s_i = |Q_i|^2 / sqrt p and is differentiated in Q, K and V. `two softmaxes` is
+the released code's: the gate has a softmax of its own over all scores. `peak MiB` is what the call holds at most.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import benchmark
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inducer_bench.attention import ExplicitAttention, FusedAttention, additive_mask
+
+HEADS, WIDTH = 12, 64
+SCALE = WIDTH**-0.5
+Form = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor | None]]  # q, k, v, mask, dropout -> f, g
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """One row for each form, length, mask and dropout."""
+    parser = benchmark.parser(__doc__)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128, 512])
+    args = parser.parse_args(arguments)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[args.precision]
+    rows: list[benchmark.Row] = []
+    for length in args.lengths:
+        for mask_name in ("padded", "causal"):
+            heads, mask = inputs(args.batch, length, mask_name, dtype, args.device)
+            for dropout in (0.0, 0.1):
+                forms = {name: form for name, form in FORMS.items() if serves(name, dropout, args.device)}
+                calls = {name: partial(passes, form, heads, mask, dropout) for name, form in forms.items()}
+                times = benchmark.alternate(calls, args.rounds, device=args.device)
+                for row in benchmark.ratio_rows(times, "SDPA"):
+                    peak = benchmark.peak_memory(calls[row["candidate"]], args.device) / 2**20
+                    rows.append({"T": length, "mask": mask_name, "dropout": dropout, **row, "peak MiB": peak})
+    note = f"Batch {args.batch}, {HEADS} heads of width {WIDTH}, {args.precision}. SDPA yields no gate."
+    command = benchmark.command_line()
+    benchmark.publish(f"attention_{args.precision}", rows, args.device, command, note, out=args.out)
+
+
+def inputs(
+    batch: int, length: int, mask: str, dtype: torch.dtype, device: torch.device
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    """Heads Q, K, V (B, H, T, p), laid out as a linear map leaves them, and an additive mask (B or 1, 1, T, T)."""
+    generator = torch.Generator().manual_seed(0)
+    made = [torch.randn(batch, length, HEADS, WIDTH, generator=generator) for _ in range(3)]
+    query, key, value = (x.to(device, dtype).transpose(1, 2).requires_grad_() for x in made)
+    ends = torch.randint(length // 2, length + 1, (batch,), generator=generator)
+    visible = torch.arange(length) < ends[:, None, None, None]
+    visible = visible.expand(batch, 1, length, length) if mask == "padded" else torch.ones(length, length).tril() > 0
+    additive = additive_mask(visible.view(-1, 1, length, length).to(device), query, length, is_causal=False)
+    assert additive is not None
+    return (query, key, value), additive
+
+
+def passes(form: Form, heads: tuple[Tensor, Tensor, Tensor], mask: Tensor, dropout: float) -> None:
+    """Forward and backward, with gradients of both outputs."""
+    f, g = form(*heads, mask, dropout)
+    loss = f.float().sum() if g is None else f.float().sum() + g.float().sum()
+    torch.autograd.grad(loss, heads)
+
+
+def serves(name: str, dropout: float, device: torch.device) -> bool:
+    """Whether the form knows dropout of attention weights, and the device."""
+    return not (dropout and name in ("fused", "virtual key")) and (name != "fused" or device.type == "cpu")
+
+
+# ---- the forms ----
+
+
+def sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, None]:
+    return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=SCALE), None
+
+
+def two_softmaxes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+    """As released: softmax over the scores for f, and over the scores with s_i beside them for g."""
+    scores = torch.matmul(query, key.transpose(2, 3)) * SCALE + mask
+    f = torch.matmul(F.dropout(scores.softmax(dim=-1), dropout), value)
+    both = torch.cat((self_scores(query).unsqueeze(-1).to(scores.dtype), scores), dim=-1)
+    return f, both.softmax(dim=-1)[..., 0]
+
+
+def explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+    f, logsumexp = ExplicitAttention.apply(query, key, value, mask, SCALE, dropout)
+    return f, torch.sigmoid(self_scores(query) - logsumexp)
+
+
+def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+    f, logsumexp = FusedAttention.apply(query, key, value, mask, SCALE)
+    return f, torch.sigmoid(self_scores(query) - logsumexp)
+
+
+def virtual_key(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+    """SDPA with one key more, whose score is s_i, and one column of V that tells real keys from it: 1 - g."""
+    pad = FusedAttention.PAD
+    own = (self_scores(query) / SCALE).to(query.dtype).unsqueeze(-1)
+    wide_query = F.pad(torch.cat((query, own), dim=-1), (0, pad - 1))
+    wide_key, wide_value = F.pad(key, (0, pad, 0, 1)), F.pad(value, (0, pad))
+    wide_key[..., -1, WIDTH] = 1
+    wide_value[..., WIDTH] = 1
+    output = sdpa(wide_query, wide_key, F.pad(wide_value, (0, 0, 0, 1)), F.pad(mask, (0, 1)), dropout)[0]
+    rest = output[..., WIDTH : WIDTH + 1]
+    return output[..., :WIDTH] / rest, 1 - rest.squeeze(-1)
+
+
+def self_scores(query: Tensor) -> Tensor:
+    """s_i (B, H, T) of inducers without MLP_k."""
+    return (query * query).sum(dim=-1, dtype=torch.float32) * SCALE
+
+
+FORMS: dict[str, Form] = {
+    "SDPA": sdpa,
+    "two softmaxes": two_softmaxes,
+    "explicit": explicit,
+    "fused": fused,
+    "virtual key": virtual_key,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What the benchmarks run: models of real size with random weights, training steps, and tasks on real data."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inducer_bench.config.compose import compose
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.experiment import attach_method, make_task
+from inducer_bench.methods import TunedModel
+from inducer_bench.plm import load_model, load_tokenizer
+from inducer_bench.tasks.base import Task
+from inducer_bench.training import check_finite
+
+DATA = {  # task -> its folder of real data, and the names of files there that are not the usual ones
+    "sst2": ("sst2", []),
+    "mnli": ("mnli", ["task.files.train=train_part1"]),
+    "webnlg": ("webnlg2017", []),
+    "coqa": ("coqa", ["task.files.train=dev"]),
+}
+
+LABELLED = 0.36  # of WebNLG's tokens
+COMMAND = str(Path(sys.executable).with_name("inducer-bench"))
+SMALL_RUN = ["preset=mini", "task=sst2", "method=inducer", "task.max_train=32", "task.max_eval=32", "trainer.epochs=1"]
+
+
+def build(overrides: Sequence[str], device: torch.device, mini: bool = False) -> tuple[ExperimentConfig, TunedModel]:
+    """The configured method on the configured PLM with random weights, in training mode; the same for every call.
+
+    With `mini` the PLM is the mini suite's: enough to see that a benchmark works.
+    """
+    config = compose([*(["preset=mini"] if mini else []), *overrides, "plm.weights=random"])
+    torch.manual_seed(0)
+    model = load_model(config.plm, config.task.family, config.task.outputs())
+    return config, attach_method(config, model).to(device).train()
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Mixed precision as in training: `bf16`, or nothing for `fp32`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def training_step(
+    parameters: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[], Tensor],
+    device: torch.device,
+    precision: str,
+) -> None:
+    """Forward, backward, clipping and update, as in `training.train`."""
+    with autocast(device, precision):
+        value = loss()
+    value.backward()
+    norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+    check_finite(value.detach(), norm, step=1)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def real_task(name: str, data: Path, mini: bool = False) -> tuple[ExperimentConfig, Task]:
+    """A task on real data in the layout of `DATA`, with `tokenizers/<PLM>` beside it; or the mini suite's."""
+    folder, files = DATA[name]
+    plm = "roberta-base" if name in ("sst2", "mnli") else "gpt2"
+    real = [f"task.data_dir={data / folder}", *files, "plm.weights=random", f"plm.tokenizer={data}/tokenizers/{plm}"]
+    config = compose([f"task={name}", *(["preset=mini"] if mini else real)])
+    return config, make_task(config, load_tokenizer(config.plm))
+
+
+def spread(batches: Sequence[list[int]], lengths: Sequence[int], count: int) -> list[list[int]]:
+    """`count` of an epoch's full batches that stand for all: evenly spaced when ordered by their padded size."""
+    full = max(map(len, batches))
+    ordered = sorted((b for b in batches if len(b) == full), key=lambda batch: max(lengths[i] for i in batch))
+    return [ordered[int((place + 0.5) * len(ordered) / count)] for place in range(count)]
+
+
+def random_batch(tuned: TunedModel, rows: int, length: int) -> dict[str, Tensor]:
+    """Unpadded input_ids and attention_mask (rows, length) on the model's device, the same for every call."""
+    ids = torch.randint(10, tuned.config.vocab_size, (rows, length), generator=torch.Generator().manual_seed(0))
+    ids = ids.to(tuned.device)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def random_loss(config: ExperimentConfig, tuned: TunedModel, rows: int, length: int) -> Callable[[], Tensor]:
+    """The loss of a random batch: of one label a row, or of the last tokens of each, as many as WebNLG's targets."""
+    batch = random_batch(tuned, rows, length)
+    ids, at = batch["input_ids"], torch.zeros_like(batch["input_ids"], dtype=torch.bool)
+    at[:, -max(1, round(LABELLED * length)) :] = True
+
+    def loss() -> Tensor:
+        if config.task.family == "nlu":
+            return F.cross_entropy(tuned(**batch).logits.float(), ids[:, 0] % 2)
+        return F.cross_entropy(tuned(**batch, logits_at=at).float(), ids[at])
+
+    return loss
