@@ -3,13 +3,14 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 from inducer_bench import hub
 from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.results.store import setting_key
 
 log = logging.getLogger("inducer_bench")
 
@@ -51,26 +52,55 @@ def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror
     tracker = config.tracker
     if tracker.name == "none":
         return Mirror()
-    online = tracker.mode == "online" or (tracker.mode == "auto" and has_key() and hub.reachable(server()))
+    online = tracker.mode == "online" or (tracker.mode == "auto" and _can_be_online())
     try:
-        import wandb
-
-        run = wandb.init(
+        run = _start(
+            online,
             project=tracker.project,
             entity=tracker.entity,
             id=run_hash,
             name=f"{config.task.name}/{config.method.name}/{config.seed}",
-            group=f"{config.suite}/{config.task.name}/{config.plm.name}/{config.method.name}",
+            group="/".join((config.suite, config.task.name, config.plm.name, config.method.name, setting_key(config)[:8])),
             config=dataclasses.asdict(config),
             dir=str(folder),
-            mode="online" if online else "offline",
             resume="allow" if online else None,
-            settings=wandb.Settings(init_timeout=20, finish_timeout=60, silent=True, console="off"),
         )
     except Exception as error:  # as above: told, and the run goes on
         log.warning("Weights & Biases is left out: %s", error)
         return Mirror()
     return Mirror(run)
+
+
+def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
+    """Log `files` below `folder` as one artifact, `tables`, of a W&B run of their own; a failure is only told.
+
+    The W&B run is kept in the working directory's `wandb/`, so that `folder` holds nothing but tables and figures.
+    """
+    try:
+        run = _start(_can_be_online(), project=project, job_type="tables", name="tables")
+        artifact = _wandb().Artifact("tables", type="tables")
+        for file in files:
+            artifact.add_file(str(folder / file), name=file)
+        run.log_artifact(artifact)
+        run.finish()
+    except Exception as error:  # the tables are written, which is what was asked for
+        log.warning("Weights & Biases is left out: %s", error)
+
+
+def _start(online: bool, **arguments: Any) -> Any:
+    wandb = _wandb()
+    settings = wandb.Settings(init_timeout=20, finish_timeout=60, silent=True, console="off")
+    return wandb.init(**arguments, mode="online" if online else "offline", settings=settings)
+
+
+def _wandb() -> Any:
+    import wandb  # here, because it takes seconds and most runs do without
+
+    return wandb
+
+
+def _can_be_online() -> bool:
+    return has_key() and hub.reachable(server())
 
 
 def has_key() -> bool:

@@ -78,6 +78,11 @@ def in_process(run_cli, overrides, tmp_path_factory):
     [
         pytest.param("joblib", ["hydra.launcher.n_jobs=2"], marks=needs("hydra-joblib-launcher")),
         pytest.param("submitit_local", [], marks=needs("hydra-submitit-launcher")),
+        pytest.param(
+            "ray",
+            ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.log_to_driver=false"],
+            marks=needs("hydra-ray-launcher"),
+        ),
     ],
 )
 def test_launcher_gives_the_same_numbers_and_the_table(launcher, options, in_process, run_cli, overrides, tmp_path):

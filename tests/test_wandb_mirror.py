@@ -1,17 +1,24 @@
 """Weights & Biases mirrors a run; whatever it does, no number and no exit code changes."""
 
+import dataclasses
+import json
 import logging
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from inducer_bench import hub, wandb_mirror
+from inducer_bench.cli import main
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
 from inducer_bench.results import record as records
+from inducer_bench.results.store import setting_key
 from inducer_bench.runner import run
 from inducer_bench.wandb_mirror import Mirror, open_mirror
+from results import handmade
 
 ROW = {"event": "train", "step": 2, "loss": 0.5, "lr": 1e-3}
 DONE = {"status": "done", "scores": {"accuracy": {"value": 75.0}}, "parameters": {"method": 12}}
@@ -170,19 +177,76 @@ def test_key_is_found_in_the_environment_or_in_netrc(monkeypatch, tmp_path):
     assert wandb_mirror.has_key()
 
 
-def test_offline_run_is_really_written_without_key_or_network(config, tmp_path, caplog):
+def logged(folder):
+    """The records of the one offline run below `folder`, by kind, as W&B's own reader prints them."""
     import wandb
 
-    mirror = open_mirror(config, tmp_path, "abcdef")
-    mirror.log(ROW)
-    mirror.finish(DONE)
     wandb.teardown()  # as at the end of a process: its service writes what it still holds
-    assert caplog.records == []
-    files = list(tmp_path.glob("wandb/offline-run-*-abcdef/run-abcdef.wandb"))
-    assert len(files) == 1
-    content = files[0].read_bytes()
-    assert b"train/loss" in content
-    assert b"accuracy" in content
+    (run,) = folder.glob("wandb/offline-run-*")
+    program = Path(sys.executable).with_name("wandb")
+    command = [program, "leet", "inspect", "--json", run]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    found = {}
+    for line in map(json.loads, lines):
+        found.setdefault(line["type"], []).append(line[line["type"]])
+    return found
+
+
+def test_offline_run_reads_back_as_the_local_files(tiny_roberta_folder, sst2_folder, tmp_path):
+    config = compose([
+        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "task.max_train=16",
+        "trainer.epochs=2", "trainer.log_every=1", f"output_dir={tmp_path}", "tracker=wandb", "tracker.mode=offline",
+    ])  # fmt: skip
+    folder = run(config).folder
+    record, found = records.read(folder), logged(folder)
+    told = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    sent = {}
+    for entry in found["history"]:
+        sent.setdefault(entry["item"]["_step"], {}).update(entry["item"])
+    assert {row["event"] for row in told} == {"train", "evaluation"}
+    for row in told:
+        for name in row.keys() - {"event", "step"}:
+            assert sent[row["step"]][f"{row['event']}/{name}"] == row[name]
+    (start,) = found["run"]
+    another_seed = setting_key(dataclasses.replace(config, seed=config.seed + 1))
+    assert start["run_id"] == record["config_hash"]
+    assert start["run_group"] == f"full/sst2/tiny_roberta/inducer/{another_seed[:8]}"
+    assert {key: value for key, value in start["config"]["update"].items() if key != "_wandb"} == record["config"]
+    summary = {name: value for entry in found["summary"] for name, value in entry["update"].items()}
+    assert {name: summary[name] for name in record["scores"]} == {
+        name: score["value"] for name, score in record["scores"].items()
+    }
+    assert summary["parameters"] == record["parameters"]
+    assert found["exit"][0]["exit_code"] == 0
+    assert "artifact" not in found, "a run's files stay in its folder"
+
+
+def test_tables_are_one_artifact_that_holds_every_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    handmade.write_run(tmp_path / "runs", "preset=mini", "task=sst2", "method=lora", "trainer.epochs=9")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "notes.txt").write_text("the user's own")
+    assert main(["tables", "--wandb", "inducer-bench"]) == ExitCode.DONE
+    (artifact,) = logged(tmp_path)["artifact"]
+    assert (artifact["name"], artifact["type"]) == ("tables", "tables")
+    held = {entry["path"] for entry in artifact["manifest"]["contents"]}
+    assert held == set((tmp_path / "tables" / ".written").read_text().splitlines())
+    assert "index.html" in held
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no server"), TimeoutError("too slow")])
+def test_failing_tracker_changes_no_table_and_no_exit_code(fake_wandb, tmp_path, error, caplog):
+    handmade.write_run(tmp_path / "runs", "preset=mini", "task=sst2", "method=lora", "trainer.epochs=9")
+    fake_wandb(error=error)
+    with caplog.at_level(logging.WARNING, "inducer_bench"):
+        for name, more in (("plain", []), ("mirrored", ["--wandb", "x"])):
+            arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / name), *more]
+            assert main(arguments) == ExitCode.DONE
+    plain, mirrored = ((tmp_path / name / "index.html").read_bytes() for name in ("plain", "mirrored"))
+    assert plain == mirrored
+    assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
 
 
 def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_roberta_folder, sst2_folder, tmp_path):

@@ -36,8 +36,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _list_runs(root: Path) -> int:
-    """One line for each record; a damaged one is named, and makes the exit code 1."""
+    """One line for each record, by setting and seed; damaged ones are named first, and make the exit code 1."""
     code = ExitCode.DONE
+    found = []
     for folder in records.find(root):
         try:
             record = records.read(folder)
@@ -46,8 +47,16 @@ def _list_runs(root: Path) -> int:
             code = ExitCode.FAILED
             continue
         assert record is not None
-        what = f"{record['suite']}/{record['task']}  {record['plm']}  {record['method']}  seed {record['seed']}"
-        print(f"  {record['status']:<12} {what:<55} {records.headline(record):<20} {folder}")
+        found.append((record, folder))
+    found.sort(key=lambda run: (*(run[0][key] for key in ("suite", "task", "plm", "method", "seed")), run[1]))
+    lines = [
+        (record["status"], f"{record['suite']}/{record['task']}", record["plm"], record["method"],
+         f"seed {record['seed']}", records.headline(record), str(folder))
+        for record, folder in found
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     return code
 
 

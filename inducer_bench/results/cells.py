@@ -89,7 +89,8 @@ def cell_of(group: Group, measure: Measure, notes: Notes) -> Cell:
     if values:
         return Cell(values=values, measure=measure, group=group, marks=tuple(marks))
     ended = {str(run.record["status"]) for run in group.runs}
-    text = NOT_COMPUTED if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended))
+    computed = NOT_COMPUTED if measure.score else MISSING  # a cost is known when a run ends; only its files can go
+    text = computed if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended))
     return Cell(text, measure=measure, group=group, marks=tuple(marks))
 
 

@@ -8,6 +8,7 @@ statistics here: its program keeps them to itself.
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -179,19 +180,45 @@ def _text_statistics(metric: str, text: str, references: tuple[str, ...]) -> tup
         value = generation_scores([text], [references], [metric])[metric]["value"]
         assert value is not None
         return (value / 100,)
+    if metric == "chrf":
+        return _chrf_counts(text, references)
     if metric == "bleu_multi":
         text, references = words_and_symbols(text), tuple(map(words_and_symbols, references))
-    return tuple(_sacrebleu()[metric]._extract_corpus_statistics([text], [[reference] for reference in references])[0])
+    found = _sacrebleu()[metric].corpus_score([text], [[reference] for reference in references])
+    if metric == "ter":
+        return (found.num_edits, found.ref_length)
+    return (found.sys_len, found.ref_len, *found.counts, *found.totals)
 
 
 @cache
 def _sacrebleu() -> dict[str, Any]:
     """Set as in `metrics/generation.py`; only the lengths and counts of these metrics are used."""
-    from sacrebleu.metrics import BLEU, CHRF, TER
+    from sacrebleu.metrics import BLEU, TER
 
     return {
         "bleu": BLEU(force=True),
         "bleu_multi": BLEU(lowercase=True, force=True, tokenize="none"),
-        "chrf": CHRF(),
         "ter": TER(),
     }
+
+
+def _chrf_counts(text: str, references: Sequence[str]) -> tuple[float, ...]:
+    """What sacrebleu keeps to itself: 6 x (n-grams of the text, of the reference, matches), of the best reference.
+
+    n-grams of an order that the reference does not have are not counted; of references as good the first one is taken.
+    """
+    written = _character_ngrams(text)
+    of_references = []
+    for wanted in map(_character_ngrams, references):
+        counts: list[float] = []
+        for ours, theirs in zip(written, wanted, strict=True):
+            counts += [ours.total() if theirs else 0, theirs.total(), (ours & theirs).total()]
+        of_references.append(counts)
+    scores = corpus.chrf(np.array(of_references, dtype=np.float64), np.eye(len(of_references)))
+    return tuple(of_references[int(np.argmax(scores))])
+
+
+def _character_ngrams(text: str) -> list[Counter[str]]:
+    """Of the orders 1 to 6, without white space."""
+    line = "".join(text.split())
+    return [Counter(line[start : start + order] for start in range(len(line) - order + 1)) for order in range(1, 7)]

@@ -38,6 +38,8 @@ class Measure:
         """Why a finished run has no value."""
         if self.read(run) is not None:
             return None
+        if self.name == "adapter_size":
+            return "the adapter's files are gone from the run's folder"
         found = run.record["scores"].get(self.name) if self.score else None
         return found.get("reason", "not computed") if found else "not among the numbers of the record"
 

@@ -274,21 +274,24 @@ def _rank(cell: Cell) -> float:
 
 
 def _paired(best: Cell, other: Cell) -> float | None:
-    """The p-value over the seeds that both have; None if there are none, or the runs were scored on other data."""
+    """The p-value over all runs behind the two means; None if they were scored on other data.
+
+    Examples are paired, seeds are not (`results/statistics.py`), so the two may have different ones.
+    """
     assert best.group is not None
     assert best.measure is not None
     assert other.group is not None
-    seeds = sorted(dict(best.values).keys() & dict(other.values).keys())
-    if not seeds or best.group.data != other.group.data:
+    if best.group.data != other.group.data:
         return None
     try:
-        left, right = (
-            [read_predictions(_folder(group, seed)) for seed in seeds] for group in (best.group, other.group)
-        )
+        left, right = ([read_predictions(folder) for folder in _folders(cell)] for cell in (best, other))
     except UserError:  # records can be kept without their predictions
         return None
     return statistics.paired_p_value(best.measure.name, left, right)
 
 
-def _folder(group: Group, seed: int) -> Path:
-    return next(run.folder for run in group.done if run.seed == seed)
+def _folders(cell: Cell) -> list[Path]:
+    """Of the runs that its mean is made of."""
+    assert cell.group is not None
+    seeds = dict(cell.values)
+    return [run.folder for run in cell.group.done if run.seed in seeds]

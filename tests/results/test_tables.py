@@ -78,6 +78,19 @@ def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path):
     assert not any(cell.best for row in table.rows for cell in row.cells)
 
 
+def test_significance_is_over_all_seeds_of_both_sides_though_they_share_none(tmp_path, monkeypatch):
+    runs = set()
+    monkeypatch.setattr(
+        tables.statistics, "paired_p_value", lambda metric, *sides: runs.add((*map(len, sides),)) or 0.9
+    )
+    for seed in (0, 1, 2):
+        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=90)
+    for seed in (3, 4):
+        handmade.write_run(tmp_path, *MINI, "method=bitfit", seed=seed, score=60)
+    assert build(tmp_path)["mini/nlu_main_mini_roberta"].columns[0].p_value == 0.9
+    assert runs == {(3, 2)}
+
+
 def test_p_values_are_adjusted_over_the_columns_of_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(tables.statistics, "paired_p_value", lambda *_: 0.03)
     for method, score in (("lora", 90.0), ("bitfit", 60.0)):
@@ -302,7 +315,7 @@ def test_command_writes_the_same_bytes_twice_and_names_damaged_records(tmp_path,
         contents.append({str(path.relative_to(tmp_path / place)): path.read_bytes() for path in files})
     assert contents[0] == contents[1]
     endings = {path.rpartition(".")[2] for path in contents[0]}
-    assert endings == {"html", "md", "csv", "tex", "svg", "png"}
+    assert endings == {"html", "md", "csv", "tex", "svg", "png", "written"}
     captured = capsys.readouterr()
     assert captured.err.count(f"damaged, left out: {damaged}: not a whole record") == 2
     assert "tables of 4 finished runs" in captured.out
@@ -312,6 +325,39 @@ def test_command_of_a_sound_folder_is_done(tmp_path):
     handmade.write_run(tmp_path / "runs", *MINI, "method=lora", "trainer.epochs=9")
     assert main(["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_command_removes_what_an_earlier_call_wrote_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    first = handmade.write_run(tmp_path / "runs", *MINI, "method=lora", "trainer.epochs=9")
+    arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(out)]
+    assert main(arguments) == 0
+    mine, table = out / "mini" / "mine.md", out / "mini" / "settings_sst2_mini_roberta.md"
+    mine.write_text("notes")
+    assert table.is_file()
+    (first / "record.json").unlink()
+    outside = tmp_path / "outside.txt"
+    outside.write_text("not ours")
+    with open(out / ".written", "a") as manifest:
+        manifest.write("../outside.txt\n")
+    assert main(arguments) == 0
+    assert not table.exists()
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
+        ".written", "index.html", "mini/mine.md",
+    ]  # fmt: skip
+    assert outside.is_file()
+
+
+def test_adapter_size_is_told_to_be_absent_where_the_files_are_gone(tmp_path):
+    for method in ("lora", "bitfit"):
+        folder = handmade.write_run(tmp_path, *MINI, f"method={method}")
+    (folder / "adapter" / "adapter.safetensors").unlink()
+    table = build(tmp_path)["mini/cost_sst2_mini_roberta"]
+    position = next(i for i, column in enumerate(table.columns) if column.value == "adapter_size")
+    cell = cells(table, "bitfit")[position]
+    assert cell.shown()[0] == "missing"
+    assert notes(table, cell) == ["the adapter's files are gone from the run's folder"]
+    assert cells(table, "lora")[position].shown()[0] == "0.06"
 
 
 def test_command_without_records_says_so_on_the_page(tmp_path):
