@@ -60,7 +60,7 @@ def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror
             entity=tracker.entity,
             id=run_hash,
             name=f"{config.task.name}/{config.method.name}/{config.seed}",
-            group="/".join((config.suite, config.task.name, config.plm.name, config.method.name, setting_key(config)[:8])),
+            group=f"{config.suite}/{config.task.name}/{config.plm.name}/{config.method.name}/{setting_key(config)[:8]}",
             config=dataclasses.asdict(config),
             dir=str(folder),
             resume="allow" if online else None,
