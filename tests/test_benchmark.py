@@ -2,12 +2,14 @@
 
 import json
 
+import bench_attention
 import bench_epoch
 import bench_loss
 import bench_padding
 import bench_scaling
 import bench_seeds
 import bench_startup
+import bench_step
 import benchmark
 import project_cost
 import pytest
@@ -148,6 +150,16 @@ def test_the_loss_from_all_logits_is_that_from_labelled_ones(webnlg):
     torch.testing.assert_close(bench_loss.loss_everywhere(tuned, batch, 0.1), expected)
 
 
+def test_the_forms_of_attention_yield_the_same_heads_and_gates():
+    for mask_name in ("padded", "causal"):
+        heads, mask = bench_attention.inputs(2, 5, mask_name, torch.float64, torch.device("cpu"))
+        plain, released = (bench_attention.FORMS[name](*heads, mask, 0.0) for name in ("SDPA", "two softmaxes"))
+        for name in ("explicit", "fused", "virtual key"):
+            f, g = bench_attention.FORMS[name](*heads, mask, 0.0)
+            torch.testing.assert_close(f, plain[0], rtol=0, atol=1e-10)
+            torch.testing.assert_close(g, released[1], rtol=0, atol=1e-7)  # self scores are summed in float32
+
+
 def test_the_peer_sees_the_same_labels_and_padding_changes_no_loss(webnlg):
     config, task, examples, tuned = webnlg
     batch = task.collate(examples)
@@ -209,6 +221,19 @@ def test_loss_runs(tmp_path):
     assert labelled["positions"] < everywhere["positions"]
     assert labelled["peak MiB, longest batch"] < everywhere["peak MiB, longest batch"]
     assert saved["logits MiB a step"] == pytest.approx(saved["positions"])
+
+
+def test_attention_runs(tmp_path):
+    rows = run(bench_attention, tmp_path, "--batch", "1", "--lengths", "8")
+    without, dropped = ([row["candidate"] for row in rows if row["dropout"] == rate] for rate in (0.0, 0.1))
+    assert without == 2 * list(bench_attention.FORMS)
+    assert dropped == 2 * ["SDPA", "two softmaxes", "explicit"]
+
+
+def test_step_runs(tmp_path):
+    rows = run(bench_step, tmp_path, "--batch", "2", "--lengths", "8", "--methods", "lora", "inducer", "fine_tune")
+    assert [row["candidate"] for row in rows] == ["lora", "inducer", "fine_tune"]
+    assert all(row["ratio to lora"] > 0 and row["peak MiB"] > 0 for row in rows)
 
 
 def test_seeds_run(tmp_path):
