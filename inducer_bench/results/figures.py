@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from inducer_bench.results.cells import Cell
 from inducer_bench.results.layout import FigureKind
 from inducer_bench.results.store import Run
-from inducer_bench.results.tables import Table
+from inducer_bench.results.tables import Row, Table
 
 _BLACK, _ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -119,18 +119,42 @@ def _against(table: Table, value: str, label: str) -> Picture | None:
         front = pareto_front(points)
         axes.step([x for x, _ in front], [better * y for _, y in front], where="post", color=_FAINT, lw=1, ls="--",
                   zorder=1, label="Pareto front")  # fmt: skip
-        for row, score, cost in pairs:
-            colour, marker, _ = style(row.method)
-            axes.errorbar(_mean(cost), _mean(score), yerr=score.std or 0, xerr=cost.std or 0, color=colour, fmt="none",
-                          elinewidth=1, capsize=2)  # fmt: skip
-            edge, width = (colour, 2) if marker == "x" else ("white", 0.6)
-            axes.plot(_mean(cost), _mean(score), color=colour, marker=marker, ms=13 if marker == "*" else 8, ls="none",
-                      label=row.label, mec=edge, mew=width)  # fmt: skip
+        _points(axes, pairs)
         _cost_axis(axes, [x for x, _ in points], value)
         axes.set_xlabel(label)
         axes.set_ylabel(_score_label(table, better))
         _legend_below(figure, axes)
+        if value == "parameters" and len(matched := _matched(pairs)) > 3:
+            _zoom(axes, matched)
         return picture(f"tradeoff_{value}", f"{_headline(table)} against {label}. Bars: standard deviation.", figure)
+
+
+def _points(axes: Axes, pairs: Sequence[tuple[Row, Cell, Cell]]) -> None:
+    """Score against cost of each row, with standard deviations."""
+    for row, score, cost in pairs:
+        colour, marker, _ = style(row.method)
+        axes.errorbar(_mean(cost), _mean(score), yerr=score.std or 0, xerr=cost.std or 0, color=colour, fmt="none",
+                      elinewidth=1, capsize=2)  # fmt: skip
+        edge, width = (colour, 2) if marker == "x" else ("white", 0.6)
+        axes.plot(_mean(cost), _mean(score), color=colour, marker=marker, ms=13 if marker == "*" else 8, ls="none",
+                  label=row.label, mec=edge, mew=width)  # fmt: skip
+
+
+def _matched(pairs: Sequence[tuple[Row, Cell, Cell]]) -> list[tuple[Row, Cell, Cell]]:
+    """The rows whose cost is about the one in the middle, if methods are compared at one budget."""
+    middle = statistics.median(_mean(cost) for _, _, cost in pairs)
+    return [pair for pair in pairs if abs(_mean(pair[2]) - middle) < 0.1 * middle]
+
+
+def _zoom(axes: Axes, pairs: Sequence[tuple[Row, Cell, Cell]]) -> None:
+    """The rows of a matched budget once more, side by side, where the figure is empty: costly and bad."""
+    inset = axes.inset_axes((0.5, 0.1, 0.48, 0.48))
+    _points(inset, pairs)
+    inset.margins(x=0.15)
+    inset.tick_params(labelsize=7)
+    inset.xaxis.set_major_locator(MaxNLocator(3))
+    inset.xaxis.set_major_formatter(_NUMBER)
+    axes.indicate_inset_zoom(inset, edgecolor=_FAINT)
 
 
 def _cost_axis(axes: Axes, costs: Sequence[float], value: str) -> None:
