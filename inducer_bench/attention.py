@@ -87,8 +87,7 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
     """Softmax attention f_i = softmax_j(s_ij) V by torch's own kernels; arguments as in `attend_with_logsumexp`."""
-    groups = query.shape[1] // key.shape[1]
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    key, value = for_each_query_head(query, key), for_each_query_head(query, value)
     return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
 
 
@@ -109,8 +108,7 @@ def attend_with_logsumexp(
     Returns:
         f (B, H, T, p) and logsumexp_j s_ij (B, H, T), the latter at least float32.
     """
-    groups = query.shape[1] // key.shape[1]  # grouped-query attention: each key head serves several query heads
-    key, value = repeat_kv(key, groups).to(query.dtype), repeat_kv(value, groups).to(query.dtype)
+    key, value = (for_each_query_head(query, shared).to(query.dtype) for shared in (key, value))
     if dropout == 0 and query.device.type == "cpu" and query.shape[2] * key.shape[2] >= FUSED_FROM:
         return FusedAttention.apply(query, key, value, mask, scale)
     return ExplicitAttention.apply(query, key, value, mask, scale, dropout)
@@ -118,8 +116,7 @@ def attend_with_logsumexp(
 
 def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """logsumexp_j s_ij over all keys, masked or not (B, H, T), for queries (B, H, T, p) and keys (B, G, S, p)."""
-    key = repeat_kv(key, query.shape[1] // key.shape[1])
-    scores = torch.matmul(query, key.transpose(2, 3)) * scale
+    scores = torch.matmul(query, for_each_query_head(query, key).transpose(2, 3)) * scale
     return scores.to(at_least_float32(scores.dtype)).logsumexp(dim=-1)
 
 
@@ -195,6 +192,11 @@ class FusedAttention(torch.autograd.Function):
         kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
         grads = kernel(grad_f, query, key, value, f, logsumexp, 0.0, False, attn_mask=mask, scale=ctx.scale)
         return *(grad[..., :width] for grad in grads), None, None
+
+
+def for_each_query_head(query: Tensor, shared: Tensor) -> Tensor:
+    """Keys or values (B, G, S, p) as (B, H, S, p): in grouped-query attention several query heads share one."""
+    return repeat_kv(shared, query.shape[1] // shared.shape[1])
 
 
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:

@@ -1,14 +1,28 @@
 """Files and folders that are there whole or not at all, and the folder for what can be made again."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 
 def cache_root() -> Path:
     """Where generated data and encoded examples are kept: INDUCER_BENCH_CACHE, or a folder in the user's cache."""
     return Path(os.environ.get("INDUCER_BENCH_CACHE") or Path.home() / ".cache" / "inducer_bench")
+
+
+def sha256(path: Path) -> bytes:
+    """Of a file's content as it is now; the jobs of a sweep share it, for large files take a second each time."""
+    found = path.stat()
+    return _sha256(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, size: int, changed: int) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def write_atomic(path: Path, content: bytes) -> None:

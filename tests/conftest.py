@@ -97,6 +97,17 @@ def tiny_roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_run(tiny_roberta_folder: Path, sst2_folder: Path) -> list[str]:
+    """Overrides that make a run one of seconds: the tiny RoBERTa on 16 short sentences."""
+    return [
+        f"plm.path={tiny_roberta_folder}",
+        f"task.data_dir={sst2_folder}",
+        "task.max_length=32",
+        "task.max_train=16",
+    ]
+
+
+@pytest.fixture(scope="session")
 def tiny_gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random GPT-2 (d = 32, 2 layers, 4 heads, 64 positions) with its tokenizer, which has no padding token."""
     from transformers import GPT2Config, GPT2Tokenizer

@@ -43,11 +43,8 @@ BAD_INPUT = {  # command line -> part of the one line that answers it
 
 
 @pytest.fixture(scope="module")
-def overrides(tiny_roberta_folder, sst2_folder):
-    return [
-        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "task.max_train=16",
-        "task.max_eval=8", "method.r_k=4", "trainer.epochs=1", "trainer.device=cpu",
-    ]  # fmt: skip
+def overrides(tiny_run):
+    return [*tiny_run, "task.max_eval=8", "method.r_k=4", "trainer.epochs=1", "trainer.device=cpu"]
 
 
 @pytest.fixture(scope="module")

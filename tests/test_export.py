@@ -17,12 +17,11 @@ TOKENS = torch.tensor([[0, 9, 30, 7, 2], [0, 8, 8, 11, 2]])
 
 
 @pytest.fixture(scope="module")
-def runs(tiny_roberta_folder, sst2_folder, tmp_path_factory):
+def runs(tiny_run, tmp_path_factory):
     """Finished runs of three methods."""
     root = tmp_path_factory.mktemp("runs")
     shared = [
-        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "task.max_train=16",
-        "task.max_eval=8", "trainer.epochs=1", "trainer.lr=0.05", "trainer.device=cpu", f"output_dir={root}",
+        *tiny_run, "task.max_eval=8", "trainer.epochs=1", "trainer.lr=0.05", "trainer.device=cpu", f"output_dir={root}",
     ]  # fmt: skip
     return {
         method: run(compose([*shared, f"method={method}", *options])).folder

@@ -17,11 +17,8 @@ def needs(package):
 
 
 @pytest.fixture(scope="module")
-def overrides(tiny_roberta_folder, sst2_folder):
-    return [
-        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "task.max_train=16",
-        "task.max_eval=8", "trainer.epochs=1", "trainer.lr=0.01", "trainer.device=cpu",
-    ]  # fmt: skip
+def overrides(tiny_run):
+    return [*tiny_run, "task.max_eval=8", "trainer.epochs=1", "trainer.lr=0.01", "trainer.device=cpu"]
 
 
 def jobs(folder, *found):

@@ -192,10 +192,10 @@ def logged(folder):
     return found
 
 
-def test_offline_run_reads_back_as_the_local_files(tiny_roberta_folder, sst2_folder, tmp_path):
+def test_offline_run_reads_back_as_the_local_files(tiny_run, tmp_path):
     config = compose([
-        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "task.max_train=16",
-        "trainer.epochs=2", "trainer.log_every=1", f"output_dir={tmp_path}", "tracker=wandb", "tracker.mode=offline",
+        *tiny_run, "trainer.epochs=2", "trainer.log_every=1", f"output_dir={tmp_path}",
+        "tracker=wandb", "tracker.mode=offline",
     ])  # fmt: skip
     folder = run(config).folder
     record, found = records.read(folder), logged(folder)
@@ -249,12 +249,11 @@ def test_failing_tracker_changes_no_table_and_no_exit_code(fake_wandb, tmp_path,
     assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
 
 
-def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_roberta_folder, sst2_folder, tmp_path):
+def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tmp_path):
     def outcome(name, *overrides):
         result = run(
             compose([
-                f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32",
-                "task.max_train=16", "trainer.epochs=1", "trainer.log_every=1",
+                *tiny_run, "trainer.epochs=1", "trainer.log_every=1",
                 f"output_dir={tmp_path / name}", *overrides,
             ])
         )  # fmt: skip

@@ -6,7 +6,6 @@ What comes from the hub is identified by the commit behind its revision.
 import dataclasses
 import hashlib
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from inducer_bench import __version__, hub
 from inducer_bench.config.schema import ExperimentConfig, PlmConfig
 from inducer_bench.config.validate import plm_folder, tokenizer_folder
 from inducer_bench.errors import UserError
+from inducer_bench.files import sha256
 from inducer_bench.tasks import source
 
 # Keys that say where things are, or how often something is written, but not what is computed.
@@ -101,13 +101,5 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 def _sha256(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        found = path.stat()
-        digest.update(_digest(path, found.st_size, found.st_mtime_ns))
+        digest.update(sha256(path))
     return f"sha256:{digest.hexdigest()[:16]}"
-
-
-@cache
-def _digest(path: Path, size: int, changed: int) -> bytes:
-    """Of one file as it is now; the jobs of a sweep share it, for large weights take a second each time."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

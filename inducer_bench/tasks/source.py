@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inducer_bench.config.tasks import HubData, TaskConfig
 from inducer_bench.errors import UserError
+from inducer_bench.files import sha256
 from inducer_bench.mini import suite
 from inducer_bench.revisions import known_commit
 from inducer_bench.tasks.files import ending, find, parts
@@ -80,11 +81,8 @@ def split_fingerprint(task: TaskConfig, split: str) -> str:
     folder = data_folder(task)
     if folder is None:
         return f"hub:{load_from_hub(hub_data(task), split)._fingerprint}"  # of the commit behind the revision
-    digests = []
-    for part, path in parts(find(task, folder, split)).items():
-        with open(path, "rb") as file:
-            digests.append(f"{part or ending(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
-    return ",".join(digests)
+    files = parts(find(task, folder, split))
+    return ",".join(f"{part or ending(path)}:{sha256(path).hex()}" for part, path in files.items())
 
 
 def data_folder(task: TaskConfig) -> Path | None:
