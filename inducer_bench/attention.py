@@ -18,7 +18,8 @@ from transformers.masking_utils import sdpa_mask
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
 PART = "tuning"  # the name of a part inside its attention module
-FUSED_FROM = 96 * 96  # scores of a head, T x S: with fewer the fused kernel is the slower form
+FUSED_FROM = 384 * 384  # scores of a head, T x S: with fewer the fused kernel is the slower form to train with
+CACHED = 2**18  # scores that are written out at once on a CPU
 
 
 class AttentionPart(Protocol):
@@ -70,14 +71,14 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
         is_causal: whether position i may look at j <= i only, where `mask` is None.
 
     Returns:
-        Tensor that broadcasts to (B, H, T, S), or None if nothing is masked. Finite, so that a row with every key
+        (B or 1, H or 1, T, S), or None if nothing is masked. Finite, so that a row with every key
         masked (the padding rows of a left-padded batch) stays free of NaN.
     """
     query_length = query.shape[2]
     if mask is None:
         if not is_causal or query_length == 1:
             return None
-        mask = torch.ones(query_length, key_length, dtype=torch.bool, device=query.device)
+        mask = torch.ones(1, 1, query_length, key_length, dtype=torch.bool, device=query.device)
         mask = mask.tril(diagonal=key_length - query_length)
     if mask.dtype != torch.bool:
         return mask
@@ -96,12 +97,12 @@ def attend_with_logsumexp(
 ) -> tuple[Tensor, Tensor]:
     """Softmax attention f_i = softmax_j(s_ij) V with the log of its normaliser, in one softmax.
 
-    The form is the fastest of those in `scripts/bench_attention.py`: without dropout and with many scores torch's fused
-    CPU kernel, else scores that are written out.
+    The form is the fastest of those in `scripts/bench_attention.py`: scores that are written out to train with dropout
+    or on shorter rows, else torch's fused CPU kernel; on a CPU a few rows of the batch at a time.
 
     Args:
         query, key, value: (B, H, T, p), (B, G, S, p), (B, G, S, p).
-        mask: additive, broadcasts to (B, H, T, S).
+        mask: additive, (B or 1, H or 1, T, S).
         scale: s_ij = scale * Q_i.K_j + mask.
         dropout: probability with which attention weights are dropped.
 
@@ -109,9 +110,35 @@ def attend_with_logsumexp(
         f (B, H, T, p) and logsumexp_j s_ij (B, H, T), the latter at least float32.
     """
     key, value = (for_each_query_head(query, shared).to(query.dtype) for shared in (key, value))
-    if dropout == 0 and query.device.type == "cpu" and query.shape[2] * key.shape[2] >= FUSED_FROM:
-        return FusedAttention.apply(query, key, value, mask, scale)
-    return ExplicitAttention.apply(query, key, value, mask, scale, dropout)
+    few_to_train = torch.is_grad_enabled() and query.shape[2] * key.shape[2] < FUSED_FROM
+    form = ExplicitAttention if dropout or few_to_train or query.device.type != "cpu" else FusedAttention
+    return in_parts(form, query, key, value, mask, scale, dropout)
+
+
+def in_parts(
+    form: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+) -> tuple[Tensor, Tensor]:
+    """What `form.apply` gives for the whole batch (keys repeated for each query head), a few of its rows at a time."""
+    rows = rows_at_once(query, key)
+    if rows >= len(query):
+        return form.apply(query, key, value, mask, scale, dropout)
+    masks = [mask] * len(query) if mask is None or len(mask) == 1 else mask.split(rows)
+    parts = [
+        form.apply(*heads, part, scale, dropout)
+        for *heads, part in zip(query.split(rows), key.split(rows), value.split(rows), masks, strict=False)
+    ]
+    f, logsumexp = zip(*parts, strict=True)
+    return torch.cat(f), torch.cat(logsumexp)
+
+
+def rows_at_once(query: Tensor, key: Tensor) -> int:
+    """How many rows of a batch a CPU's cache holds the scores of, so that every pass over them finds them there.
+
+    All of them on a GPU, which must be kept busy, and in compiled code, which makes one pass of several.
+    """
+    if query.device.type != "cpu" or torch.compiler.is_compiling():
+        return len(query)
+    return max(1, CACHED // (query.shape[1] * query.shape[2] * key.shape[2]))
 
 
 def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
@@ -123,10 +150,10 @@ def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
 class ExplicitAttention(torch.autograd.Function):
     """Attention by scores that are written out: P = softmax(s), f = dropout(P) V.
 
-    Keeps P for the backward pass and not the scores: with j the key of the greatest score, logsumexp s = s_j - log P_j.
-    With dF and dL the gradients of f and of the log-sum-exp, and dP = dropout'(dF V^T),
+    Keeps one T x S tensor for the backward pass: P, negative where dropout took it out. With D the dropout (0 or
+    1 / (1 - probability) for each weight), dF and dL the gradients of f and of the log-sum-exp,
 
-        ds_ij = P_ij (dP_ij - sum_k P_ik dP_ik + dL_i).
+        ds_ij = P_ij (D_ij dF_i.V_j - dF_i.f_i + dL_i),    since sum_j P_ij D_ij dF_i.V_j = dF_i.f_i.
     """
 
     @staticmethod
@@ -134,33 +161,41 @@ class ExplicitAttention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(query.device.type, enabled=False):  # what comes in decides the precision of both passes
-            scores = torch.matmul(query * scale, key.transpose(2, 3))
+            scores = torch.matmul(query * scale, key.mT)
             scores = scores.to(at_least_float32(scores.dtype))
             if mask is not None:
                 scores += mask
             weights = scores.softmax(dim=-1)
-            greatest, at = scores.max(dim=-1, keepdim=True)
-            logsumexp = (greatest - weights.gather(-1, at).log()).squeeze(-1)
+            # s_j - log P_j is the same for every key j; the one of the greatest score has a P_j far from 0.
+            logsumexp = scores.amax(dim=-1) - weights.amax(dim=-1).log()
+            if dropout:
+                weights.copysign_(scores.bernoulli_(1 - dropout).sub_(0.5))
             del scores
-            dropped, kept = torch.native_dropout(weights, dropout, True) if dropout else (weights, None)
-            dropped = dropped.to(value.dtype)
-            f = torch.matmul(dropped, value)
-        ctx.save_for_backward(query, key, value, weights, dropped, kept)
-        ctx.scale, ctx.dropout = scale, dropout
+            rescale = 1 / (1 - dropout) if dropout < 1 else 0.0
+            f = torch.matmul(_kept(weights, dropout).to(value.dtype), value * rescale)
+        ctx.save_for_backward(query, key, value, weights, f)
+        ctx.scale, ctx.dropout, ctx.rescale = scale, dropout, rescale
         return f, logsumexp
 
     @staticmethod
     def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, weights, dropped, kept = ctx.saved_tensors
-        grad_value = torch.matmul(dropped.transpose(2, 3), grad_f)
-        grad = torch.matmul(grad_f, value.transpose(2, 3)).to(weights.dtype)
-        if kept is not None:
-            grad = torch.ops.aten.native_dropout_backward(grad, kept, 1 / (1 - ctx.dropout))
-        grad = torch.ops.aten._softmax_backward_data(grad, weights, -1, weights.dtype)
-        grad = grad.addcmul_(weights, grad_logsumexp.unsqueeze(-1)).to(query.dtype)
+        query, key, value, weights, f = ctx.saved_tensors
+        of_row = grad_logsumexp - (grad_f * f).sum(dim=-1, dtype=weights.dtype)
+        grad_f = grad_f * ctx.rescale
+        grad_value = torch.matmul(_kept(weights, ctx.dropout).to(value.dtype).mT, grad_f)
+        grad = torch.matmul(grad_f, value.mT).to(weights.dtype)
+        if ctx.dropout:
+            grad = torch.ops.aten.threshold_backward(grad, weights, 0)  # 0 where P is negative
+            weights = weights.abs()
+        grad = grad.add_(of_row.unsqueeze(-1)).mul_(weights).to(query.dtype)
         grad_query = torch.matmul(grad, key).mul_(ctx.scale)
-        grad_key = torch.matmul(grad.transpose(2, 3), query).mul_(ctx.scale)
+        grad_key = torch.matmul(grad.mT, query).mul_(ctx.scale)
         return grad_query, grad_key, grad_value, None, None, None
+
+
+def _kept(weights: Tensor, dropout: float) -> Tensor:
+    """The weights that dropout left, 0 for the others."""
+    return weights.relu() if dropout else weights
 
 
 class FusedAttention(torch.autograd.Function):
@@ -174,10 +209,11 @@ class FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> tuple[Tensor, Tensor]:
+        assert dropout == 0, "the kernel has no dropout"
         kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        f, logsumexp = kernel(query, key, value, 0.0, False, attn_mask=mask, scale=scale)
+        f, logsumexp = kernel(query, key, value, dropout, False, attn_mask=mask, scale=scale)
         ctx.save_for_backward(query, key, value, mask, f, logsumexp)
         ctx.scale = scale
         return f, logsumexp
@@ -191,7 +227,7 @@ class FusedAttention(torch.autograd.Function):
         f[..., width] = -grad_logsumexp
         kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
         grads = kernel(grad_f, query, key, value, f, logsumexp, 0.0, False, attn_mask=mask, scale=ctx.scale)
-        return *(grad[..., :width] for grad in grads), None, None
+        return *(grad[..., :width] for grad in grads), None, None, None
 
 
 def for_each_query_head(query: Tensor, shared: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Predict a whole split and score it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -43,7 +44,7 @@ def predict(
     was_training = model.training
     model.eval()
     predictions: dict[int, dict[str, Any]] = {}
-    with torch.inference_mode():
+    with torch.inference_mode(), uncompiled():
         for indices in processes.share(evaluation_batches(examples.lengths, batch_size)):
             batch = accelerator_batch(accelerator, task, examples.take(indices))
             with accelerator.autocast():
@@ -69,10 +70,18 @@ def write(
     """What `task.write` gives for samples: the texts that the model generates."""
     tuned.eval()
     decoding = partial(generate, accelerator, tuned, decoding=task.config.decoding, batch_size=batch_size)
-    return task.write(samples, partial(decoding, first_special=task.first_special, segments=task.segments))
+    with uncompiled():
+        return task.write(samples, partial(decoding, first_special=task.first_special, segments=task.segments))
 
 
-def accelerator_batch(accelerator: Accelerator, task: Task, examples: Sequence[Encoded]) -> dict[str, Any]:
-    """Collated examples on the accelerator's device."""
-    batch = task.collate(examples)
+def uncompiled() -> AbstractContextManager[Any]:
+    """Without `trainer.compile`: one pass over a split is over before its shapes are compiled."""
+    return torch.compiler.set_stance("force_eager")
+
+
+def accelerator_batch(
+    accelerator: Accelerator, task: Task, examples: Sequence[Encoded], multiple: int = 1
+) -> dict[str, Any]:
+    """Collated examples on the accelerator's device, padded to a multiple of a length."""
+    batch = task.widened(task.collate(examples), multiple)
     return {key: tensor.to(accelerator.device, non_blocking=True) for key, tensor in batch.items()}

@@ -5,7 +5,9 @@ import gzip
 import json
 import logging
 import math
+import os
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +129,10 @@ def build(config: ExperimentConfig) -> Setting:
     set_seed(config.seed)
     plm = shared_plm.take(config.plm, config.task.family, task.config.outputs())
     match_padding(plm.model, tokenizer)
-    return Setting(accelerator, task, splits, reported, plm, attach_method(config, plm.model).to(accelerator.device))
+    tuned = attach_method(config, plm.model).to(accelerator.device)
+    if config.trainer.compile != "none":
+        tuned.compile_layers(config.trainer.compile)
+    return Setting(accelerator, task, splits, reported, plm, tuned)
 
 
 def make_task(config: ExperimentConfig, tokenizer: PreTrainedTokenizerBase) -> Task:
@@ -267,11 +272,14 @@ def make_accelerator(trainer: TrainerConfig) -> Accelerator:
     """The device and precision that the trainer asks for.
 
     Raises:
-        UserError: CUDA is asked for and not there.
+        UserError: CUDA is asked for and not there, or compiled code for a CPU without a compiler.
     """
     cuda = torch.cuda.is_available() and trainer.device != "cpu"
     if trainer.device == "cuda" and not cuda:
         raise UserError("trainer.device: found 'cuda', but torch sees no CUDA device; allowed here: auto, cpu")
+    compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
+    if trainer.compile != "none" and not cuda and shutil.which(compiler) is None:
+        raise UserError(f"trainer.compile: found '{trainer.compile}', but no C++ compiler '{compiler}'; allowed: none")
     precision = {"auto": "bf16" if cuda else "no", "bf16": "bf16", "fp32": "no"}[trainer.precision]
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process may have asked otherwise
     return Accelerator(mixed_precision=precision, cpu=not cuda)

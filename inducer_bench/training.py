@@ -20,6 +20,8 @@ from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.cache import Encoded, Examples
 from inducer_bench.tracking import Tracker
 
+COMPILED_LENGTHS = 8  # a compiled PLM gets multiples of so many tokens: few shapes, for little padding
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -55,6 +57,7 @@ def train(
     progress = checkpoint.resume()
     tracker.start(progress, total_steps)
     tuned.train()
+    multiple = COMPILED_LENGTHS if config.compile != "none" else 1
     clock = Clock(progress)
 
     while progress.epoch < config.epochs and not out_of_patience(progress, config):
@@ -67,7 +70,7 @@ def train(
             count = task.count(examples)
             loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
             for micro in micro_batches(processes.share(examples), config.micro_batch_size):
-                batch = accelerator_batch(accelerator, task, micro)
+                batch = accelerator_batch(accelerator, task, micro, multiple)
                 with accelerator.autocast():
                     loss_sum = task.loss(tuned, batch, config.label_smoothing)
                 accelerator.backward(loss_sum / count)

@@ -93,7 +93,7 @@ def explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: f
 
 
 def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
-    f, logsumexp = FusedAttention.apply(query, key, value, mask, SCALE)
+    f, logsumexp = FusedAttention.apply(query, key, value, mask, SCALE, dropout)
     return f, torch.sigmoid(self_scores(query) - logsumexp)
 
 

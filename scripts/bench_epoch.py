@@ -29,7 +29,6 @@ import peft
 import torch
 from bench_setup import build, real_task, spread, training_step
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
@@ -46,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = benchmark.parser(__doc__)
     parser.add_argument("--task", default="sst2", choices=["sst2", "webnlg"])
     parser.add_argument("--method", default="lora", choices=["lora", "prefix", "fine_tune"])
+    parser.add_argument("--forms", nargs="+", default=["ours", "to the maximum", "Trainer"])
     parser.add_argument("--batches", type=int, default=6, help="timed in each round (default: %(default)s)")
     args = parser.parse_args(arguments)
 
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def to_the_maximum() -> None:
         for members in data["to the maximum"]:
-            step(padded(task, members, widest), task.count(members))
+            step(task.widened(task.collate(members), widest), task.count(members))
 
     trainer, seconds = peer(config, task, data["Trainer"], args.method, args.device, args.precision)
     candidates: dict[str, Callable[[], object]] = {
@@ -88,8 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "to the maximum": to_the_maximum,
         "Trainer": trainer.train,
     }
-    times = benchmark.alternate(candidates, args.rounds, device=args.device)
-    times["Trainer"] = seconds[-args.rounds :]
+    times = benchmark.alternate({form: candidates[form] for form in args.forms}, args.rounds, device=args.device)
+    if "Trainer" in times:
+        times["Trainer"] = seconds[-args.rounds :]
     per_batch = {form: [second / len(sampled[form]) for second in times[form]] for form in times}
 
     # -- rows ----------------------------------------------------------------------------------------------------------
@@ -106,16 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     note = f"{len(lengths):,} examples; an epoch is extrapolated from the batches timed. {args.precision}."
     name = f"epoch_{args.task}_{args.method}_{args.precision}"
     benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
-
-
-def padded(task: Task, members: list[Encoded], width: int) -> Batch:
-    """A batch as our loop makes it, with all its rows padded to one width."""
-
-    def widened(name: str, tensor: Tensor) -> Tensor:
-        value = task.tokenizer.pad_token_id if name == "input_ids" else 0
-        return F.pad(tensor, (0, width - tensor.shape[1]), value=value) if tensor.ndim == 2 else tensor
-
-    return {name: widened(name, tensor) for name, tensor in task.collate(members).items()}
 
 
 # -- peft and Trainer --------------------------------------------------------------------------------------------------

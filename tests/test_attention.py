@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from inducer_bench import attention
 from inducer_bench.attention import (
     ExplicitAttention,
     FusedAttention,
@@ -35,7 +36,7 @@ def explicit(q, k, v, mask):
 
 
 def fused(q, k, v, mask):
-    return FusedAttention.apply(q, k, v, mask, 0.3)
+    return FusedAttention.apply(q, k, v, mask, 0.3, 0.0)
 
 
 FORMS = pytest.mark.parametrize("form", [explicit, fused])
@@ -79,18 +80,56 @@ def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
     torch.manual_seed(7)
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
     torch.manual_seed(7)
-    weights = torch.dropout(visible_scores(q, k, torch.tensor(True)).softmax(-1), 0.4, True)
+    kept = torch.empty(B, H, T, S, dtype=torch.float64).bernoulli_(0.6)
+    weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
     torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
     torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
 
 
 def test_many_scores_go_through_the_fused_kernel_and_keep_none_of_them():
-    q, k, v = (torch.randn(1, 2, 128, 8, requires_grad=True) for _ in range(3))
+    assert 0 < max(kept_for_backward(length=384, dropout=0.0)) < 384 * 384
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_scores_that_are_written_out_leave_one_tensor_of_their_size(dropout):
+    sizes = kept_for_backward(length=64, dropout=dropout)
+    assert [size for size in sizes if size >= 64 * 64] == [2 * 64 * 64]
+
+
+def kept_for_backward(length, dropout):
+    """Numbers of elements of what a training step keeps, for two heads."""
+    q, k, v = (torch.randn(1, 2, length, 8, requires_grad=True) for _ in range(3))
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
-        attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
-    assert kept
-    assert all(tensor.numel() < 128 * 128 for tensor in kept)
+        attend_with_logsumexp(q, k, v, None, 0.3, dropout)
+    return [tensor.numel() for tensor in kept]
+
+
+@pytest.mark.parametrize("fused_from", [0, 10**9])
+@pytest.mark.parametrize("rows_of_mask", [0, 1, 5])
+def test_a_batch_in_parts_equals_the_whole(monkeypatch, fused_from, rows_of_mask):
+    q, k, v = (torch.randn(5, H, n, P, dtype=torch.float64, requires_grad=True) for n in (T, S, S))
+    visible = torch.rand(rows_of_mask, 1, T, S) < 0.7 if rows_of_mask else None
+    mask = additive_mask(visible, q, S, is_causal=True)
+    monkeypatch.setattr(attention, "FUSED_FROM", fused_from)
+
+    def outputs_and_gradients():
+        f, logsumexp = attend_with_logsumexp(q, k, v, mask, 0.3, 0.0)
+        loss = (f * torch.arange(P)).sum() + logsumexp.square().sum()
+        return f, logsumexp, *torch.autograd.grad(loss, (q, k, v))
+
+    whole = outputs_and_gradients()
+    monkeypatch.setattr(attention, "CACHED", 2 * H * T * S)  # two rows at once, and one is left over
+    for part, reference in zip(outputs_and_gradients(), whole, strict=True):
+        torch.testing.assert_close(part, reference, rtol=0, atol=1e-12)
+
+
+def test_without_gradients_the_fused_kernel_gives_the_same():
+    q, k, v = (torch.randn(B, H, n, P, dtype=torch.float64) for n in (1, S, S))
+    with torch.no_grad():
+        evaluated = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    for ours, reference in zip(evaluated, explicit(q, k, v, None), strict=True):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
 
 
 def test_grouped_queries_share_their_key_head():
@@ -107,7 +146,7 @@ def test_grouped_queries_share_their_key_head():
 def test_missing_mask_of_a_causal_layer_is_filled_in(query_length, key_length):
     query = heads(query_length, 1)
     mask = additive_mask(None, query, key_length, is_causal=True)
-    seen = torch.ones(query_length, key_length, dtype=torch.bool) if mask is None else mask == 0
+    seen = torch.ones(query_length, key_length, dtype=torch.bool) if mask is None else mask[0, 0] == 0
     assert torch.equal(seen, causal(query_length, key_length))
 
 

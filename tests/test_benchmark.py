@@ -160,16 +160,11 @@ def test_the_forms_of_attention_yield_the_same_heads_and_gates():
             torch.testing.assert_close(g, released[1], rtol=0, atol=1e-7)  # self scores are summed in float32
 
 
-def test_the_peer_sees_the_same_labels_and_padding_changes_no_loss(webnlg):
-    config, task, examples, tuned = webnlg
+def test_the_peer_sees_the_same_labels(webnlg):
+    config, task, examples, _ = webnlg
     batch = task.collate(examples)
     labels = bench_epoch.with_labels(task.collate(examples))["labels"]
     assert torch.equal(labels[labels != -100], batch["labels"])
-    wide = bench_epoch.padded(task, examples, 200)
-    assert {name: tensor.shape[1] for name, tensor in wide.items() if tensor.ndim == 2} == dict.fromkeys(
-        ("input_ids", "token_type_ids", "attention_mask", "logits_at"), 200
-    )
-    torch.testing.assert_close(task.loss(tuned, wide, 0.0), task.loss(tuned, batch, 0.0))
     model = bench_epoch.peer_model(config, "lora")
     expected = sum(p.numel() for name, p in model.named_parameters() if "lora" in name)
     assert 0 < expected == sum(p.numel() for p in model.parameters() if p.requires_grad)

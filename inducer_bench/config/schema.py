@@ -56,6 +56,7 @@ class TrainerConfig:
     patience: PositiveInt | None  # stop after so many epochs without a better score
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 autocast on CUDA, fp32 on a CPU
+    compile: Literal["none", "default", "reduce-overhead"]  # the mode of torch.compile; the last uses CUDA graphs
     log_every: PositiveInt  # steps between two lines of the log
     checkpoint_every: PositiveInt  # steps between two checkpoints; there is one after each epoch as well
 

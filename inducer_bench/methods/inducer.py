@@ -88,10 +88,10 @@ class Inducer(nn.Module):
         """
         own = (query * query).sum(dim=-1, dtype=at_least_float32(query.dtype))
         if not self.options.gate or self.options.r_k < 2:
-            return own, query @ self.A_v
+            return own, per_head(query, self.A_v)
         sides = torch.cat((self.A_k, self.B_k.mT, self.b_k.mT, self.A_v), dim=-1)  # (H, p, 2 r_k + 1 + r_v)
         r_k, r_v = self.options.r_k, self.options.r_v
-        into, back, bias, value_side = (query @ sides).split((r_k, r_k, 1, r_v), dim=-1)
+        into, back, bias, value_side = per_head(query, sides).split((r_k, r_k, 1, r_v), dim=-1)
         return own + (torch.tanh(into + self.a_k) * back).sum(dim=-1) + bias.squeeze(-1), value_side
 
     def gate(self, s: Tensor, logsumexp: Tensor, first_position: int) -> Tensor:
@@ -113,4 +113,9 @@ class Inducer(nn.Module):
         if self.options.share_output:
             return output + hidden.sum(dim=1) @ self.B_v + self.b_B
         merged = hidden.transpose(1, 2).flatten(2)  # (B, T, H r_v)
-        return output + merged @ self.B_v.flatten(0, 1) + self.b_B
+        return output + F.linear(merged, self.B_v.flatten(0, 1).mT, self.b_B)
+
+
+def per_head(query: Tensor, matrices: Tensor) -> Tensor:
+    """Each head's own product, (B, H, T, p) and (H, p, r) -> (B, H, T, r): one matrix of B T rows for each head."""
+    return torch.einsum("bhtp,hpr->bhtr", query, matrices)

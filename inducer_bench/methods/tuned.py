@@ -98,6 +98,12 @@ class TunedModel(nn.Module):
 
     # -- what everyone else calls ----------------------------------------------------------------------------------
 
+    def compile_layers(self, mode: str) -> None:
+        """Let torch.compile the PLM and the method's parts, for any length of input; not the head and the loss."""
+        base: Any = self.model.base_model
+        base.compile(mode=mode, dynamic=True)
+        self._undo.append(lambda: setattr(base, "_compiled_call_impl", None))
+
     def method_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter: what the method trains beside the head."""
         return self._named(self._method_ids)

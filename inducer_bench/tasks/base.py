@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from inducer_bench.config.tasks import TaskConfig
@@ -87,6 +88,17 @@ class Task(ABC):
     @abstractmethod
     def collate(self, examples: Sequence[Encoded]) -> Batch:
         """Examples padded to the longest, as tensors with B rows."""
+
+    def widened(self, batch: Batch, multiple: int) -> Batch:
+        """The rows of a batch (B, T) padded further, to the next multiple that `task.max_length` allows."""
+        length = batch["input_ids"].shape[1]
+        more = min(-(-length // multiple) * multiple, self.config.max_length) - length
+
+        def padded(name: str, tensor: Tensor) -> Tensor:
+            value = self.tokenizer.pad_token_id if name == "input_ids" else 0
+            return F.pad(tensor, (0, more), value=value) if tensor.ndim == 2 else tensor
+
+        return {name: padded(name, tensor) for name, tensor in batch.items()} if more > 0 else batch
 
     @abstractmethod
     def count(self, examples: Sequence[Encoded]) -> int:

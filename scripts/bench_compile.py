@@ -1,0 +1,72 @@
+"""`trainer.compile`: what its warm-up costs, and what each step gains.
+
+    python scripts/bench_compile.py --task sst2 [--methods lora inducer] [--mode default] [--data FOLDER]
+
+RoBERTa-base (SST-2) or GPT-2 small (WebNLG) with random weights, in training steps on a few batches of like length of
+the real data, evenly spaced when ordered by length: as they are, and compiled, with lengths rounded up as the trainer
+does. `warm-up` is what the first pass over the batches takes more than a later one; `steps to break even` are those
+after which compiled training has gained it back. The cache of compiled code on disk is off.
+"""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from math import ceil
+
+import benchmark
+import torch
+from bench_setup import build, real_task, spread, training_step
+
+from inducer_bench.batching import training_batches
+from inducer_bench.tasks.base import Task
+from inducer_bench.training import COMPILED_LENGTHS, make_optimizer
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """One row for each method."""
+    parser = benchmark.parser(__doc__)
+    parser.add_argument("--task", default="sst2", choices=["sst2", "webnlg"])
+    parser.add_argument("--methods", nargs="+", default=["lora", "inducer", "inducer_lora", "fine_tune"])
+    parser.add_argument("--mode", default="default", choices=["default", "reduce-overhead"])
+    parser.add_argument("--batches", type=int, default=4, help="timed in each round (default: %(default)s)")
+    args = parser.parse_args(arguments)
+    _, task = real_task(args.task, args.data, args.mini)
+    rows = [{"method": method, **measured(method, task, args)} for method in args.methods]
+    note = f"{args.task}, {args.mode}, {args.batches} batches. {args.precision}."
+    name = f"compile_{args.task}_{args.mode}_{args.precision}"
+    benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
+
+
+def measured(method: str, task: Task, args: argparse.Namespace) -> benchmark.Row:
+    """Seconds of a step in both forms, their ratio, and the warm-up."""
+    examples = task.examples("train")
+    config, tuned = build([f"task={args.task}", f"method={method}"], args.device, args.mini)
+    optimizer, parameters = make_optimizer(tuned, config.trainer), list(tuned.trained_parameters().values())
+    epoch = training_batches(examples.lengths, config.trainer.batch_size, seed=0, epoch=0)
+    batches = [task.collate(examples.take(indices)) for indices in spread(epoch, examples.lengths, args.batches)]
+    tuned.compile_layers(args.mode)
+
+    def steps(stance: str, multiple: int) -> None:
+        with torch.compiler.set_stance(stance):
+            for batch in batches:
+                moved = {name: tensor.to(args.device) for name, tensor in task.widened(batch, multiple).items()}
+                loss = partial(task.loss, tuned, moved, config.trainer.label_smoothing)
+                training_step(parameters, optimizer, loss, args.device, args.precision)
+
+    forms = {"as it is": partial(steps, "force_eager", 1), "compiled": partial(steps, "default", COMPILED_LENGTHS)}
+    torch.compiler.reset()
+    first = benchmark.alternate(forms, rounds=1, warmup=0, device=args.device)
+    times = benchmark.alternate(forms, args.rounds, device=args.device)
+    seconds = {form: benchmark.median(values) / len(batches) for form, values in times.items()}
+    warm_up = first["compiled"][0] - len(batches) * seconds["compiled"]
+    gain = seconds["as it is"] - seconds["compiled"]
+    middle, low, high = benchmark.ratio(times, "compiled", "as it is")
+    return {
+        "seconds a step": seconds["as it is"], "compiled": seconds["compiled"],
+        "ratio": middle, "p10": low, "p90": high, "warm-up, seconds": warm_up,
+        "steps to break even": ceil(warm_up / gain) if gain > 0 else None,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
