@@ -1,7 +1,7 @@
 #!/bin/sh
 # All benchmarks on one device, one after another; results in results/bench/<device>/.
 #
-#   OMP_NUM_THREADS=2 sh scripts/bench_all.sh cpu      # about an hour on two cores, which must be idle
+#   OMP_NUM_THREADS=2 sh scripts/bench_all.sh cpu      # some hours on two cores, which must be idle
 #   sh scripts/bench_all.sh cuda                       # fp32 and bf16; batches that fill a large GPU
 #
 # What follows the device is handed to each benchmark that takes it: --data FOLDER, --rounds 3, --mini, --out FOLDER.
@@ -29,11 +29,17 @@ if [ "$device" != cpu ]; then
 fi
 for precision in $precisions; do
     bench attention --precision "$precision" "$@"
-    bench step --task sst2 --precision "$precision" "$@"
-    bench step --task webnlg --precision "$precision" "$@"
+    for task in sst2 webnlg; do
+        bench step --task "$task" --precision "$precision" "$@"
+        bench step --task "$task" --lengths 512 --methods lora inducer inducer_lora fine_tune --precision "$precision" "$@"
+        bench step --task "$task" --lengths 128 --profile --precision "$precision" "$@"
+        bench compile --task "$task" --precision "$precision" "$@"
+        [ "$device" = cpu ] || bench compile --mode reduce-overhead --task "$task" --precision "$precision" "$@"
+    done
     bench scaling --task sst2 --precision "$precision" $scaling "$@"
     bench scaling --task webnlg --precision "$precision" $scaling --runs "$@"
     bench loss --precision "$precision" "$@"
+    bench decoding --precision "$precision" "$@"
     bench seeds --precision "$precision" "$@"
     for task in sst2 webnlg; do
         for method in lora prefix fine_tune; do
@@ -41,4 +47,5 @@ for precision in $precisions; do
         done
     done
 done
+"$python" scripts/bench_summary.py results/bench/*/
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

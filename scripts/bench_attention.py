@@ -4,7 +4,8 @@
 
 Random heads of RoBERTa-base and GPT-2 small (12 of width 64), padded at the end to a random length, or causal. Every
 form yields f and g for given self scores s_i = |Q_i|^2 / sqrt p and is differentiated in Q, K and V. `two softmaxes` is
-the released code's: the gate has a softmax of its own over all scores. `peak MiB` is what the call holds at most.
+the released code's: the gate has a softmax of its own over all scores. `by rows`: not the whole batch at once. On a GPU
+`efficient` is a candidate of `cuda_attention.py`. `peak MiB` is what the call holds at most.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +13,15 @@ from functools import partial
 
 import benchmark
 import torch
+from cuda_attention import EfficientAttention
 from torch import Tensor
 from torch.nn import functional as F
 
-from inducer_bench.attention import ExplicitAttention, FusedAttention, additive_mask
+from inducer_bench.attention import ExplicitAttention, FusedAttention, additive_mask, in_parts
 
 HEADS, WIDTH = 12, 64
 SCALE = WIDTH**-0.5
+PURPOSES = {"training with dropout": 0.1, "training": 0.0, "evaluation": 0.0}  # to the dropout of weights
 Form = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor | None]]  # q, k, v, mask, dropout -> f, g
 
 
@@ -33,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for length in args.lengths:
         for mask_name in ("padded", "causal"):
             heads, mask = inputs(args.batch, length, mask_name, dtype, args.device)
-            for dropout in (0.0, 0.1):
+            for purpose, dropout in PURPOSES.items():
                 forms = {name: form for name, form in FORMS.items() if serves(name, dropout, args.device)}
-                calls = {name: partial(passes, form, heads, mask, dropout) for name, form in forms.items()}
+                calls = {name: partial(passes, form, heads, mask, dropout, purpose) for name, form in forms.items()}
                 times = benchmark.alternate(calls, args.rounds, device=args.device)
                 for row in benchmark.ratio_rows(times, "SDPA"):
                     peak = benchmark.peak_memory(calls[row["candidate"]], args.device) / 2**20
-                    rows.append({"T": length, "mask": mask_name, "dropout": dropout, **row, "peak MiB": peak})
+                    rows.append({"T": length, "mask": mask_name, "purpose": purpose, **row, "peak MiB": peak})
     note = f"Batch {args.batch}, {HEADS} heads of width {WIDTH}, {args.precision}. SDPA yields no gate."
     command = benchmark.command_line()
     benchmark.publish(f"attention_{args.precision}", rows, args.device, command, note, out=args.out)
@@ -60,16 +63,20 @@ def inputs(
     return (query, key, value), additive
 
 
-def passes(form: Form, heads: tuple[Tensor, Tensor, Tensor], mask: Tensor, dropout: float) -> None:
-    """Forward and backward, with gradients of both outputs."""
-    f, g = form(*heads, mask, dropout)
-    loss = f.float().sum() if g is None else f.float().sum() + g.float().sum()
-    torch.autograd.grad(loss, heads)
+def passes(form: Form, heads: tuple[Tensor, Tensor, Tensor], mask: Tensor, dropout: float, purpose: str) -> None:
+    """Forward; and to train backward, with gradients of both outputs."""
+    with torch.set_grad_enabled(purpose != "evaluation"):
+        f, g = form(*heads, mask, dropout)
+    if f.requires_grad:
+        loss = f.float().sum() if g is None else f.float().sum() + g.float().sum()
+        torch.autograd.grad(loss, heads)
 
 
 def serves(name: str, dropout: float, device: torch.device) -> bool:
     """Whether the form knows dropout of attention weights, and the device."""
-    return not (dropout and name in ("fused", "virtual key")) and (name != "fused" or device.type == "cpu")
+    if dropout and name in ("fused", "fused by rows", "virtual key"):
+        return False
+    return name not in (GPU_ONLY if device.type == "cpu" else CPU_ONLY)
 
 
 # ---- the forms ----
@@ -87,13 +94,18 @@ def two_softmaxes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropo
     return f, both.softmax(dim=-1)[..., 0]
 
 
-def explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
-    f, logsumexp = ExplicitAttention.apply(query, key, value, mask, SCALE, dropout)
-    return f, torch.sigmoid(self_scores(query) - logsumexp)
-
-
-def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
-    f, logsumexp = FusedAttention.apply(query, key, value, mask, SCALE, dropout)
+def one_softmax(
+    kind: type[torch.autograd.Function],
+    by_rows: bool,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    dropout: float,
+) -> tuple[Tensor, Tensor]:
+    """Ours: for the whole batch at once, or for as many of its rows as a CPU's cache holds the scores of."""
+    apply = partial(in_parts, kind) if by_rows else kind.apply
+    f, logsumexp = apply(query, key, value, mask, SCALE, dropout)
     return f, torch.sigmoid(self_scores(query) - logsumexp)
 
 
@@ -118,10 +130,14 @@ def self_scores(query: Tensor) -> Tensor:
 FORMS: dict[str, Form] = {
     "SDPA": sdpa,
     "two softmaxes": two_softmaxes,
-    "explicit": explicit,
-    "fused": fused,
+    "explicit": partial(one_softmax, ExplicitAttention, False),
+    "explicit by rows": partial(one_softmax, ExplicitAttention, True),
+    "fused": partial(one_softmax, FusedAttention, False),
+    "fused by rows": partial(one_softmax, FusedAttention, True),
     "virtual key": virtual_key,
+    "efficient": partial(one_softmax, EfficientAttention, False),
 }
+CPU_ONLY, GPU_ONLY = ("explicit by rows", "fused", "fused by rows"), ("efficient",)
 
 if __name__ == "__main__":
     main()

@@ -1,91 +1,89 @@
 """Decoding speed: batched with a cache against one prompt at a time without one, as the released code decodes.
 
-    OMP_NUM_THREADS=2 python scripts/bench_decoding.py --data FOLDER [--method inducer] [--prompts 64] [--device cpu]
+    python scripts/bench_decoding.py [--methods inducer lora] [--data FOLDER] [--device cuda --precision bf16]
 
-FOLDER holds WebNLG 2017. GPT-2 small with random weights, up to 40 new tokens; both forms decode the same prompts in
-one process and must write the same tokens. The slow form takes minutes; it is timed on the first `--slow` prompts, and
-the ratio is of seconds per prompt. Prints a row of JSON.
+GPT-2 small with random weights on prompts of WebNLG, greedily, up to 40 new tokens. Both forms decode in one process
+and must write the same tokens in fp32. The slow form is timed on `--slow` of the `--prompts`, evenly spaced; ratios are
+of seconds a prompt.
 """
 
 import argparse
-import json
-import time
-from typing import Any
+from collections.abc import Sequence
 
+import benchmark
 import torch
 from accelerate import Accelerator
+from bench_setup import autocast, build, real_task
 
-from inducer_bench.config.compose import compose
-from inducer_bench.experiment import attach_method, make_task
 from inducer_bench.generation import generate
 from inducer_bench.methods import TunedModel
-from inducer_bench.plm import load_model, load_tokenizer
+from inducer_bench.tasks.cache import Encoded
+from inducer_bench.tasks.generation import GenerationTask
+
+FORMS = ("batched with a cache", "one by one without")
 
 
-def main() -> None:
-    """One ratio."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--tokenizer", required=True, help="folder of GPT-2's tokenizer")
-    parser.add_argument("--method", default="inducer")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Two rows for each method."""
+    parser = benchmark.parser(__doc__)
+    parser.add_argument("--methods", nargs="+", default=["inducer", "lora"])
     parser.add_argument("--prompts", type=int, default=64)
-    parser.add_argument("--slow", type=int, default=8)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    args = parser.parse_args()
-    config: Any = compose([
-        "task=webnlg", f"task.data_dir={args.data}", "plm=gpt2", "plm.weights=random",
-        f"plm.tokenizer={args.tokenizer}", f"method={args.method}",
-    ])  # fmt: skip
-    accelerator = Accelerator(cpu=args.device == "cpu")
-    torch.manual_seed(0)
-    task: Any = make_task(config, load_tokenizer(config.plm))
-    model = load_model(config.plm, config.task.family)
-    tuned = attach_method(config, model).to(accelerator.device).eval()
+    parser.add_argument("--slow", type=int, default=4)
+    args = parser.parse_args(arguments)
+    _, task = real_task("webnlg", args.data, args.mini)
+    assert isinstance(task, GenerationTask)
     samples = task.read("dev")[: args.prompts]
-    prompts = task.sequences.encode_prompts([sample.source for sample in samples], config.task.decoding.max_new_tokens)
-
-    def fast(some: list[dict[str, Any]]) -> list[list[int]]:
-        return generate(accelerator, tuned, some, config.task.decoding, task.first_special, True, args.prompts)
-
-    fast(prompts[:2])  # warm up
-    fast_seconds, written = timed(lambda: fast(prompts))
-    slow_seconds, slowly_written = timed(
-        lambda: [slowly(tuned, prompt, config.task.decoding.max_new_tokens, task.first_special)
-                 for prompt in prompts[: args.slow]]
-    )  # fmt: skip
-    assert slowly_written == written[: args.slow], "the two forms write different tokens"
-    per_prompt = fast_seconds / len(prompts), slow_seconds / args.slow
-    print(json.dumps({
-        "method": args.method, "device": args.device, "threads": torch.get_num_threads(), "prompts": len(prompts),
-        "slow_prompts": args.slow, "new_tokens": sum(map(len, written)), "seconds_per_prompt": per_prompt[0],
-        "slow_seconds_per_prompt": per_prompt[1], "ratio": per_prompt[1] / per_prompt[0],
-    }))  # fmt: skip
+    prompts = task.sequences.encode_prompts([sample.source for sample in samples], task.config.decoding.max_new_tokens)
+    rows = [row for method in args.methods for row in measured(method, task, prompts, args)]
+    note = f"{len(prompts)} prompts together, {args.slow} of them one by one. {args.precision}."
+    name = f"decoding_{args.precision}"
+    benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
 
 
-def slowly(tuned: TunedModel, prompt: dict[str, Any], new_tokens: int, first_special: int) -> list[int]:
+def measured(
+    method: str, task: GenerationTask, prompts: Sequence[Encoded], args: argparse.Namespace
+) -> list[benchmark.Row]:
+    """Seconds a prompt in both forms, and their ratio."""
+    tuned = build(["task=webnlg", f"method={method}"], args.device, args.mini)[1].eval()
+    accelerator = Accelerator(cpu=args.device.type == "cpu", mixed_precision={"fp32": "no"}.get(args.precision, "bf16"))
+    few = list(range(0, len(prompts), max(1, len(prompts) // args.slow)))[: args.slow]
+    written: dict[str, list[list[int]]] = {}
+
+    def batched() -> None:
+        decoding = task.config.decoding
+        written[FORMS[0]] = generate(
+            accelerator, tuned, prompts, decoding, task.first_special, task.segments, len(prompts)
+        )
+
+    def one_by_one() -> None:
+        with autocast(args.device, args.precision):
+            written[FORMS[1]] = [slowly(tuned, prompts[index], task) for index in few]
+
+    times = benchmark.alternate(dict(zip(FORMS, (batched, one_by_one), strict=True)), args.rounds, device=args.device)
+    if args.precision == "fp32" and written[FORMS[1]] != [written[FORMS[0]][index] for index in few]:
+        raise AssertionError(f"{method}: the two forms write different tokens")
+    a_prompt = {form: [second / count for second in times[form]]
+                for form, count in zip(FORMS, (len(prompts), len(few)), strict=True)}  # fmt: skip
+    return [
+        {"method": method, "form": row.pop("candidate"), "new tokens": sum(map(len, written[form])), **row}
+        for form, row in zip(FORMS, benchmark.ratio_rows(a_prompt, FORMS[0]), strict=True)
+    ]
+
+
+def slowly(tuned: TunedModel, prompt: Encoded, task: GenerationTask) -> list[int]:
     """One prompt; a whole forward pass for each token."""
-    device = next(tuned.parameters()).device
-    ids = torch.tensor([prompt["input_ids"]], device=device)
-    segments = torch.tensor([prompt["token_type_ids"]], device=device)
+    ids = torch.tensor([prompt["input_ids"]], device=tuned.device)
+    segments = torch.tensor([prompt["token_type_ids"]], device=tuned.device)
     written: list[int] = []
     with torch.inference_mode():
-        while len(written) < new_tokens:
+        while len(written) < task.config.decoding.max_new_tokens:
             following = tuned(input_ids=ids, token_type_ids=segments, use_cache=False).logits[:, -1].argmax(-1)
-            if following.item() >= first_special:
+            if following.item() >= task.first_special:
                 break
             written.append(int(following.item()))
             ids = torch.cat([ids, following[:, None]], 1)
             segments = torch.cat([segments, segments[:, -1:]], 1)
     return written
-
-
-def timed(call: Any) -> tuple[float, Any]:
-    """Seconds and result."""
-    started = time.perf_counter()
-    result = call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started, result
 
 
 if __name__ == "__main__":

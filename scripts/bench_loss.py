@@ -11,8 +11,8 @@ from functools import partial
 
 import benchmark
 from bench_setup import build, real_task, spread, training_step
+from released_form import loss_everywhere
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inducer_bench.batching import training_batches
 from inducer_bench.tasks.base import Batch
@@ -62,14 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     name = f"loss_{args.method}_{args.precision}"
     benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
-
-
-def loss_everywhere(tuned: nn.Module, batch: Batch, label_smoothing: float) -> Tensor:
-    """The same loss as the task's, from the logits of all positions (B, T, V)."""
-    inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "logits_at")}
-    logits = tuned(**inputs).logits.float()
-    wanted = batch["input_ids"].masked_fill(~batch["logits_at"].roll(1, dims=1), -100)[:, 1:]
-    return F.cross_entropy(logits[:, :-1].transpose(1, 2), wanted, reduction="sum", label_smoothing=label_smoothing)
 
 
 def percent(rows: Sequence[benchmark.Row], column: str) -> float:

@@ -86,8 +86,13 @@ def random_batch(tuned: TunedModel, rows: int, length: int) -> dict[str, Tensor]
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def random_loss(config: ExperimentConfig, tuned: TunedModel, rows: int, length: int) -> Callable[[], Tensor]:
-    """The loss of a random batch: of one label a row, or of the last tokens of each, as many as WebNLG's targets."""
+def random_loss(
+    config: ExperimentConfig, tuned: TunedModel, rows: int, length: int, everywhere: bool = False
+) -> Callable[[], Tensor]:
+    """The loss of a random batch: of one label a row, or of the last tokens of each, as many as WebNLG's targets.
+
+    With `everywhere` a language model gives the logits of all positions, as in the released code.
+    """
     batch = random_batch(tuned, rows, length)
     ids, at = batch["input_ids"], torch.zeros_like(batch["input_ids"], dtype=torch.bool)
     at[:, -max(1, round(LABELLED * length)) :] = True
@@ -95,6 +100,7 @@ def random_loss(config: ExperimentConfig, tuned: TunedModel, rows: int, length: 
     def loss() -> Tensor:
         if config.task.family == "nlu":
             return F.cross_entropy(tuned(**batch).logits.float(), ids[:, 0] % 2)
-        return F.cross_entropy(tuned(**batch, logits_at=at).float(), ids[at])
+        logits = tuned(**batch).logits[at] if everywhere else tuned(**batch, logits_at=at)
+        return F.cross_entropy(logits.float(), ids[at])
 
     return loss

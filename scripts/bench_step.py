@@ -1,36 +1,44 @@
 """Training steps of the tuning methods against LoRA's and full fine-tuning's; their peak memory.
 
     python scripts/bench_step.py [--task sst2] [--lengths 32 128] [--batch 16] [--device cuda --precision bf16]
-    python scripts/bench_step.py --profile --lengths 128 --methods lora inducer      # where the time goes
+    python scripts/bench_step.py --profile --lengths 128      # before and after: where the time of a step goes
 
 RoBERTa-base size (`--task sst2`) or GPT-2 small size (`--task webnlg`) with random weights: forward, backward,
 clipping and update on random tokens, dropout as in training. LoRA is on Q and V, rank 8; inducers and the combination
-have the ranks of the paper. All share the process and take turns. `peak MiB` is what a step holds at most beside the
-PLM, method parameters and optimiser state, as torch's allocators count.
+have the ranks of the paper; `inducer as released` is the same method in the form of the released code (two softmaxes,
+logits of all positions). All share the process and take turns. `peak MiB` is what a step holds at most beside the PLM,
+method parameters and optimiser state, as torch's allocators count.
 """
 
+import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import benchmark
 import torch
 from bench_setup import build, random_loss, training_step
+from released_form import as_released
 
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.methods import TunedModel
 from inducer_bench.training import make_optimizer
 
-METHODS = ["lora", "inducer", "inducer_lora", "prefix", "adapter", "fine_tune"]
+RELEASED = "inducer as released"
+OPERATORS = 12  # in a profile
+METHODS = ["lora", "inducer", RELEASED, "inducer_lora", "prefix", "adapter", "fine_tune"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """One row for each method and length."""
     parser = benchmark.parser(__doc__)
     parser.add_argument("--task", default="sst2", choices=["sst2", "webnlg"])
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128])
-    parser.add_argument("--profile", action="store_true", help="print a profile of one step of each method, and stop")
+    parser.add_argument("--profile", action="store_true", help="the time of one step by operator, as released and ours")
     args = parser.parse_args(arguments)
-    models = {m: build([f"task={args.task}", f"method={m}"], args.device, args.mini) for m in args.methods}
+    methods = [RELEASED, "inducer"] if args.profile else args.methods
+    models = {method: model(method, args) for method in methods}
     optimizers = {m: make_optimizer(tuned, config.trainer) for m, (config, tuned) in models.items()}
     rows: list[benchmark.Row] = []
     for length in args.lengths:
@@ -39,20 +47,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 training_step,
                 list(models[method][1].trained_parameters().values()),
                 optimizer,
-                random_loss(*models[method], args.batch, length),
+                random_loss(*models[method], args.batch, length, everywhere=method == RELEASED),
                 args.device,
                 args.precision,
             )
             for method, optimizer in optimizers.items()
         }
-        if args.profile:
-            show_profiles(steps)
-        else:
-            rows += [{"T": length, **row} for row in measured(steps, args.rounds, args.device)]
-    if rows:
-        note = f"{args.task}, batch {args.batch}, {args.precision}. p10 and p90 are of the ratio to LoRA."
-        name = f"step_{args.task}_{args.precision}"
-        benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
+        found = profiled(steps, args.device) if args.profile else measured(steps, args.rounds, args.device)
+        rows += [{"T": length, **row} for row in found]
+    kind, of = ("profile", "One step by operator.") if args.profile else ("step", "p10, p90: of the ratio to LoRA.")
+    note = f"{args.task}, batch {args.batch}, {args.precision}. {of}"
+    name = "_".join([kind, args.task, *(f"T{length}" for length in args.lengths), args.precision])
+    benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
+
+
+def model(method: str, args: argparse.Namespace) -> tuple[ExperimentConfig, TunedModel]:
+    """The PLM of the task with a method of `METHODS`."""
+    name = "inducer" if method == RELEASED else method
+    config, tuned = build([f"task={args.task}", f"method={name}"], args.device, args.mini)
+    return config, as_released(tuned) if method == RELEASED else tuned
 
 
 def measured(steps: dict[str, Callable[[], None]], rounds: int, device: torch.device) -> list[benchmark.Row]:
@@ -66,14 +79,20 @@ def measured(steps: dict[str, Callable[[], None]], rounds: int, device: torch.de
     return rows
 
 
-def show_profiles(steps: dict[str, Callable[[], None]]) -> None:
-    """Where the time of a step goes, by operator."""
+def profiled(steps: dict[str, Callable[[], None]], device: torch.device) -> list[benchmark.Row]:
+    """The operators of each method's step that take most of its time, and all of them together."""
+    spent = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"  # microseconds
+    rows: list[benchmark.Row] = []
     for method, step in steps.items():
         step()
         with torch.profiler.profile() as record:
             step()
-        print(method)
-        print(record.key_averages().table(sort_by="self_cpu_time_total", row_limit=20, max_name_column_width=50))
+        operators = [(event.key, getattr(event, spent) / 1000, event.count) for event in record.key_averages()]
+        operators = sorted(operators, key=lambda operator: -operator[1])
+        total = sum(ms for _, ms, _ in operators)
+        for name, ms, calls in [*operators[:OPERATORS], ("all", total, sum(calls for *_, calls in operators))]:
+            rows.append({"form": method, "operator": name, "ms": ms, "%": 100 * ms / total, "calls": calls})
+    return rows
 
 
 if __name__ == "__main__":

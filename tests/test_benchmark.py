@@ -3,6 +3,7 @@
 import json
 
 import bench_attention
+import bench_decoding
 import bench_epoch
 import bench_loss
 import bench_padding
@@ -10,13 +11,17 @@ import bench_scaling
 import bench_seeds
 import bench_startup
 import bench_step
+import bench_summary
 import benchmark
 import project_cost
 import pytest
 import torch
-from bench_setup import build, random_batch, real_task, spread
+from bench_setup import build, random_batch, random_loss, real_task, spread
+from cuda_attention import EfficientAttention
+from released_form import as_released
 from torch.nn import functional as F
 
+from inducer_bench.attention import ExplicitAttention
 from inducer_bench.methods.anatomy import layers
 from inducer_bench.tasks.cache import Encoded
 
@@ -154,10 +159,55 @@ def test_the_forms_of_attention_yield_the_same_heads_and_gates():
     for mask_name in ("padded", "causal"):
         heads, mask = bench_attention.inputs(2, 5, mask_name, torch.float64, torch.device("cpu"))
         plain, released = (bench_attention.FORMS[name](*heads, mask, 0.0) for name in ("SDPA", "two softmaxes"))
-        for name in ("explicit", "fused", "virtual key"):
+        for name in ("explicit", "explicit by rows", "fused", "fused by rows", "virtual key"):
             f, g = bench_attention.FORMS[name](*heads, mask, 0.0)
             torch.testing.assert_close(f, plain[0], rtol=0, atol=1e-10)
             torch.testing.assert_close(g, released[1], rtol=0, atol=1e-7)  # self scores are summed in float32
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_candidate_for_a_gpu_has_the_right_shapes(masked):
+    heads = [torch.empty(2, 3, 20, 64, device="meta", requires_grad=True) for _ in range(3)]
+    mask = torch.empty(2, 1, 20, 20, device="meta") if masked else None
+    f, logsumexp = EfficientAttention.apply(*heads, mask, 0.1, 0.1)
+    assert (f.shape, logsumexp.shape) == ((2, 3, 20, 64), (2, 3, 20))
+    assert [grad.shape for grad in torch.autograd.grad(f.sum() + logsumexp.sum(), heads)] == 3 * [(2, 3, 20, 64)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_candidate_for_a_gpu_has_the_gradients_of_finite_differences(dropout):
+    heads, mask = bench_attention.inputs(2, 40, "padded", torch.float32, torch.device("cuda"))
+    weights = torch.randn(2, bench_attention.HEADS, 40, bench_attention.WIDTH, device="cuda")
+
+    def loss(query, key, value):
+        torch.manual_seed(0)
+        f, logsumexp = EfficientAttention.apply(query, key, value, mask, bench_attention.SCALE, dropout)
+        return (f * weights).sum() + logsumexp.square().sum()
+
+    if not dropout:
+        q, k, v = heads
+        f, logsumexp = ExplicitAttention.apply(q, k, v, mask, bench_attention.SCALE, 0.0)
+        torch.testing.assert_close(loss(q, k, v), (f * weights).sum() + logsumexp.square().sum())
+    grads = torch.autograd.grad(loss(*heads), heads)
+    for at, grad in enumerate(grads):
+        direction = torch.randn_like(grad)
+        ends = [[x + sign * 1e-2 * direction if i == at else x for i, x in enumerate(heads)] for sign in (1, -1)]
+        slope = (loss(*ends[0]) - loss(*ends[1])) / 2e-2
+        torch.testing.assert_close((grad * direction).sum(), slope, rtol=2e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("task", ["sst2", "webnlg"])
+def test_the_released_form_computes_the_same(task):
+    config, tuned = build([f"task={task}", "method=inducer"], benchmark.CPU, mini=True)
+    ours = random_loss(config, tuned.eval(), 2, 6)
+    loss = ours()
+    expected = torch.autograd.grad(loss, list(tuned.trained_parameters().values()), allow_unused=True)
+    again = random_loss(config, as_released(tuned), 2, 6, everywhere=True)()
+    torch.testing.assert_close(again, loss)
+    found = torch.autograd.grad(again, list(tuned.trained_parameters().values()), allow_unused=True)
+    for grad, reference in zip(found, expected, strict=True):
+        torch.testing.assert_close(grad, reference, rtol=1e-3, atol=1e-6)
 
 
 def test_the_peer_sees_the_same_labels(webnlg):
@@ -220,15 +270,37 @@ def test_loss_runs(tmp_path):
 
 def test_attention_runs(tmp_path):
     rows = run(bench_attention, tmp_path, "--batch", "1", "--lengths", "8")
-    without, dropped = ([row["candidate"] for row in rows if row["dropout"] == rate] for rate in (0.0, 0.1))
-    assert without == 2 * list(bench_attention.FORMS)
-    assert dropped == 2 * ["SDPA", "two softmaxes", "explicit"]
+    forms = {name: [row["candidate"] for row in rows if row["purpose"] == name] for name in bench_attention.PURPOSES}
+    on_a_cpu = [name for name in bench_attention.FORMS if name != "efficient"]
+    assert forms["training"] == forms["evaluation"] == 2 * on_a_cpu
+    assert forms["training with dropout"] == 2 * ["SDPA", "two softmaxes", "explicit", "explicit by rows"]
 
 
 def test_step_runs(tmp_path):
     rows = run(bench_step, tmp_path, "--batch", "2", "--lengths", "8", "--methods", "lora", "inducer", "fine_tune")
     assert [row["candidate"] for row in rows] == ["lora", "inducer", "fine_tune"]
     assert all(row["ratio to lora"] > 0 and row["peak MiB"] > 0 for row in rows)
+    profile = run(bench_step, tmp_path / "profile", "--batch", "2", "--lengths", "8", "--profile")
+    before, after = ([row for row in profile if row["form"] == form] for form in (bench_step.RELEASED, "inducer"))
+    assert before[-1]["operator"] == after[-1]["operator"] == "all"
+    assert sum(row["ms"] for row in after[:-1]) <= after[-1]["ms"]
+
+
+def test_decoding_runs_and_both_forms_write_the_same(tmp_path):
+    fast, slow = run(bench_decoding, tmp_path, "--methods", "inducer", "--prompts", "3", "--slow", "1")
+    assert fast["form"] == "batched with a cache"
+    assert slow["ratio to batched with a cache"] > 0
+
+
+def test_the_page_of_a_device_says_which_targets_are_met(tmp_path):
+    rows = [{"T": 32, "candidate": "inducer", "ratio to lora": 1.2, "p10": 1.1, "p90": 1.3},
+            {"T": 32, "candidate": "inducer_lora", "ratio to lora": 1.0, "p10": 0.9, "p90": 1.1}]  # fmt: skip
+    folder = benchmark.publish("step_sst2_fp32", rows, out=tmp_path).parent
+    bench_summary.main([str(folder)])
+    page = (folder / "README.md").read_text()
+    assert "| inducer, step of sst2 at T = 32, of LoRA's time | 1.2 | 1.1 to 1.3 | <= 1.03 | no |" in page
+    assert "| inducer_lora, step of sst2 at T = 32, of LoRA's time | 1 | 0.9 to 1.1 | <= 1.05 | yes |" in page
+    assert (folder / "step_sst2_fp32.png").stat().st_size > 1000
 
 
 def test_seeds_run(tmp_path):
