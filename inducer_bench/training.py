@@ -132,7 +132,7 @@ def learning_rate(config: TrainerConfig, step: int, total_steps: int) -> float:
 
 
 def make_optimizer(tuned: TunedModel, config: TrainerConfig) -> torch.optim.AdamW:
-    """AdamW over what is trained, and nothing else; biases and norms are not decayed."""
+    """AdamW over what is trained, and nothing else, in one pass; biases and norms are not decayed."""
     matrices: list[torch.nn.Parameter] = []
     vectors: list[torch.nn.Parameter] = []
     for parameter in tuned.trained_parameters().values():
@@ -140,7 +140,7 @@ def make_optimizer(tuned: TunedModel, config: TrainerConfig) -> torch.optim.Adam
         (matrices if is_matrix else vectors).append(parameter)
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     beta1, beta2 = config.betas
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps, fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -53,7 +53,8 @@ class Lora(nn.Module):
     def add_change(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of the linear map: (B, T, in) -> change of its output (B, T, out)."""
         x = F.dropout(inputs[0], self.dropout, self.training)
-        change = F.linear(F.linear(x, self.A), self.B, self.b) * self.scale
+        bias = None if self.b is None else self.scale * self.b
+        change = F.linear(self.scale * F.linear(x, self.A), self.B, bias)  # scaled where there are r columns
         return self.projection.add(change, output)
 
     def check_mergeable(self) -> None:

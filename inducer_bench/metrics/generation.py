@@ -20,7 +20,6 @@ from functools import partial
 from importlib.metadata import version
 from itertools import zip_longest
 
-from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
 
@@ -106,6 +105,8 @@ def words_and_symbols(text: str) -> str:
 
 
 def _rouge(kind: str, hypotheses: Sequence[str], references: References, parts: Parts) -> list[Score]:
+    from rouge_score.rouge_scorer import RougeScorer  # late: the best part of a second before the first step
+
     scorer = RougeScorer([kind], use_stemmer=True)
     values = [
         scorer.score_multi(texts, hypothesis)[kind].fmeasure

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from inducer_bench.config.tasks import ClassificationConfig
-from inducer_bench.metrics.classification import classification_scores
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Batch, Encoded, Task
 from inducer_bench.tasks.labelled import Row, read_rows, with_labels
@@ -84,6 +83,8 @@ class ClassificationTask(Task):
 
     def score(self, predictions: Sequence[dict[str, Any]]) -> Scores:
         """The task's metrics over predictions as `predict` gives them."""
+        from inducer_bench.metrics.classification import classification_scores  # late: seconds before the first step
+
         labels, predicted = ([row[name] for row in predictions] for name in ("label", "prediction"))
         return classification_scores(self.config.metrics, labels, predicted)
 
