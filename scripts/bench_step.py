@@ -5,7 +5,7 @@
 
 RoBERTa-base size (`--task sst2`) or GPT-2 small size (`--task webnlg`) with random weights: forward, backward,
 clipping and update on random tokens, dropout as in training. LoRA is on Q and V, rank 8; inducers and the combination
-have the ranks of the paper; `inducer as released` is the same method in the form of the released code (two softmaxes,
+have the ranks of the paper; `inducer_as_released` is the same method in the form of the released code (two softmaxes,
 logits of all positions). All share the process and take turns. `peak MiB` is what a step holds at most beside the PLM,
 method parameters and optimiser state, as torch's allocators count.
 """
@@ -23,7 +23,7 @@ from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.methods import TunedModel
 from inducer_bench.training import make_optimizer
 
-RELEASED = "inducer as released"
+RELEASED = "inducer_as_released"
 OPERATORS = 12  # in a profile
 METHODS = ["lora", "inducer", RELEASED, "inducer_lora", "prefix", "adapter", "fine_tune"]
 
