@@ -103,7 +103,7 @@ def one_softmax(
     mask: Tensor,
     dropout: float,
 ) -> tuple[Tensor, Tensor]:
-    """Ours: for the whole batch at once, or for as many of its rows as a CPU's cache holds the scores of."""
+    """For the whole batch at once, or for as many of its rows as a CPU's cache holds the scores of."""
     apply = partial(in_parts, kind) if by_rows else kind.apply
     f, logsumexp = apply(query, key, value, mask, SCALE, dropout)
     return f, torch.sigmoid(self_scores(query) - logsumexp)

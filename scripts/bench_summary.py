@@ -64,7 +64,7 @@ TARGETS = [
     *(Target(f"attention to train, T = 512, {mask}, {purpose}, of SDPA's time", "attention",
              {"T": 512, "mask": mask, "purpose": purpose, "candidate": form}, "ratio to SDPA", most=1.3)
       for mask in ("padded", "causal")
-      for purpose, form in (("training", "fused by rows"), ("training with dropout", "explicit by rows"))),
+      for purpose, form in (("training", "fused"), ("training with dropout", "explicit by rows"))),
     Target("labelled logits: time saved, %", "loss_inducer", {"form": "saved, %"}, "seconds a step", least=15),
     Target("labelled logits: memory of logits saved, %", "loss_inducer", {"form": "saved, %"}, "logits MiB a step",
            least=55),
@@ -95,7 +95,7 @@ CHARTS = {  # beginning of a result's name -> its figure
 }
 COLUMNS = 3  # panels side by side
 SPREAD = ("ratio to SDPA", "ratio to lora", "ratio to batched with a cache", "times ours", "ratio")
-OURS = ("inducer", "inducer_lora", "explicit by rows", "fused by rows", "like length", "labelled", "ours",
+OURS = ("inducer", "inducer_lora", "explicit by rows", "fused", "like length", "labelled", "ours",
         "batched with a cache", "compiled")  # fmt: skip
 
 

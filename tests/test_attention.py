@@ -80,10 +80,21 @@ def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
     torch.manual_seed(7)
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
     torch.manual_seed(7)
-    kept = torch.empty(B, H, T, S, dtype=torch.float64).bernoulli_(0.6)
+    kept = attention.signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
     weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
     torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
     torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dropout", [0.001, 0.1, 0.5, 1.0])
+def test_as_many_weights_are_dropped_as_asked_for(dropout):
+    torch.manual_seed(0)
+    dropped = (attention.signs(torch.empty(1001, 1003), dropout) < 0).double()
+    for some in (dropped, dropped.flatten()[0::4], dropped.flatten()[3::4]):  # first and last numbers of each draw
+        error = 4 * (dropout * (1 - dropout) / some.numel()) ** 0.5
+        assert some.mean().item() == pytest.approx(dropout, abs=error + 1 / 65536)
+    neighbours = torch.corrcoef(torch.stack((dropped[:, :-1].flatten(), dropped[:, 1:].flatten())))[0, 1]
+    assert dropout == 1.0 or abs(neighbours.item()) < 4e-3
 
 
 def test_many_scores_go_through_the_fused_kernel_and_keep_none_of_them():

@@ -112,8 +112,10 @@ class Inducer(nn.Module):
         hidden, self._gated = self._gated, None
         if self.options.share_output:
             return output + hidden.sum(dim=1) @ self.B_v + self.b_B
-        merged = hidden.transpose(1, 2).flatten(2)  # (B, T, H r_v)
-        return output + F.linear(merged, self.B_v.flatten(0, 1).mT, self.b_B)
+        # b_B is the row of a column of ones, so that a single product adds all to the output.
+        merged = F.pad(hidden.transpose(1, 2).flatten(2), (0, 1), value=1.0)  # (B, T, H r_v + 1)
+        rows = torch.cat((self.B_v.flatten(0, 1), self.b_B[None]))
+        return torch.addmm(output.flatten(0, 1), merged.flatten(0, 1), rows).view_as(output)
 
 
 def per_head(query: Tensor, matrices: Tensor) -> Tensor:
