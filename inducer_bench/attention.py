@@ -197,8 +197,7 @@ class ExplicitAttention(torch.autograd.Function):
 def signs(like: Tensor, dropout: float) -> Tensor:
     """Random numbers, negative with the probability `dropout` (on a CPU to 1 / 65,536); `like` may be overwritten.
 
-    A CPU draws one after another: four numbers of 16 bits from each draw take a seventh of the time of `bernoulli_`,
-    which is a tenth of a training step.
+    A CPU draws one after another, and to draw takes longest: four numbers of 16 bits come from each draw.
     """
     if like.device.type != "cpu" or torch.compiler.is_compiling():
         return like.bernoulli_(1 - dropout).sub_(0.5)

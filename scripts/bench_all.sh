@@ -21,6 +21,7 @@ bench() { # NAME OPTIONS...
 
 bench padding "$@"
 bench startup "$@"
+bench parts "$@"
 precisions=fp32
 scaling=
 if [ "$device" != cpu ]; then

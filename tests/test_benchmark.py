@@ -7,6 +7,7 @@ import bench_decoding
 import bench_epoch
 import bench_loss
 import bench_padding
+import bench_parts
 import bench_scaling
 import bench_seeds
 import bench_startup
@@ -321,6 +322,11 @@ def test_scaling_runs_and_the_projection_reads_it(tmp_path):
     steps = project_cost.read(folder / "scaling_sst2_fp32.json")
     assert steps.measured.keys() == {"fine_tune", "lora"}
     assert steps.measured["lora"].keys() == {8, 16, 32}
+
+
+def test_parts_run(tmp_path):
+    rows = run(bench_parts, tmp_path)
+    assert [row["part"] for row in rows] == 2 * ["drawing dropout"] + 2 * ["update"]
 
 
 def test_startup_runs(tmp_path):
