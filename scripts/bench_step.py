@@ -53,9 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             for method, optimizer in optimizers.items()
         }
-        found = profiled(steps, args.device) if args.profile else measured(steps, args.rounds, args.device)
+        rows_of = profiled if args.profile else measured
+        found = rows_of(steps, args.rounds, args.device)
         rows += [{"T": length, **row} for row in found]
-    kind, of = ("profile", "One step by operator.") if args.profile else ("step", "p10, p90: of the ratio to LoRA.")
+    kind, of = (
+        ("profile", "A step by operator; the profiler adds some microseconds to each call.")
+        if args.profile
+        else ("step", "p10, p90: of the ratio to LoRA.")
+    )
     note = f"{args.task}, batch {args.batch}, {args.precision}. {of}"
     name = "_".join([kind, args.task, *(f"T{length}" for length in args.lengths), args.precision])
     benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
@@ -79,19 +84,27 @@ def measured(steps: dict[str, Callable[[], None]], rounds: int, device: torch.de
     return rows
 
 
-def profiled(steps: dict[str, Callable[[], None]], device: torch.device) -> list[benchmark.Row]:
-    """The operators of each method's step that take most of its time, and all of them together."""
+def profiled(steps: dict[str, Callable[[], None]], rounds: int, device: torch.device) -> list[benchmark.Row]:
+    """The operators of each method's step that take most of its time, and all of them together; medians."""
     spent = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"  # microseconds
+    found: dict[str, dict[str, list[tuple[float, int]]]] = {method: {} for method in steps}
+    for index in range(1 + rounds):
+        for method, step in steps.items():
+            with torch.profiler.profile() as record:
+                step()
+            for event in record.key_averages() if index else ():
+                found[method].setdefault(event.key, []).append((getattr(event, spent) / 1000, event.count))
     rows: list[benchmark.Row] = []
-    for method, step in steps.items():
-        step()
-        with torch.profiler.profile() as record:
-            step()
-        operators = [(event.key, getattr(event, spent) / 1000, event.count) for event in record.key_averages()]
-        operators = sorted(operators, key=lambda operator: -operator[1])
-        total = sum(ms for _, ms, _ in operators)
-        for name, ms, calls in [*operators[:OPERATORS], ("all", total, sum(calls for *_, calls in operators))]:
-            rows.append({"form": method, "operator": name, "ms": ms, "%": 100 * ms / total, "calls": calls})
+    for method, operators in found.items():
+        ms = {name: benchmark.median([time for time, _ in seen]) for name, seen in operators.items()}
+        calls = {name: seen[0][1] for name, seen in operators.items()}
+        total = sum(ms.values())
+        most = sorted(ms, key=lambda name: -ms[name])[:OPERATORS]
+        rows += [
+            {"form": method, "operator": name, "ms": ms[name], "%": 100 * ms[name] / total, "calls": calls[name]}
+            for name in most
+        ]
+        rows.append({"form": method, "operator": "all", "ms": total, "%": 100.0, "calls": sum(calls.values())})
     return rows
 
 

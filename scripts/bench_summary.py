@@ -138,7 +138,8 @@ def checked(target: Target, results: dict[str, Any], precision: str) -> benchmar
     found = [row for rows in of_it for row in rows if target.where.items() <= row.items() and target.column in row]
     if not found:
         return None
-    row, value = found[0], found[0][target.column]
+    row = max(found, key=lambda row: row.get("rounds", 0))
+    value = row[target.column]
     met = value <= target.most if target.most is not None else value >= (target.least or 0)
     return {
         "what": target.what, "measured": value,
