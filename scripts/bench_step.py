@@ -56,11 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows_of = profiled if args.profile else measured
         found = rows_of(steps, args.rounds, args.device)
         rows += [{"T": length, **row} for row in found]
-    kind, of = (
-        ("profile", "A step by operator; the profiler adds some microseconds to each call.")
-        if args.profile
-        else ("step", "p10, p90: of the ratio to LoRA.")
-    )
+    if args.profile:
+        kind, of = "profile", "A step by operator; the profiler adds some microseconds to each call."
+    else:
+        kind, of = "step", "p10, p90: of the ratio to LoRA."
     note = f"{args.task}, batch {args.batch}, {args.precision}. {of}"
     name = "_".join([kind, args.task, *(f"T{length}" for length in args.lengths), args.precision])
     benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
