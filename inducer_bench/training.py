@@ -77,10 +77,7 @@ def train(
                 loss += loss_sum.detach()
                 padded_tokens += batch["input_ids"].numel()
             loss, padded, stopping = processes.summed(trained, loss, padded_tokens, stop.requested)
-            norm = torch.nn.utils.clip_grad_norm_(trained, config.clip_norm or math.inf)
-            check_finite(loss, norm, progress.step + 1)  # the one point where a GPU is waited for
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            update(trained, optimizer, loss, config.clip_norm, progress.step + 1)
 
             progress.step += 1
             progress.batch += 1
@@ -155,17 +152,28 @@ def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Seq
     return (examples[start : start + size] for start in range(0, len(examples), size))
 
 
-def check_finite(loss: torch.Tensor, norm: torch.Tensor, step: int) -> None:
-    """Stop at the first loss or gradient that is not a number.
+def update(
+    trained: Sequence[torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    clip_norm: float | None,
+    step: int,
+) -> None:
+    """One step of the optimiser, on gradients scaled down to `clip_norm` where their norm is greater; they are cleared.
 
     Raises:
-        TrainingDiverged: names the step.
+        TrainingDiverged: the loss or the norm is not a number; names the step, and nothing is updated.
     """
-    if not bool(torch.isfinite(loss + norm)):
+    norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+    if not bool(torch.isfinite(loss + norm)):  # the one point where a GPU is waited for
         raise TrainingDiverged(
             f"step {step}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
             "lower trainer.lr or raise trainer.warmup"
         )
+    if clip_norm is not None and norm > clip_norm:
+        torch.nn.utils.clip_grads_with_norm_(trained, clip_norm, norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 def out_of_patience(progress: Progress, config: TrainerConfig) -> bool:

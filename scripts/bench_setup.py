@@ -16,7 +16,7 @@ from inducer_bench.experiment import attach_method, make_task
 from inducer_bench.methods import TunedModel
 from inducer_bench.plm import load_model, load_tokenizer
 from inducer_bench.tasks.base import Task
-from inducer_bench.training import check_finite
+from inducer_bench.training import update
 
 DATA = {  # task -> its folder of real data, and the names of files there that are not the usual ones
     "sst2": ("sst2", []),
@@ -57,10 +57,7 @@ def training_step(
     with autocast(device, precision):
         value = loss()
     value.backward()
-    norm = nn.utils.clip_grad_norm_(parameters, 1.0)
-    check_finite(value.detach(), norm, step=1)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    update(parameters, optimizer, value.detach(), clip_norm=1.0, step=1)
 
 
 def real_task(name: str, data: Path, mini: bool = False) -> tuple[ExperimentConfig, Task]:

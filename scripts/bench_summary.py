@@ -163,7 +163,8 @@ def draw(rows: Sequence[benchmark.Row], chart: Chart) -> Figure:
             axes.set_axis_off()
         for axes, (key, group) in zip(grid.flat, panels, strict=False):
             bars(axes, group, chart)
-            axes.set_title(", ".join(f"{c} = {v}" for c, v in zip(chart.panel, key, strict=True)), fontsize=9)
+            named = zip(chart.panel, key, strict=True)
+            axes.set_title(", ".join(v if isinstance(v, str) else f"{c} = {v}" for c, v in named), fontsize=9)
         for axes in grid[-1]:
             axes.set_xlabel(chart.value)
     return figure

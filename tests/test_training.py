@@ -10,7 +10,7 @@ import torch
 from inducer_bench.batching import WINDOW, evaluation_batches, training_batches
 from inducer_bench.checkpoint import Progress
 from inducer_bench.errors import TrainingDiverged
-from inducer_bench.training import check_finite, learning_rate, make_optimizer, micro_batches, out_of_patience
+from inducer_bench.training import learning_rate, make_optimizer, micro_batches, out_of_patience, update
 
 LENGTHS = [5 + (index * 7919) % 60 for index in range(1000)]
 
@@ -65,15 +65,30 @@ def test_constant_schedule_stays_at_the_top():
     assert learning_rate(trainer(schedule="constant", warmup=0.0), 19, 20) == 1.0
 
 
-@pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_loss_that_is_not_finite_stops_with_the_step(loss):
-    with pytest.raises(TrainingDiverged, match=r"step 7: loss (nan|inf).*trainer\.lr"):
-        check_finite(torch.tensor(loss), torch.tensor(1.0), step=7)
+def with_gradient(*gradient):
+    """A parameter of zeros with that gradient, and plain gradient descent on it."""
+    parameter = torch.nn.Parameter(torch.zeros(len(gradient)))
+    parameter.grad = torch.tensor(gradient)
+    return parameter, torch.optim.SGD([parameter], lr=1.0)
 
 
-def test_gradient_that_is_not_finite_stops_too():
-    with pytest.raises(TrainingDiverged, match="gradient norm nan"):
-        check_finite(torch.tensor(1.0), torch.tensor(math.nan), step=1)
+@pytest.mark.parametrize(("loss", "gradient"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan)])
+def test_what_is_not_finite_stops_with_the_step_and_updates_nothing(loss, gradient):
+    parameter, optimizer = with_gradient(gradient)
+    with pytest.raises(TrainingDiverged, match=r"step 7: loss .*(nan|inf).*trainer\.lr"):
+        update([parameter], optimizer, torch.tensor(loss), clip_norm=1.0, step=7)
+    assert parameter.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "expected"), [(2.5, [-1.5, -2.0]), (5.0, [-3.0, -4.0]), (9.0, [-3.0, -4.0]), (None, [-3.0, -4.0])]
+)
+def test_gradients_are_scaled_down_to_the_norm_and_never_up(clip_norm, expected):
+    parameter, optimizer = with_gradient(3.0, 4.0)
+    untouched = torch.nn.Parameter(torch.zeros(1))  # without a gradient: a head that this task does not use
+    update([parameter, untouched], optimizer, torch.tensor(1.0), clip_norm, step=1)
+    assert parameter.tolist() == pytest.approx(expected, rel=1e-5)
+    assert parameter.grad is None
 
 
 def test_patience_counts_epochs_without_a_better_score():
