@@ -125,6 +125,7 @@ def draw(rows: Sequence[Row], batch: int, length: int) -> Figure:
                 axes.plot(*zip(*pairs, strict=True), color=colour, marker=marker, ls=dash, label=method)
             axes.set_ylim(bottom=0)
             axes.set_xlabel(axis)
+            axes.tick_params(labelbottom=True)  # also where nothing is below
             axes.set_ylabel(value)
         grid[0, 0].legend()
     return figure

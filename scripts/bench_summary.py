@@ -184,7 +184,7 @@ def bars(axes: Axes, rows: Sequence[benchmark.Row], chart: Chart) -> None:
     axes.grid(axis="y", visible=False)
     if chart.logarithmic:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     if chart.target is not None:
