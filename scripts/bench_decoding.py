@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import benchmark
 import torch
-from accelerate import Accelerator
 from bench_setup import autocast, build, real_task
 
+from inducer_bench.experiment import make_accelerator
 from inducer_bench.generation import generate
 from inducer_bench.methods import TunedModel
 from inducer_bench.tasks.cache import Encoded
@@ -44,8 +44,10 @@ def measured(
     method: str, task: GenerationTask, prompts: Sequence[Encoded], args: argparse.Namespace
 ) -> list[benchmark.Row]:
     """Seconds a prompt in both forms, and their ratio."""
-    tuned = build(["task=webnlg", f"method={method}"], args.device, args.mini)[1].eval()
-    accelerator = Accelerator(cpu=args.device.type == "cpu", mixed_precision={"fp32": "no"}.get(args.precision, "bf16"))
+    where = [f"trainer.device={args.device.type}", f"trainer.precision={args.precision}"]
+    config, tuned = build(["task=webnlg", f"method={method}", *where], args.device, args.mini)
+    accelerator = make_accelerator(config.trainer)
+    tuned.eval()
     few = list(range(0, len(prompts), max(1, len(prompts) // args.slow)))[: args.slow]
     written: dict[str, list[list[int]]] = {}
 
