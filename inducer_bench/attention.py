@@ -4,7 +4,8 @@ Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, 
 attention), p head width, d model width, L prefix length, r rank or bottleneck.
 
 A tuning method that changes attention puts a *part* into the attention module under the name `PART`. The registered
-function hands the layer's heads to that part; a module without a part gets transformers' own SDPA.
+function hands the layer's heads to that part; a module without a part gets transformers' own SDPA, or `attend`, which
+is the same, where that is slow.
 """
 
 from typing import Any, Protocol
@@ -45,7 +46,7 @@ def tuned_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
     part: Any = module._modules.get(PART)
-    if part is None:
+    if part is None and not drops_on_cpu(query, dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
@@ -56,7 +57,8 @@ def tuned_attention(
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)
     mask = additive_mask(attention_mask, query, key.shape[2], is_causal)
-    output = part.attend(query, key, value, mask, scale, dropout)
+    function = attend if part is None else part.attend
+    output = function(query, key, value, mask, scale, dropout)
     return output.transpose(1, 2).contiguous(), None
 
 
@@ -87,9 +89,16 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
-    """Softmax attention f_i = softmax_j(s_ij) V by torch's own kernels; arguments as in `attend_with_logsumexp`."""
+    """Softmax attention f_i = softmax_j(s_ij) V; arguments as in `attend_with_logsumexp`."""
+    if drops_on_cpu(query, dropout):
+        return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
     key, value = for_each_query_head(query, key), for_each_query_head(query, value)
     return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
+
+
+def drops_on_cpu(query: Tensor, dropout: float) -> bool:
+    """Whether SDPA would write out all scores, and draw for one after another whether it is dropped."""
+    return dropout > 0 and query.device.type == "cpu"
 
 
 def attend_with_logsumexp(

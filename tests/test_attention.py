@@ -11,6 +11,7 @@ from inducer_bench.attention import (
     attend,
     attend_with_logsumexp,
     log_normaliser,
+    tuned_attention,
 )
 
 B, H, T, S, P = 2, 3, 4, 6, 5
@@ -84,6 +85,20 @@ def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
     weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
     torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
     torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_a_module_without_a_part_gets_plain_attention_with_and_without_dropout(dropout, is_causal):
+    q, k = heads(T, 1), heads(T, 2)
+    one_hot = torch.eye(T, dtype=torch.float64).expand(B, H, T, T)  # as values: the output is the weights
+    output, _ = tuned_attention(torch.nn.Module(), q, k, one_hot, None, dropout, scaling=0.3, is_causal=is_causal)
+    visible = causal(T, T) if is_causal else torch.tensor(True)
+    expected = visible_scores(q, k, visible).softmax(-1).transpose(1, 2) / (1 - dropout)
+    kept = output != 0
+    torch.testing.assert_close(output[kept], expected[kept], rtol=0, atol=1e-12)
+    dropped = int(((expected != 0) & ~kept).sum())
+    assert 0 < dropped < int((expected != 0).sum()) if dropout else dropped == 0
 
 
 @pytest.mark.parametrize("dropout", [0.001, 0.1, 0.5, 1.0])

@@ -237,7 +237,11 @@ def test_compiled_model_gives_the_same_outputs_and_gradients(method, architectur
 
 
 @each_pair
-def test_only_methods_in_attention_change_the_attention_function(method, architecture):
-    tuned = attached(method, architecture)
+def test_only_methods_in_attention_replace_an_attention_function_that_was_chosen(method, architecture):
+    assert attached(method, architecture).model.config._attn_implementation == IMPLEMENTATION
+    chosen = build(architecture)
+    chosen.set_attn_implementation("eager")
+    tuned = ib.attach(chosen, method, **OPTIONS[method])
     has_parts = any(name.endswith(".tuning") for name, _ in tuned.model.named_modules())
-    assert (tuned.model.config._attn_implementation == IMPLEMENTATION) == has_parts
+    assert tuned.model.config._attn_implementation == (IMPLEMENTATION if has_parts else "eager")
+    assert tuned.detach().config._attn_implementation == "eager"
