@@ -12,6 +12,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.activations import ACT2FN, NewGELUActivation
 from transformers.utils import logging as transformers_logging
 
 from inducer_bench.config.schema import PlmConfig
@@ -42,7 +43,7 @@ def read_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> tu
     auto = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
-        model = auto.from_config(_random_config(plm, extra), dtype=torch.float32)
+        model = _with_fused_gelu(auto.from_config(_random_config(plm, extra), dtype=torch.float32))
         return model, frozenset(name for name, _ in model.named_parameters())
     folder = plm_files(plm)
     try:
@@ -67,7 +68,19 @@ def read_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> tu
             f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "
             f"{len(unread)} tensors are missing or of another shape, first '{unread[0]}'"
         )
-    return cast(PreTrainedModel, model), frozenset(unfit)
+    return _with_fused_gelu(cast(PreTrainedModel, model)), frozenset(unfit)
+
+
+def _with_fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
+    """GPT-2's activation as one of torch's functions: transformers computes and keeps (B, T, 4 d) in each of its steps.
+
+    The same formula, up to rounding; the model's config.json goes on calling it `gelu_new`.
+    """
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, ACT2FN["gelu_pytorch_tanh"])
+    return model
 
 
 def empty_model(plm: PlmConfig, family: str, num_labels: int | None = None) -> PreTrainedModel:

@@ -176,7 +176,8 @@ def peer(
 
 def peer_model(config: ExperimentConfig, method: str) -> Any:
     """The PLM with peft's form of the method, at the same size."""
-    model: PreTrainedModel = load_model(config.plm, config.task.family, config.task.outputs())
+    ours = load_model(config.plm, config.task.family, config.task.outputs())
+    model: PreTrainedModel = type(ours)(ours.config)  # with transformers' own activation
     if config.task.special_tokens():
         model.resize_token_embeddings(model.config.vocab_size + config.task.special_tokens(), mean_resizing=False)
     options: Any = config.method

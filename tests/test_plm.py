@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
@@ -218,3 +218,16 @@ def test_loaded_model_computes_what_transformers_computes(tiny_roberta_folder):
     inputs = load_tokenizer(plm_in(tiny_roberta_folder))(["a moving film"], return_tensors="pt")
     with torch.no_grad():
         assert torch.equal(ours(**inputs).logits, theirs(**inputs).logits)
+
+
+def test_fused_activation_computes_what_transformers_computes(tiny_gpt2_folder):
+    ours = load_model(plm_in(tiny_gpt2_folder), "nlg").double().eval()
+    theirs = AutoModelForCausalLM.from_pretrained(tiny_gpt2_folder).double().eval()
+    assert type(ours.transformer.h[0].mlp.act) is not type(theirs.transformer.h[0].mlp.act)
+    ids = torch.arange(12).view(2, 6)
+    logits, expected = ours(ids).logits, theirs(ids).logits
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-12)
+    weight, reference = ours.transformer.wte.weight, theirs.transformer.wte.weight
+    (found,) = torch.autograd.grad(logits.square().sum(), weight)
+    (wanted,) = torch.autograd.grad(expected.square().sum(), reference)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
