@@ -27,7 +27,7 @@ from inducer_bench.config.identity import Identity
 from inducer_bench.config.schema import AnyTask, ExperimentConfig, ProtocolConfig, TrainerConfig
 from inducer_bench.config.validate import architecture
 from inducer_bench.errors import UserError
-from inducer_bench.evaluation import Evaluation, accelerator_batch, report
+from inducer_bench.evaluation import Evaluation, report
 from inducer_bench.files import write_atomic
 from inducer_bench.interruption import StopRequest
 from inducer_bench.methods import TunedModel, attach
@@ -42,7 +42,7 @@ from inducer_bench.tasks.coqa import CoqaTask
 from inducer_bench.tasks.text_to_text import TextToTextTask
 from inducer_bench.tasks.webnlg import WebNlgTask
 from inducer_bench.tracking import Tracker
-from inducer_bench.training import Splits, make_optimizer, train
+from inducer_bench.training import Splits, add_gradients, make_optimizer, train, update
 from inducer_bench.wandb_mirror import Mirror, open_mirror
 
 TASKS: dict[str, Callable[..., Task]] = {  # by kind
@@ -153,17 +153,17 @@ def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedMode
 
 
 def dry_run(config: ExperimentConfig) -> float:
-    """Build everything and take one optimiser step; returns its loss."""
+    """Build everything and take one step on the longest examples, which need the most memory; returns its loss."""
     setting = build(config)
-    optimizer = make_optimizer(setting.tuned, config.trainer)
-    examples = setting.splits.train[: config.trainer.micro_batch_size or config.trainer.batch_size]
-    batch = accelerator_batch(setting.accelerator, setting.task, examples)
-    setting.tuned.train()
-    with setting.accelerator.autocast():
-        loss = setting.task.loss(setting.tuned, batch, config.trainer.label_smoothing) / setting.task.count(examples)
-    setting.accelerator.backward(loss)
-    optimizer.step()
-    return loss.item()
+    tuned = setting.tuned.train()
+    optimizer, trained = make_optimizer(tuned, config.trainer), list(tuned.trained_parameters().values())
+    lengths = setting.splits.train.lengths
+    longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-config.trainer.batch_size :]
+    examples = setting.splits.train.take(longest)
+    part, _ = add_gradients(setting.accelerator, tuned, setting.task, examples, config.trainer)
+    loss, *_ = processes.summed(trained, part)
+    update(trained, optimizer, loss, config.trainer.clip_norm, step=1)
+    return float(loss) / setting.task.count(examples)
 
 
 def select(task: Task, protocol: ProtocolConfig, seed: int) -> Splits:

@@ -106,7 +106,13 @@ def _dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
     from inducer_bench import experiment
 
     hub.fetch(config)
-    loss = experiment.dry_run(config)
+    try:
+        loss = experiment.dry_run(config)
+    except (TrainingDiverged, MemoryError, RuntimeError) as error:
+        status, code, message = _diagnosis(error)
+        if processes.count() > 1 or (status == "failed" and not isinstance(error, TrainingDiverged)):
+            raise  # the other processes wait for this one, or it is no user's mistake
+        return Outcome(code, folder, status, f"dry run: {message}")
     return Outcome(ExitCode.DONE, folder, "done", f"dry run: one step with loss {loss:.4f}; nothing was recorded")
 
 

@@ -57,7 +57,6 @@ def train(
     progress = checkpoint.resume()
     tracker.start(progress, total_steps)
     tuned.train()
-    multiple = COMPILED_LENGTHS if config.compile != "none" else 1
     clock = Clock(progress)
 
     while progress.epoch < config.epochs and not out_of_patience(progress, config):
@@ -67,22 +66,14 @@ def train(
             set_lr(optimizer, learning_rate(config, progress.step, total_steps))
             processes.draw_apart(seed, progress.step)
             examples = splits.train.take(indices)
-            count = task.count(examples)
-            loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
-            for micro in micro_batches(processes.share(examples), config.micro_batch_size):
-                batch = accelerator_batch(accelerator, task, micro, multiple)
-                with accelerator.autocast():
-                    loss_sum = task.loss(tuned, batch, config.label_smoothing)
-                accelerator.backward(loss_sum / count)
-                loss += loss_sum.detach()
-                padded_tokens += batch["input_ids"].numel()
+            loss, padded_tokens = add_gradients(accelerator, tuned, task, examples, config)
             loss, padded, stopping = processes.summed(trained, loss, padded_tokens, stop.requested)
             update(trained, optimizer, loss, config.clip_norm, progress.step + 1)
 
             progress.step += 1
             progress.batch += 1
             progress.interval_loss += loss.item()
-            progress.interval_count += count
+            progress.interval_count += task.count(examples)
             progress.padded_tokens += int(padded)
             progress.real_tokens += sum(example["length"] for example in examples)
             clock.update()
@@ -150,6 +141,27 @@ def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Seq
     """Parts of a batch that go through the model one by one, their gradients added."""
     size = size or len(examples) or 1
     return (examples[start : start + size] for start in range(0, len(examples), size))
+
+
+def add_gradients(
+    accelerator: Accelerator, tuned: TunedModel, task: Task, examples: Sequence[Encoded], config: TrainerConfig
+) -> tuple[torch.Tensor, int]:
+    """Add the gradients of a batch's mean loss, by micro-batches; of several processes, each for its share of them.
+
+    Returns:
+        This process's part of the sum of losses, (), and of the tokens that were computed, padding included.
+    """
+    multiple = COMPILED_LENGTHS if config.compile != "none" else 1
+    count = task.count(examples)
+    loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
+    for micro in micro_batches(processes.share(examples), config.micro_batch_size):
+        batch = accelerator_batch(accelerator, task, micro, multiple)
+        with accelerator.autocast():
+            loss_sum = task.loss(tuned, batch, config.label_smoothing)
+        accelerator.backward(loss_sum / count)
+        loss += loss_sum.detach()
+        padded_tokens += batch["input_ids"].numel()
+    return loss, padded_tokens
 
 
 def update(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -248,6 +249,25 @@ def test_dry_run_takes_a_step_and_records_nothing(overrides, tmp_path):
     assert outcome.code == ExitCode.DONE
     assert "one step with loss" in outcome.message
     assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_takes_the_longest_examples(overrides, monkeypatch):
+    spy = Mock(wraps=experiment.add_gradients)
+    monkeypatch.setattr(experiment, "add_gradients", spy)
+    run(compose([*overrides, "dry_run=true", "trainer.batch_size=3"]))
+    examples = spy.call_args.args[3]
+    train = experiment.build(compose(overrides)).splits.train
+    assert [example["length"] for example in examples] == sorted(train.lengths)[-3:]
+
+
+def test_dry_run_without_room_says_so_in_a_line(overrides, monkeypatch):
+    def no_room(*arguments):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(experiment, "add_gradients", no_room)
+    outcome = run(compose([*overrides, "dry_run=true"]))
+    assert outcome.code == ExitCode.OUT_OF_MEMORY
+    assert outcome.message.startswith("dry run: out of memory: ")
 
 
 # -- other tasks -------------------------------------------------------------------------------------------------------
