@@ -1,6 +1,6 @@
 """Forms of an inducer layer's attention, forward and backward, against torch's plain attention (SDPA).
 
-    python scripts/bench_attention.py [--device cuda --precision bf16] [--batch 16] [--lengths 32 128 512]
+    python scripts/bench_attention.py [--device cuda --precision bf16] [--batch 16] [--lengths 32 128 256 512]
 
 Random heads of RoBERTa-base and GPT-2 small (12 of width 64), padded at the end to a random length, or causal. Every
 form yields f and g for given self scores s_i = |Q_i|^2 / sqrt p and is differentiated in Q, K and V. `two softmaxes` is
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """One row for each form, length, mask and dropout."""
     parser = benchmark.parser(__doc__)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128, 512])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128, 256, 512])
     args = parser.parse_args(arguments)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[args.precision]
     rows: list[benchmark.Row] = []

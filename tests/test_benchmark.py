@@ -3,6 +3,7 @@
 import json
 
 import bench_attention
+import bench_compile
 import bench_decoding
 import bench_epoch
 import bench_loss
@@ -294,13 +295,16 @@ def test_decoding_runs_and_both_forms_write_the_same(tmp_path):
 
 
 def test_the_page_of_a_device_says_which_targets_are_met(tmp_path):
-    rows = [{"T": 32, "candidate": "inducer", "ratio to lora": 1.2, "p10": 1.1, "p90": 1.3},
-            {"T": 32, "candidate": "inducer_lora", "ratio to lora": 1.0, "p10": 0.9, "p90": 1.1}]  # fmt: skip
+    measured = [("lora", 1.0, 1.0, 1.0, 200), ("inducer", 1.2, 1.1, 1.3, 210), ("inducer_lora", 1.0, 0.9, 1.1, 230)]
+    columns = ("candidate", "ratio to lora", "p10", "p90", "peak MiB")
+    rows = [{"T": 32, **dict(zip(columns, row, strict=True))} for row in measured]
     folder = benchmark.publish("step_sst2_fp32", rows, out=tmp_path).parent
     bench_summary.main([str(folder)])
     page = (folder / "README.md").read_text()
     assert "| inducer, step of sst2 at T = 32, of LoRA's time | 1.2 | 1.1 to 1.3 | <= 1.03 | no |" in page
     assert "| inducer_lora, step of sst2 at T = 32, of LoRA's time | 1 | 0.9 to 1.1 | <= 1.05 | yes |" in page
+    assert "| inducer, step of sst2 at T = 32, of LoRA's peak memory | 1.05 | - | <= 1.1 | yes |" in page
+    assert "| inducer_lora, step of sst2 at T = 32, of LoRA's peak memory | 1.15 | - | <= 1.1 | no |" in page
     assert (folder / "step_sst2_fp32.png").stat().st_size > 1000
 
 
@@ -322,6 +326,14 @@ def test_scaling_runs_and_the_projection_reads_it(tmp_path):
     steps = project_cost.read(folder / "scaling_sst2_fp32.json")
     assert steps.measured.keys() == {"fine_tune", "lora"}
     assert steps.measured["lora"].keys() == {8, 16, 32}
+
+
+@pytest.mark.slow
+def test_compile_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.compiler.config, "force_disable_caches", False)  # so that it is as before afterwards
+    [row] = run(bench_compile, tmp_path, "--methods", "inducer", "--batches", "1")
+    assert row["warm-up, seconds"] > row["seconds a step"]
+    assert row["compiled"] > 0
 
 
 def test_parts_run(tmp_path):
