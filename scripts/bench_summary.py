@@ -95,15 +95,15 @@ CHARTS = {  # beginning of a result's name -> its figure
     "padding": Chart("padded / real", ("form",), ("task",), target=1.1, logarithmic=True, only={"batch": [16]}),
     "epoch": Chart("times ours", ("form",), logarithmic=True),
     "startup": Chart("seconds", ("command",)),
-    "parts": Chart("seconds", ("candidate",), ("part",), logarithmic=True),
+    "parts": Chart("ratio to ours", ("candidate",), ("part",), logarithmic=True),
     "seeds": Chart("seconds a seed and step", ("form",), ("seeds",)),
     "compile": Chart("ratio", ("method",), target=1.0),
     "decoding": Chart("ratio to batched with a cache", ("form",), ("method",), target=20, logarithmic=True),
 }
 COLUMNS = 3  # panels side by side
-SPREAD = ("ratio to SDPA", "ratio to lora", "ratio to batched with a cache", "times ours", "ratio")
+SPREAD = ("ratio to SDPA", "ratio to lora", "ratio to ours", "ratio to batched with a cache", "times ours", "ratio")
 OURS = ("inducer", "inducer_lora", "explicit by rows", "fused", "like length", "labelled", "ours",
-        "batched with a cache", "four from each draw")  # fmt: skip
+        "batched with a cache")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -338,7 +338,7 @@ def test_compile_runs(tmp_path, monkeypatch):
 
 def test_parts_run(tmp_path):
     rows = run(bench_parts, tmp_path)
-    assert [row["part"] for row in rows] == 2 * ["drawing dropout"] + 2 * ["update"]
+    assert [row["part"] for row in rows] == 2 * ["drawing dropout"] + 2 * ["activation"] + 2 * ["update"]
 
 
 def test_startup_runs(tmp_path):
