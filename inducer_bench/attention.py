@@ -19,7 +19,7 @@ from transformers.masking_utils import sdpa_mask
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
 PART = "tuning"  # the name of a part inside its attention module
-FUSED_FROM = 384 * 384  # scores of a head, T x S: with fewer the fused kernel is the slower form to train with
+FUSED_FROM = 256 * 256  # scores of a head, T x S: as many are worth some time if none is kept for the backward pass
 CACHED = 2**18  # scores that are written out at once on a CPU
 
 
