@@ -144,7 +144,7 @@ def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Seq
 
 
 def add_gradients(
-    accelerator: Accelerator, tuned: TunedModel, task: Task, examples: Sequence[Encoded], config: TrainerConfig
+    accelerator: Accelerator, tuned: TunedModel, task: Task, examples: list[Encoded], config: TrainerConfig
 ) -> tuple[torch.Tensor, int]:
     """Add the gradients of a batch's mean loss, by micro-batches; of several processes, each for its share of them.
 

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from math import ceil
+from typing import Any
 
 import benchmark
 import torch
@@ -30,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mode", default="default", choices=["default", "reduce-overhead"])
     parser.add_argument("--batches", type=int, default=4, help="timed in each round (default: %(default)s)")
     args = parser.parse_args(arguments)
-    torch.compiler.config.force_disable_caches = True  # or a second call would find the first one's code
     _, task = real_task(args.task, args.data, args.mini)
-    rows = [{"method": method, **measured(method, task, args)} for method in args.methods]
+    settings: Any = torch.compiler.config
+    with settings.patch(force_disable_caches=True):  # or a second call would find the first one's code
+        rows = [{"method": method, **measured(method, task, args)} for method in args.methods]
     note = f"{args.task}, {args.mode}, {args.batches} batches. {args.precision}."
     name = f"compile_{args.task}_{args.mode}_{args.precision}"
     benchmark.publish(name, rows, args.device, benchmark.command_line(), note, out=args.out)
