@@ -35,7 +35,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from inducer_bench.batching import training_batches
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.plm import load_model
+from inducer_bench.plm import empty_model
 from inducer_bench.tasks.base import Batch, Task
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.training import make_optimizer
@@ -176,7 +176,7 @@ def peer(
 
 def peer_model(config: ExperimentConfig, method: str) -> Any:
     """The PLM with peft's form of the method, at the same size."""
-    ours = load_model(config.plm, config.task.family, config.task.outputs())
+    ours = empty_model(config.plm, config.task.family, config.task.outputs())
     model: PreTrainedModel = type(ours)(ours.config)  # with transformers' own activation
     if config.task.special_tokens():
         model.resize_token_embeddings(model.config.vocab_size + config.task.special_tokens(), mean_resizing=False)
