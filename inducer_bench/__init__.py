@@ -8,17 +8,22 @@ Two lines put a tuning method on a transformers model, outside the runner:
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from inducer_bench.methods import attach, load
+from inducer_bench.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "attach", "load"]
+if TYPE_CHECKING:
+    from inducer_bench.methods.architectures import Layout
+    from inducer_bench.methods.attach import attach, load
+    from inducer_bench.methods.tuned import TunedModel
+
+__all__ = ["Layout", "TunedModel", "__version__", "attach", "load"]
+
+_HOMES = {"attach": "attach", "load": "attach", "Layout": "architectures", "TunedModel": "tuned"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load `attach` and `load` on first use: the command line must answer without importing torch."""
-    if name in ("attach", "load"):
-        from inducer_bench import methods
+    """Import on first use: the command line must answer without torch."""
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(methods, name)
+        return getattr(import_module(f"inducer_bench.methods.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

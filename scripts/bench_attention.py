@@ -17,7 +17,8 @@ from cuda_attention import EfficientAttention
 from torch import Tensor
 from torch.nn import functional as F
 
-from inducer_bench.attention import ExplicitAttention, FusedAttention, additive_mask, in_parts
+from inducer_bench.methods.attention import additive_mask
+from inducer_bench.methods.kernels import ExplicitAttention, FusedAttention, in_parts
 
 HEADS, WIDTH = 12, 64
 SCALE = WIDTH**-0.5

@@ -18,9 +18,9 @@ import benchmark
 import torch
 from bench_setup import build, real_task, spread, training_step
 
-from inducer_bench.batching import training_batches
 from inducer_bench.tasks.base import Task
-from inducer_bench.training import COMPILED_LENGTHS, make_optimizer
+from inducer_bench.training.batching import training_batches
+from inducer_bench.training.loop import COMPILED_LENGTHS, make_optimizer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

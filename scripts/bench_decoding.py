@@ -14,11 +14,11 @@ import benchmark
 import torch
 from bench_setup import autocast, build, real_task
 
-from inducer_bench.experiment import make_accelerator
-from inducer_bench.generation import generate
-from inducer_bench.methods import TunedModel
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.runs.experiment import make_accelerator
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.generation import GenerationTask
+from inducer_bench.training.decoding import generate
 
 FORMS = ("batched with a cache", "one by one without")
 

@@ -33,12 +33,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from inducer_bench.batching import training_batches
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.plm import empty_model
+from inducer_bench.plm.load import empty_model
 from inducer_bench.tasks.base import Batch, Task
 from inducer_bench.tasks.cache import Encoded
-from inducer_bench.training import make_optimizer
+from inducer_bench.training.batching import training_batches
+from inducer_bench.training.loop import make_optimizer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,9 +14,9 @@ from bench_setup import build, real_task, spread, training_step
 from released_form import loss_everywhere
 from torch import Tensor, nn
 
-from inducer_bench.batching import training_batches
 from inducer_bench.tasks.base import Batch
-from inducer_bench.training import make_optimizer
+from inducer_bench.training.batching import training_batches
+from inducer_bench.training.loop import make_optimizer
 
 Loss = Callable[[nn.Module, Batch, float], Tensor]
 

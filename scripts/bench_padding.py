@@ -15,7 +15,7 @@ import torch
 from bench_setup import DATA, real_task
 from benchmark import Row
 
-from inducer_bench.batching import training_batches
+from inducer_bench.training.batching import training_batches
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,8 +16,8 @@ from bench_setup import build
 from torch import Tensor
 from transformers.activations import ACT2FN
 
-from inducer_bench.attention import signs
-from inducer_bench.training import make_optimizer
+from inducer_bench.methods.kernels import signs
+from inducer_bench.training.loop import make_optimizer
 
 DROPOUT = 0.1
 REPEATS = 20  # draws in each timed run

@@ -25,10 +25,10 @@ from benchmark import Row
 from matplotlib.figure import Figure
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.methods import TunedModel
-from inducer_bench.methods.anatomy import LAYOUTS
-from inducer_bench.results import figures
-from inducer_bench.training import make_optimizer
+from inducer_bench.methods.architectures import LAYOUTS
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.report import figures
+from inducer_bench.training.loop import make_optimizer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from inducer_bench.config.methods import Lora as Options
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.methods import TunedModel
-from inducer_bench.methods.anatomy import Projection, layers
+from inducer_bench.methods.layers import Projection, layers
 from inducer_bench.methods.lora import targets
+from inducer_bench.methods.options import LoraOptions
+from inducer_bench.methods.tuned import TunedModel
 
 Part = tuple[dict[str, Tensor], Tensor]  # inputs and labels
 Step = Callable[[dict[str, Tensor], Tensor, int], None]
@@ -98,7 +98,7 @@ def summed_loss(logits: Tensor, labels: Tensor, seeds: int) -> Tensor:
 class StackedLora(nn.Module):
     """LoRA of S seeds on one linear map. Parameters: A (S, r, in), B (S, out, r)."""
 
-    def __init__(self, projection: Projection, options: Options, seeds: int) -> None:
+    def __init__(self, projection: Projection, options: LoraOptions, seeds: int) -> None:
         super().__init__()
         self.projection, self.scale = projection, options.alpha / options.r
         self.A = nn.Parameter(torch.empty(seeds, options.r, projection.inputs))

@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from inducer_bench.config.compose import compose
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.experiment import attach_method, make_task
-from inducer_bench.methods import TunedModel
-from inducer_bench.plm import load_model, load_tokenizer
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.plm.load import load_model, load_tokenizer
+from inducer_bench.plm.location import architecture
+from inducer_bench.runs.experiment import attach_method, make_task
 from inducer_bench.tasks.base import Task
-from inducer_bench.training import update
+from inducer_bench.training.loop import update
 
 DATA = {  # task -> its folder of real data, and the names of files there that are not the usual ones
     "sst2": ("sst2", []),
@@ -66,7 +67,7 @@ def real_task(name: str, data: Path, mini: bool = False) -> tuple[ExperimentConf
     plm = "roberta-base" if name in ("sst2", "mnli") else "gpt2"
     real = [f"task.data_dir={data / folder}", *files, "plm.weights=random", f"plm.tokenizer={data}/tokenizers/{plm}"]
     config = compose([f"task={name}", *(["preset=mini"] if mini else real)])
-    return config, make_task(config, load_tokenizer(config.plm))
+    return config, make_task(config.task, load_tokenizer(config.plm), architecture(config.plm))
 
 
 def spread(batches: Sequence[list[int]], lengths: Sequence[int], count: int) -> list[list[int]]:

@@ -20,8 +20,8 @@ from bench_setup import build, random_loss, training_step
 from released_form import as_released
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.methods import TunedModel
-from inducer_bench.training import make_optimizer
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.training.loop import make_optimizer
 
 RELEASED = "inducer_as_released"
 OPERATORS = 12  # in a profile

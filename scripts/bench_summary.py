@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from inducer_bench.files import write_atomic
-from inducer_bench.results import figures
+from inducer_bench.report import figures
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from inducer_bench.files import write_atomic
-from inducer_bench.results.figures import Picture
-from inducer_bench.results.provenance import code, versions
+from inducer_bench.report.figures import Picture
+from inducer_bench.runs.provenance import code, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "bench"

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
-from inducer_bench.finished import FinishedRun, open_run
 from inducer_bench.methods.inducer import Inducer
-from inducer_bench.plm import load_tokenizer
-from inducer_bench.results import figures
+from inducer_bench.plm.load import load_tokenizer
+from inducer_bench.report import figures
+from inducer_bench.runs.finished import FinishedRun, open_run
 
 
 def main(folder: Path, sentence: str, out: Path) -> None:

@@ -6,8 +6,8 @@ python scripts/parameter_table.py
 from typing import Any
 
 from inducer_bench.config.compose import compose
-from inducer_bench.methods import attach
-from inducer_bench.plm import empty_model
+from inducer_bench.methods.attach import attach
+from inducer_bench.plm.load import empty_model
 
 _FFN = {"placement": "parallel"}
 SETTINGS: list[tuple[str, str, dict[str, Any], int]] = [  # PLM, method, options, published number of parameters

@@ -24,7 +24,7 @@ import numpy as np
 from bench_setup import real_task
 from benchmark import Row
 
-from inducer_bench.batching import training_batches
+from inducer_bench.training.batching import training_batches
 
 METHODS = "fine_tune bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
 SEEDS = 5

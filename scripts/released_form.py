@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.attention import for_each_query_head
-from inducer_bench.methods import TunedModel
 from inducer_bench.methods.inducer import Inducer
+from inducer_bench.methods.kernels import for_each_query_head
+from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Batch
 
 

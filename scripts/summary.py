@@ -8,8 +8,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from inducer_bench.results import record as records
-from inducer_bench.results.record import Record
+from inducer_bench.runs import record as records
+from inducer_bench.runs.record import Record
 
 
 def main(root: Path) -> None:

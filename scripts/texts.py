@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from inducer_bench.results import record as records
+from inducer_bench.runs import record as records
 
 
 def main(root: Path, task: str, count: int) -> None:

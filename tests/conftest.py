@@ -107,6 +107,16 @@ def tiny_run(tiny_roberta_folder: Path, sst2_folder: Path) -> list[str]:
     ]
 
 
+@pytest.fixture
+def overrides(tiny_roberta_folder: Path, sst2_folder: Path, tmp_path: Path) -> list[str]:
+    """A run of 2 epochs of 8 steps, with dropout and gradient accumulation."""
+    return [
+        f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=32", "trainer.lr=5e-3",
+        "trainer.epochs=2", "trainer.batch_size=8", "trainer.micro_batch_size=3", "trainer.log_every=2",
+        "trainer.checkpoint_every=3", "method.r_k=4", f"output_dir={tmp_path / 'runs'}",
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def tiny_gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random GPT-2 (d = 32, 2 layers, 4 heads, 64 positions) with its tokenizer, which has no padding token."""

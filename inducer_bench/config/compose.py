@@ -1,8 +1,6 @@
 """Compose `conf/` with command-line overrides through Hydra, and say in one line what is wrong with them."""
 
-import dataclasses
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from inducer_bench.config import budget
+from inducer_bench.config.budget import within_budget
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.config.validate import architecture, validated
+from inducer_bench.config.validate import validated
 from inducer_bench.errors import UserError, first_line, nearest, unknown
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -44,28 +42,10 @@ def experiment_config(composed: DictConfig) -> ExperimentConfig:
         plain[group].pop("settings", None)  # what its own values were picked from
     wanted = plain["method"].pop("budget", None)
     config = validated(plain)
-    return config if wanted is None else _within_budget(config, str(wanted))
+    return config if wanted is None else within_budget(config, str(wanted))
 
 
-def _within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
-    """The configuration with the ranks that `method.budget` leads to, which are told on stderr."""
-    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", wanted)
-    if match is None or not float(match[1] or match[2]):
-        raise UserError(f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage as 0.49%")
-    if match[1]:
-        parameters = int(match[1])
-    else:
-        from inducer_bench.plm import count_parameters  # with torch: only a percentage needs the PLM's size
-
-        parameters = int(float(match[2]) / 100 * count_parameters(config.plm, config.task.family))
-    sizes = budget.sizes(architecture(config.plm))
-    method = budget.solve(config.method, parameters, sizes)
-    found = budget.count(method, sizes)
-    print(f"method.budget: {wanted} allows {parameters:,}: {budget.chosen(method)}, {found:,} in all", file=sys.stderr)
-    return dataclasses.replace(config, method=method)
-
-
-def options(group: str) -> list[str]:
+def choices(group: str) -> list[str]:
     """The shipped choices of a config group; files whose name begins with _ are what others share."""
     return sorted(path.stem for path in (CONF_DIR / group).glob("[!_]*.yaml"))
 
@@ -83,14 +63,14 @@ def check_choices(overrides: list[str]) -> None:
         for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
             if not isinstance(choice, str | Sweep | Glob) or str(choice).startswith("_"):
                 found = "null" if choice is None else str(choice)
-                raise unknown(o.key_or_group, found, options(o.key_or_group))
+                raise unknown(o.key_or_group, found, choices(o.key_or_group))
 
 
 def explain(error: Exception, overrides: list[str]) -> UserError:
     """Turn Hydra's and OmegaConf's errors into one line with the key, what was found and what is allowed."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return unknown(group, choice, error.options or options(group))
+        return unknown(group, choice, error.options or choices(group))
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", "") or "")
     if key and "not in struct" in str(cause):
@@ -135,4 +115,4 @@ def _group_choices(overrides: list[str]) -> list[str]:
     """Only those overrides that choose an option of a config group, and one value of each."""
     parsed = OverridesParser.create().parse_overrides(overrides)
     chosen = [o for o in parsed if o.key_or_group in _groups() and not o.is_sweep_override()]
-    return [f"{o.key_or_group}={o.value()}" for o in chosen if o.value() in options(o.key_or_group)]
+    return [f"{o.key_or_group}={o.value()}" for o in chosen if o.value() in choices(o.key_or_group)]

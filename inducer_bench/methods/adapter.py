@@ -20,14 +20,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.config.methods import Adapter as Options
-from inducer_bench.methods.anatomy import Layer
+from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.options import AdapterOptions
 from inducer_bench.methods.tuned import TunedModel
 
 NAME = "adapter"
 
 
-def attach(tuned: TunedModel, options: Options) -> None:
+def attach(tuned: TunedModel, options: AdapterOptions) -> None:
     """Put an `Adapter` at each place that the options name, in every layer."""
     for layer in tuned.layers():
         if "attention" in options.sites:
@@ -39,7 +39,7 @@ def attach(tuned: TunedModel, options: Options) -> None:
 class Adapter(nn.Module):
     """Parameters: W_down (r, d), b_down (r), W_up (d, r), b_up (d); with a LayerNorm its weight and bias (d)."""
 
-    def __init__(self, layer: Layer, options: Options) -> None:
+    def __init__(self, layer: Layer, options: AdapterOptions) -> None:
         super().__init__()
         d, r = layer.width, options.r
         self.scale = options.scale
@@ -89,7 +89,7 @@ class Adapter(nn.Module):
         return kept
 
 
-def _attach_to_attention(tuned: TunedModel, layer: Layer, options: Options) -> None:
+def _attach_to_attention(tuned: TunedModel, layer: Layer, options: AdapterOptions) -> None:
     adapter, output = Adapter(layer, options), layer.output.module
     tuned.add_part(output, NAME, adapter)
     if options.placement != "parallel":
@@ -102,7 +102,7 @@ def _attach_to_attention(tuned: TunedModel, layer: Layer, options: Options) -> N
         tuned.add_hook(output.register_forward_pre_hook(adapter.add_before_output))
 
 
-def _attach_to_ffn(tuned: TunedModel, layer: Layer, options: Options) -> None:
+def _attach_to_ffn(tuned: TunedModel, layer: Layer, options: AdapterOptions) -> None:
     adapter, output = Adapter(layer, options), layer.ffn_down.module
     tuned.add_part(output, NAME, adapter)
     if options.placement == "parallel":

@@ -1,11 +1,11 @@
 """BitFit (Ben Zaken et al. 2022): b <- b + db for every bias b of the PLM."""
 
-from inducer_bench.config.methods import BitFit
 from inducer_bench.errors import UserError
+from inducer_bench.methods.options import BitFitOptions
 from inducer_bench.methods.tuned import TunedModel
 
 
-def attach(tuned: TunedModel, options: BitFit) -> None:
+def attach(tuned: TunedModel, options: BitFitOptions) -> None:
     """Make every bias of the PLM trainable.
 
     Raises:

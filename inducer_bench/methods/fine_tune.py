@@ -1,10 +1,10 @@
 """Fine-tuning: W <- W + dW for every parameter W of the PLM."""
 
-from inducer_bench.config.methods import FineTune
+from inducer_bench.methods.options import FineTuneOptions
 from inducer_bench.methods.tuned import TunedModel
 
 
-def attach(tuned: TunedModel, options: FineTune) -> None:
+def attach(tuned: TunedModel, options: FineTuneOptions) -> None:
     """Make every parameter of the PLM trainable."""
     for parameter in tuned.plm_parameters().values():
         tuned.train_existing(parameter)

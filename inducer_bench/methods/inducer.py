@@ -22,14 +22,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.attention import PART, at_least_float32, attend_with_logsumexp, log_normaliser
-from inducer_bench.config.methods import Inducer as Options
-from inducer_bench.methods.anatomy import Layer
-from inducer_bench.methods.initial import small
+from inducer_bench.methods.attention import PART
+from inducer_bench.methods.init import small
+from inducer_bench.methods.kernels import at_least_float32, attend_with_logsumexp, log_normaliser
+from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.options import InducerOptions
 from inducer_bench.methods.tuned import TunedModel
 
 
-def attach(tuned: TunedModel, options: Options) -> None:
+def attach(tuned: TunedModel, options: InducerOptions) -> None:
     """Put an `Inducer` into every layer of the model."""
     for layer in tuned.layers():
         inducer = Inducer(layer, options)
@@ -46,7 +47,7 @@ class Inducer(nn.Module):
     a_v (H, 1, r_v); with extension B_v (H, r_v, d) or shared (r_v, d), b_B (d); else B_v (H, r_v, p), b_v (H, 1, p).
     """
 
-    def __init__(self, layer: Layer, options: Options) -> None:
+    def __init__(self, layer: Layer, options: InducerOptions) -> None:
         super().__init__()
         self.options = options
         # A decoder's gates must not see the future; the released code has this habit in encoders only.

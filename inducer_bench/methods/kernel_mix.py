@@ -10,14 +10,15 @@ Every entry starts as fmod(N(0, 1), 2) * 0.01.
 import torch
 from torch import Tensor, nn
 
-from inducer_bench.attention import PART, attend
-from inducer_bench.config.methods import KernelMix as Options
-from inducer_bench.methods.anatomy import Layer
-from inducer_bench.methods.initial import small
+from inducer_bench.methods.attention import PART
+from inducer_bench.methods.init import small
+from inducer_bench.methods.kernels import attend
+from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.options import KernelMixOptions
 from inducer_bench.methods.tuned import TunedModel
 
 
-def attach(tuned: TunedModel, options: Options) -> None:
+def attach(tuned: TunedModel, options: KernelMixOptions) -> None:
     """Put a `KernelMix` into every layer."""
     for layer in tuned.layers():
         part = KernelMix(layer, options)
@@ -36,7 +37,7 @@ class KernelMix(nn.Module):
     O: A_o (H, p, r_v), B_o (H r_v, d), b_o (d), shared A_o' (H p, r_v'), B_o' (r_v', d).
     """
 
-    def __init__(self, layer: Layer, options: Options) -> None:
+    def __init__(self, layer: Layer, options: KernelMixOptions) -> None:
         super().__init__()
         H, G, p, d = layer.heads, layer.key_heads, layer.head_width, layer.width
         r_q, r_v, shared_q, shared_v = options.q, options.v_o, options.q_shared, options.v_o_shared

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.config.methods import Lora as Options
 from inducer_bench.errors import UserError
-from inducer_bench.methods.anatomy import Layer, Projection, is_transposed
+from inducer_bench.methods.layers import Layer, Projection, is_transposed
+from inducer_bench.methods.options import LoraOptions
 from inducer_bench.methods.tuned import TunedModel
 
 
-def attach(tuned: TunedModel, options: Options) -> None:
+def attach(tuned: TunedModel, options: LoraOptions) -> None:
     """Put a `Lora` beside every targeted linear map."""
     for layer in tuned.layers():
         for projection in targets(layer, options):
@@ -29,7 +29,7 @@ def attach(tuned: TunedModel, options: Options) -> None:
             tuned.add_hook(projection.module.register_forward_hook(lora.add_change))
 
 
-def targets(layer: Layer, options: Options) -> list[Projection]:
+def targets(layer: Layer, options: LoraOptions) -> list[Projection]:
     """The linear maps of a layer that `options.targets` names."""
     by_name = {
         "q": [layer.query], "k": [layer.key], "v": [layer.value], "o": [layer.output],
@@ -41,7 +41,7 @@ def targets(layer: Layer, options: Options) -> list[Projection]:
 class Lora(nn.Module):
     """Parameters: A (r, in), B (out, r), and with bias b (out)."""
 
-    def __init__(self, projection: Projection, options: Options) -> None:
+    def __init__(self, projection: Projection, options: LoraOptions) -> None:
         super().__init__()
         self.projection, self.dropout = projection, options.dropout
         self.scale = options.alpha / options.r

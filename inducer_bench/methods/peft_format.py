@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inducer_bench.config.methods import Lora as LoraOptions
-from inducer_bench.config.methods import Peft as PeftOptions
-from inducer_bench.methods.anatomy import is_transposed
+from inducer_bench.methods.layers import is_transposed
 from inducer_bench.methods.lora import Lora
+from inducer_bench.methods.options import LoraOptions, PeftOptions
 from inducer_bench.methods.tuned import TunedModel
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"

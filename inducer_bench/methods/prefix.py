@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.attention import PART, attend
-from inducer_bench.config.methods import Prefix as Options
-from inducer_bench.methods.anatomy import Layer
+from inducer_bench.methods.attention import PART
+from inducer_bench.methods.kernels import attend
+from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.options import PrefixOptions
 from inducer_bench.methods.tuned import TunedModel
 
 
-def attach(tuned: TunedModel, options: Options) -> None:
+def attach(tuned: TunedModel, options: PrefixOptions) -> None:
     """Put a `Prefix` into every layer; with reparameterisation they share a `Trunk`."""
     trunk = None
     for layer in tuned.layers():
@@ -33,7 +34,7 @@ def attach(tuned: TunedModel, options: Options) -> None:
 class Trunk(nn.Module):
     """What the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m)."""
 
-    def __init__(self, width: int, options: Options) -> None:
+    def __init__(self, width: int, options: PrefixOptions) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(options.length, width))
         self.linear = nn.Linear(width, options.hidden)
@@ -50,7 +51,7 @@ class Trunk(nn.Module):
 class Prefix(nn.Module):
     """One layer's L pairs for G key heads: free vectors (L, 2 G p), or a linear map of the trunk, m -> 2 G p."""
 
-    def __init__(self, layer: Layer, options: Options, trunk: Trunk | None) -> None:
+    def __init__(self, layer: Layer, options: PrefixOptions, trunk: Trunk | None) -> None:
         super().__init__()
         self.key_heads, self.head_width = layer.key_heads, layer.head_width
         size = 2 * layer.key_heads * layer.head_width

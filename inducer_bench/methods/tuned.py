@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from inducer_bench import __version__
-from inducer_bench.attention import IMPLEMENTATION
-from inducer_bench.config.methods import Options
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
-from inducer_bench.methods import anatomy
-from inducer_bench.plm import pretrained_parameters
+from inducer_bench.methods import layers
+from inducer_bench.methods.architectures import Layout
+from inducer_bench.methods.attention import IMPLEMENTATION
+from inducer_bench.methods.options import MethodOptions
+from inducer_bench.version import __version__
 
 ATTACHED = "_inducer_bench_attached"  # marks a model that has a method on it
 WEIGHTS_FILE, DESCRIPTION_FILE = "adapter.safetensors", "adapter.json"
@@ -31,13 +31,14 @@ class TunedModel(nn.Module):
     and distributed training see them. `detach` restores the model bit for bit.
     """
 
-    def __init__(self, model: PreTrainedModel, options: Options) -> None:
+    def __init__(self, model: PreTrainedModel, options: MethodOptions, layout: Layout | None = None) -> None:
         super().__init__()
         self.model = model
         self.options = options
+        self.layout = layout  # of an architecture that this package does not know
         self._parts: list[Any] = []
         self._undo: list[Callable[[], object]] = []  # takes the method off again, last added first
-        self._plm_ids = {id(parameter) for parameter in pretrained_parameters(model)}
+        self._plm_ids = {id(parameter) for parameter in layers.pretrained_parameters(model)}
         self._head_ids = {id(parameter) for parameter in model.parameters()} - self._plm_ids
         self._method_ids: set[int] = set()
         self._token_ids: set[int] = set()
@@ -53,9 +54,9 @@ class TunedModel(nn.Module):
 
     # -- what a method's `attach` calls ----------------------------------------------------------------------------
 
-    def layers(self) -> Iterator[anatomy.Layer]:
+    def layers(self) -> Iterator[layers.Layer]:
         """The model's transformer layers, lowest first."""
-        return anatomy.layers(self.model)
+        return layers.layers(self.model, self.layout)
 
     def add_part(self, host: nn.Module, name: str, part: nn.Module) -> None:
         """Add a new trainable module to `host`, on its device and in its dtype."""

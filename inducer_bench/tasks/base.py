@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from inducer_bench.config.tasks import TaskConfig
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks import source
 from inducer_bench.tasks.cache import Encoded, Examples, cached, tokenizer_fingerprint
+from inducer_bench.tasks.options import TaskOptions
 
 Batch = dict[str, Tensor]
 
@@ -26,7 +26,7 @@ class Task(ABC):
         architecture: the PLM's sizes, as its transformers config names them.
     """
 
-    def __init__(self, config: TaskConfig, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]) -> None:
+    def __init__(self, config: TaskOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]) -> None:
         self.config = config
         self.tokenizer = tokenizer
         self.architecture = architecture

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from inducer_bench.config.tasks import ClassificationConfig
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Batch, Encoded, Task
-from inducer_bench.tasks.labelled import Row, read_rows, with_labels
-from inducer_bench.tasks.tables import text_of
+from inducer_bench.tasks.classification_rows import Row, read_rows, with_labels
+from inducer_bench.tasks.options import ClassificationOptions
+from inducer_bench.tasks.table_files import text_of
 
 
 class ClassificationTask(Task):
@@ -22,10 +22,10 @@ class ClassificationTask(Task):
         UserError: the labels are to be found in train, and train cannot be read.
     """
 
-    config: ClassificationConfig
+    config: ClassificationOptions
 
     def __init__(
-        self, config: ClassificationConfig, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]
+        self, config: ClassificationOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]
     ) -> None:
         super().__init__(with_labels(config), tokenizer, architecture)
         self.regression = config.labels == "number"
@@ -83,7 +83,7 @@ class ClassificationTask(Task):
 
     def score(self, predictions: Sequence[dict[str, Any]]) -> Scores:
         """The task's metrics over predictions as `predict` gives them."""
-        from inducer_bench.metrics.classification import classification_scores  # late: seconds before the first step
+        from inducer_bench.metrics.classification import classification_scores
 
         labels, predicted = ([row[name] for row in predictions] for name in ("label", "prediction"))
         return classification_scores(self.config.metrics, labels, predicted)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from inducer_bench.config.generation import CoqaConfig
 from inducer_bench.errors import UserError
 from inducer_bench.metrics.coqa import Turn, coqa_scores, official_predictions
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks import source
 from inducer_bench.tasks.files import ending, find, read_json
 from inducer_bench.tasks.generation import GenerationTask, Writer
-from inducer_bench.tasks.samples import Sample
+from inducer_bench.tasks.options import CoqaOptions
+from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment
-from inducer_bench.tasks.tables import Column, text_of
+from inducer_bench.tasks.table_files import Column, text_of
 
 FRAME = Frame("<bos_qa>", "<document>", "<answer>", "<eos_qa>")
 
@@ -37,7 +37,7 @@ class Dialogue:
 class CoqaTask(GenerationTask):
     """Answers, one turn after another; the history that a question comes with is the data's or the model's own."""
 
-    config: CoqaConfig
+    config: CoqaOptions
     frame = FRAME
 
     def read(self, split: str) -> list[Sample]:
@@ -108,7 +108,7 @@ def with_answers(asked: Sequence[Segment], answers: Sequence[str]) -> list[Segme
     return [(opening, next(following) if opening == "<answer>" else text) for opening, text in asked]
 
 
-def read_dialogues(task: CoqaConfig, split: str) -> list[Dialogue]:
+def read_dialogues(task: CoqaOptions, split: str) -> list[Dialogue]:
     """The dialogues of a split.
 
     Raises:
@@ -135,7 +135,7 @@ def _official(content: Any, path: str) -> Iterator[Dialogue]:
             raise UserError(f"{place}: not in CoQA's layout ({type(error).__name__}: {error})") from None
 
 
-def _rows(task: CoqaConfig, split: str) -> Iterator[Dialogue]:
+def _rows(task: CoqaOptions, split: str) -> Iterator[Dialogue]:
     """The hub's layout: `questions` a list of texts, `answers` {"input_text": the texts}; numbered without an `id`."""
     columns = [Column("task", names) for names in _COLUMNS]
     for number, (place, (found, domain, story, questions, answers)) in enumerate(source.rows(task, split, columns)):

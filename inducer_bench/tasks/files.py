@@ -9,14 +9,14 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from inducer_bench.config.tasks import TaskConfig
 from inducer_bench.errors import UserError, nearest
+from inducer_bench.tasks.options import TaskOptions
 
 # Where a publisher has a split under another name, beside files that repeat parts of it: (kind of task, name) -> names.
 _PUBLISHED = {("webnlg", "test"): ("testdata_with_lex", "test/testdata_with_lex")}
 
 
-def find(task: TaskConfig, folder: Path, split: str) -> Path:
+def find(task: TaskOptions, folder: Path, split: str) -> Path:
     """The one file of `split` in `folder`, named by `task.files` with its ending or without; or the folder of its XML.
 
     Raises:
@@ -40,7 +40,7 @@ def find(task: TaskConfig, folder: Path, split: str) -> Path:
     return folder / found[0]
 
 
-def _files(task: TaskConfig, folder: Path, name: str) -> list[str]:
+def _files(task: TaskOptions, folder: Path, name: str) -> list[str]:
     """The files of this name, which may lack its ending."""
     endings = [f".{kind}{packed}" for kind in task.formats for packed in ("", ".gz")]
     names = [name] if ending(folder / name) in task.formats else [f"{name}{end}" for end in endings]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from inducer_bench.config.generation import SPECIAL_TOKENS, GenerationConfig
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Batch, Encoded, Task
-from inducer_bench.tasks.samples import Sample
+from inducer_bench.tasks.options import SPECIAL_TOKENS, GenerationOptions
+from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment, Sequences
 
 Writer = Callable[[Sequence[Encoded]], list[list[int]]]  # prompts -> the tokens that a model writes behind them
@@ -22,11 +22,11 @@ Writer = Callable[[Sequence[Encoded]], list[list[int]]]  # prompts -> the tokens
 class GenerationTask(Task):
     """A language model that writes a text behind a source."""
 
-    config: GenerationConfig
+    config: GenerationOptions
     frame: ClassVar[Frame]
 
     def __init__(
-        self, config: GenerationConfig, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]
+        self, config: GenerationOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]
     ) -> None:
         super().__init__(config, tokenizer, architecture)
         self.first_special: int = architecture["vocab_size"]

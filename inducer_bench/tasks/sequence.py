@@ -11,9 +11,9 @@ from itertools import accumulate, takewhile
 
 from transformers import PreTrainedTokenizerBase
 
-from inducer_bench.config.generation import SPECIAL_TOKENS
 from inducer_bench.errors import UserError
 from inducer_bench.tasks.cache import Encoded
+from inducer_bench.tasks.options import SPECIAL_TOKENS
 
 Segment = tuple[str, str]  # the special token that opens it, and its text
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from inducer_bench.config.tasks import HubData, TaskConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, first_line
 from inducer_bench.files import sha256
+from inducer_bench.hub import known_commit
 from inducer_bench.mini import suite
-from inducer_bench.revisions import known_commit
 from inducer_bench.tasks.files import ending, find, parts
-from inducer_bench.tasks.tables import Cells, Column, pick, read_table
+from inducer_bench.tasks.options import HubData, TaskOptions
+from inducer_bench.tasks.table_files import Cells, Column, pick, read_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Example = TypeVar("Example")
 
 
-def rows(task: TaskConfig, split: str, columns: list[Column], header: list[str] | None = None) -> Iterator[Cells]:
+def rows(task: TaskOptions, split: str, columns: list[Column], header: list[str] | None = None) -> Iterator[Cells]:
     """The rows of a split that is a table, wherever it is.
 
     Args:
@@ -38,7 +38,7 @@ def rows(task: TaskConfig, split: str, columns: list[Column], header: list[str] 
     return pick(((f"{place}, row {number}", row) for number, row in enumerate(data, start=1)), columns)
 
 
-def limited(task: TaskConfig, split: str, examples: list[Example]) -> list[Example]:
+def limited(task: TaskOptions, split: str, examples: list[Example]) -> list[Example]:
     """The first examples of a split, as many as the task asks for.
 
     Raises:
@@ -49,7 +49,7 @@ def limited(task: TaskConfig, split: str, examples: list[Example]) -> list[Examp
     return examples[: task.limit(split)]
 
 
-def where(task: TaskConfig, split: str) -> str:
+def where(task: TaskOptions, split: str) -> str:
     """The file or folder of a split, or what the hub calls it, for messages."""
     folder = data_folder(task)
     if folder is not None:
@@ -58,7 +58,7 @@ def where(task: TaskConfig, split: str) -> str:
     return f"{hub.path}/{hub.name}, {hub.splits[split]}"
 
 
-def fingerprint(task: TaskConfig) -> str:
+def fingerprint(task: TaskOptions) -> str:
     """What identifies a task's data: sha256 of the local files, or the hub's path, name, commit and splits.
 
     The revision stands for a commit that is not known yet; such data are not loaded.
@@ -76,7 +76,7 @@ def fingerprint(task: TaskConfig) -> str:
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
-def split_fingerprint(task: TaskConfig, split: str) -> str:
+def split_fingerprint(task: TaskOptions, split: str) -> str:
     """What identifies the content of one split: sha256 of its local files, or what `datasets` says of the hub's."""
     folder = data_folder(task)
     if folder is None:
@@ -85,7 +85,7 @@ def split_fingerprint(task: TaskConfig, split: str) -> str:
     return ",".join(f"{part or ending(path)}:{sha256(path).hex()}" for part, path in files.items())
 
 
-def data_folder(task: TaskConfig) -> Path | None:
+def data_folder(task: TaskOptions) -> Path | None:
     """The local folder that holds the task's files; None if they come from the hub.
 
     Raises:
@@ -110,14 +110,33 @@ def data_folder(task: TaskConfig) -> Path | None:
         raise UserError(f"preset: {error.args[0]}") from None
 
 
-def _wanted(task: TaskConfig) -> str:
+def _wanted(task: TaskOptions) -> str:
     return f"{', '.join(task.files[split] for split in task.splits())} as {', '.join(task.formats)}"
 
 
-def hub_data(task: TaskConfig) -> HubData:
+def hub_data(task: TaskOptions) -> HubData:
     """Where the hub has the task's data; validation has made sure of it."""
     assert task.hub is not None
     return task.hub
+
+
+def fetch(task: TaskOptions, online: bool) -> None:
+    """Make sure that a task's data from the hub are on this machine.
+
+    Raises:
+        UserError: they are not, and cannot be fetched; the line says what to do instead.
+    """
+    data = hub_data(task)
+    try:
+        for split in task.splits():
+            load_from_hub(data, split)
+    except (OSError, ValueError) as error:  # what datasets raises for a hub out of reach and for an unknown name
+        if online:
+            raise UserError(f"task.hub: '{data.path}' cannot be loaded: {first_line(error)}") from None
+        raise UserError(
+            f"task: the data of '{task.name}' are not on this machine and the hub cannot be reached; "
+            "give local files with task.data_dir=FOLDER, or use preset=mini (bundled, no network)"
+        ) from None
 
 
 def load_from_hub(hub: HubData, split: str) -> "Dataset":

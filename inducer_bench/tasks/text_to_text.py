@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from inducer_bench.config.generation import TextToTextConfig
 from inducer_bench.metrics.generation import generation_scores
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks import source
 from inducer_bench.tasks.generation import GenerationTask
-from inducer_bench.tasks.samples import Sample
+from inducer_bench.tasks.options import TextToTextOptions
+from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame
-from inducer_bench.tasks.tables import Column, checked_text, text_of
+from inducer_bench.tasks.table_files import Column, checked_text, text_of
 
 FRAME = Frame("<bos_sm>", "<bos_sm>", "<target_sm>", "<eos_sm>")
 
@@ -18,7 +18,7 @@ FRAME = Frame("<bos_sm>", "<bos_sm>", "<target_sm>", "<eos_sm>")
 class TextToTextTask(GenerationTask):
     """Texts for texts."""
 
-    config: TextToTextConfig
+    config: TextToTextOptions
     frame = FRAME
 
     def read(self, split: str) -> list[Sample]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from inducer_bench.config.generation import WebNlgConfig
 from inducer_bench.errors import UserError
 from inducer_bench.metrics.generation import scores_of_parts
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.files import ending, find, parts, read_json, read_text
 from inducer_bench.tasks.generation import GenerationTask
-from inducer_bench.tasks.samples import Sample
+from inducer_bench.tasks.options import WebNlgOptions
+from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment
 from inducer_bench.tasks.source import data_folder, limited
 
@@ -25,7 +25,7 @@ Entry = tuple[str, str, list[tuple[str, str, str]], list[str]]  # id, category, 
 class WebNlgTask(GenerationTask):
     """Texts for triples, scored on all entries, and apart on those of seen and of unseen categories."""
 
-    config: WebNlgConfig
+    config: WebNlgOptions
     frame = FRAME
 
     def read(self, split: str) -> list[Sample]:
@@ -82,7 +82,7 @@ def plain(name: str) -> str:
     return name.strip().strip('"').replace("_", " ")
 
 
-def _entries(task: WebNlgConfig, split: str) -> Iterator[Entry]:
+def _entries(task: WebNlgOptions, split: str) -> Iterator[Entry]:
     folder = data_folder(task)
     assert folder is not None  # this task has no place on the hub
     for part, path in parts(find(task, folder, split)).items():

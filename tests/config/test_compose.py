@@ -5,9 +5,9 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
 from inducer_bench.config import compose as module
-from inducer_bench.config.compose import CONF_DIR, compose, options
-from inducer_bench.config.methods import METHOD_OPTIONS
+from inducer_bench.config.compose import CONF_DIR, choices, compose
 from inducer_bench.errors import UserError
+from inducer_bench.methods import options as method_options
 
 # The tables are no part of an experiment: tests/results has them.
 SHIPPED = sorted(
@@ -18,7 +18,7 @@ SHIPPED = sorted(
 # Choices that need more than themselves.
 COMPANIONS = {f"plm/{name}": ["task.max_length=128"] for name in ("mini", "mini_roberta")}
 
-METHODS, TASKS = (", ".join(options(group)) for group in ("method", "task"))
+METHODS, TASKS = (", ".join(choices(group)) for group in ("method", "task"))
 
 MISTAKES = {  # override -> parts of the one line that answers it
     "method.r_kk=3": ["method.r_kk: there is no such key", "did you mean 'r_k'?", "value_residual"],
@@ -69,7 +69,7 @@ MISTAKES = {  # override -> parts of the one line that answers it
     "task=coqa task.history=golden": ["task.history: found 'golden'", "did you mean 'gold'?", "gold, model"],
     "task=coqa task.history_turns=-1": ["task.history_turns: found -1", "greater than or equal to 0"],
     "task=webnlg task.source_tokens=0": ["task.source_tokens: found 0", "greater than 0"],
-    "method.name=prefx": ["method.name: unknown 'prefx'", f"allowed: {', '.join(sorted(METHOD_OPTIONS))}"],
+    "method.name=prefx": ["method.name: unknown 'prefx'", f"allowed: {', '.join(sorted(method_options.METHODS))}"],
 }  # fmt: skip
 
 
@@ -82,15 +82,13 @@ def test_shipped_file_composes_and_validates(shipped):
 
 
 def test_every_shipped_file_is_covered():
-    choices = [
+    found = [
         f"{group.name}/{choice}"
         for group in CONF_DIR.iterdir()
         if group.is_dir() and group.name != "table"
-        for choice in options(group.name)
+        for choice in choices(group.name)
     ]
-    assert sorted([*choices, "config"]) == SHIPPED, (
-        f"{len(SHIPPED)} files are shipped, {len(choices) + 1} are reachable"
-    )
+    assert sorted([*found, "config"]) == SHIPPED, f"{len(SHIPPED)} files are shipped, {len(found) + 1} are reachable"
     assert len(SHIPPED) >= 17
 
 
@@ -101,7 +99,7 @@ def test_file_that_others_share_is_used_by_one_and_no_choice_itself():
             compose([f"{path.parent.name}={path.stem}"])
 
 
-@pytest.mark.parametrize("method", options("method"))
+@pytest.mark.parametrize("method", choices("method"))
 @pytest.mark.parametrize("preset", [[], ["preset=mini"]], ids=["full", "mini"])
 @pytest.mark.parametrize("task", ["sst2", "webnlg"])
 def test_every_method_has_a_recipe_for_every_family(task, preset, method):
@@ -111,7 +109,7 @@ def test_every_method_has_a_recipe_for_every_family(task, preset, method):
 
 
 def test_method_files_and_method_options_name_the_same_methods():
-    assert options("method") == sorted(METHOD_OPTIONS)
+    assert choices("method") == sorted(method_options.METHODS)
 
 
 def test_task_chooses_plm_and_trainer_and_the_command_line_wins():

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from inducer_bench.config import validate
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
+from inducer_bench.plm import location
 
 
 def refusal(*overrides):
@@ -78,9 +78,9 @@ def test_folder_without_a_readable_config_is_refused(tmp_path, content):
 
 
 def test_tokenizer_is_a_folder_or_the_name_of_a_bundled_plm(tiny_gpt2_folder):
-    assert validate.tokenizer_folder(str(tiny_gpt2_folder)) == tiny_gpt2_folder
+    assert location.tokenizer_folder(str(tiny_gpt2_folder)) == tiny_gpt2_folder
     with pytest.raises(UserError, match=r"^plm\.tokenizer: no bundled PLM 'tiny'; there are: "):
-        validate.tokenizer_folder("tiny")
+        location.tokenizer_folder("tiny")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import peft
 import pytest
 import torch
-from methods.architectures import build, tokens
+from helpers.architectures import build, tokens
 
 import inducer_bench as ib
 

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 import torch
-from methods.reference import Reference
+from helpers.reference import Reference
 from torch import nn
 from transformers import GPT2Config, GPT2Model, RobertaConfig, RobertaModel
 

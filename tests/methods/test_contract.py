@@ -4,37 +4,14 @@ import copy
 
 import pytest
 import torch
-from methods.architectures import ARCHITECTURES, DECODERS, PAD, build, loss, tokens
+from helpers.architectures import ARCHITECTURES, DECODERS, PAD, build, loss, tokens
+from helpers.method_options import OPTIONS
 
 import inducer_bench as ib
-from inducer_bench.attention import IMPLEMENTATION
 from inducer_bench.errors import UserError
-from inducer_bench.methods import METHODS
+from inducer_bench.methods.attention import IMPLEMENTATION
+from inducer_bench.methods.options import METHODS
 
-LORA = {"r": 2, "alpha": 4.0}
-# Method -> options that suit the tiny models; a new method is one line here.
-OPTIONS = {
-    "fine_tune": {},
-    "head_only": {},
-    "bitfit": {},
-    "prefix": {"length": 3, "hidden": 5},
-    "adapter": {"r": 3},
-    "lora": {**LORA, "targets": ["q", "k", "v", "o", "ffn"]},
-    "mam": {"prefix": {"length": 2, "reparameterize": False}, "adapter": {"r": 3, "placement": "parallel"}},
-    "inducer": {"r_k": 3, "r_v": 2},
-    "inducer_lora": {"r_k": 3, "r_v": 2, "lora": {**LORA, "targets": ["q"]}},
-    "inducer_ffn": {
-        "r_k": 3,
-        "r_v": 2,
-        "lora": {**LORA, "targets": ["q"]},
-        "adapter": {"r": 3, "placement": "parallel"},
-    },
-    "kernel_mix": {"q": 1, "q_shared": 2, "v_o": 2, "v_o_shared": 3},
-    "peft": {
-        "peft_type": "IA3",
-        "config": {"target_modules": ".*(q|k|v|query|value|c_attn|q_lin)(_proj)?", "feedforward_modules": []},
-    },
-}
 IDENTITY_AT_START = {"fine_tune", "head_only", "bitfit", "adapter", "lora", "peft"}
 # What cannot be: a language model's head is part of the PLM, and these PLMs have no biases.
 IMPOSSIBLE = {("head_only", name): "trains nothing" for name in DECODERS}
@@ -49,7 +26,7 @@ each_pair_compiled = pytest.mark.parametrize(
 each_decoder = pytest.mark.parametrize(("method", "architecture"), [pair for pair in PAIRS if pair[1] in DECODERS])
 
 
-def attached(method: str, architecture: str, dropout: float = 0.0) -> ib.methods.TunedModel:
+def attached(method: str, architecture: str, dropout: float = 0.0) -> ib.TunedModel:
     """A tuned tiny model whose method parameters are far from their start."""
     tuned = ib.attach(build(architecture, dropout=dropout), method, **OPTIONS[method])
     torch.manual_seed(1)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from methods.architectures import PAD, build, tokens
+from helpers.architectures import PAD, build, tokens
 
 import inducer_bench as ib
 from inducer_bench.errors import UserError

@@ -5,7 +5,7 @@ import json
 import peft
 import pytest
 import torch
-from methods.architectures import build, tokens
+from helpers.architectures import build, tokens
 from safetensors.torch import save_file
 
 import inducer_bench as ib

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from methods.architectures import DECODERS, PAD, VOCABULARY, build, tokens
+from helpers.architectures import DECODERS, PAD, VOCABULARY, build, tokens
 
 import inducer_bench as ib
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaForSequenceClassification
 
 import inducer_bench as ib
-from inducer_bench.attention import PART
-from inducer_bench.methods import TunedModel
+from inducer_bench.methods.attention import PART
+from inducer_bench.methods.tuned import TunedModel
 
 METHOD = {  # which parts -> the method that has them
     (): "head_only", ("bitfit",): "bitfit", ("inducer",): "inducer", ("inducer", "lora"): "inducer_lora",

@@ -9,8 +9,8 @@ from parity.fixture import Fixture
 from parity.test_parity import FOLDER
 from tasks.test_sequence import FIRST, FRAMES, sequences, source
 
-from inducer_bench.config.generation import Decoding
-from inducer_bench.generation import generate
+from inducer_bench.tasks.options import Decoding
+from inducer_bench.training.decoding import generate
 
 FILE = FOLDER / "nlg_inputs_and_decoding.json"
 CASES = json.loads(FILE.read_text())["decoding"] if FILE.is_file() else []

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from inducer_bench.config.compose import compose
-from inducer_bench.plm import load_tokenizer
+from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks import cache
 from inducer_bench.tasks.cache import cached, tokenizer_fingerprint
 from inducer_bench.tasks.classification import ClassificationTask

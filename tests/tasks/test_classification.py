@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from inducer_bench.config.compose import compose
-from inducer_bench.plm import load_tokenizer
+from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.classification import ClassificationTask
-from inducer_bench.tasks.labelled import Row
+from inducer_bench.tasks.classification_rows import Row
 
 ROWS = [Row(("a dull and clumsy film",), 0), Row(("great",), 1), Row(("a moving film , great acting",), 2)]
 PAIRS = [Row(("a film", "great acting"), 0), Row(("a dull and clumsy story of a family", "no"), 1)]

@@ -8,11 +8,11 @@ from functools import cache, partial
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from tasks import reading
+from helpers import reading
 
 from inducer_bench.config.compose import compose
 from inducer_bench.metrics.coqa import Turn, coqa_scores
-from inducer_bench.plm import load_tokenizer
+from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.coqa import CoqaTask
 
 DIALOGUES = [  # id, source, story, questions, answers, additional answers

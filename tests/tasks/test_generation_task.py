@@ -6,18 +6,18 @@ from functools import cache
 
 import pytest
 import torch
-from methods.architectures import VOCABULARY, build, tokens
-from methods.test_contract import OPTIONS
+from helpers.architectures import VOCABULARY, build, tokens
+from helpers.method_options import OPTIONS
 from torch import nn
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
-from inducer_bench.config.generation import SPECIAL_TOKENS
 from inducer_bench.errors import UserError
-from inducer_bench.plm import load_tokenizer
-from inducer_bench.tasks.samples import Sample
+from inducer_bench.plm.load import load_tokenizer
+from inducer_bench.tasks.options import SPECIAL_TOKENS
+from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.text_to_text import TextToTextTask
-from inducer_bench.training import micro_batches
+from inducer_bench.training.loop import micro_batches
 
 PAD, TARGET, END = (
     VOCABULARY + SPECIAL_TOKENS.index(token) for token in ("<pad>", "<target_sm>", "<eos_sm>")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from inducer_bench.config.compose import compose
-from inducer_bench.experiment import TASKS
+from inducer_bench.tasks.classification_rows import read_rows
 from inducer_bench.tasks.coqa import read_dialogues
-from inducer_bench.tasks.labelled import read_rows
+from inducer_bench.tasks.registry import TASKS
 from inducer_bench.tasks.webnlg import _entries
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data"

@@ -9,7 +9,7 @@ import pytest
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.tasks.labelled import Row, read_rows
+from inducer_bench.tasks.classification_rows import Row, read_rows
 from inducer_bench.tasks.source import fingerprint, load_from_hub, split_fingerprint
 
 TABLE = "sentence\tlabel\na\t1\n"

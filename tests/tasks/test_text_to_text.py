@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 import sacrebleu
-from tasks.reading import refusal
+from helpers.reading import refusal
 
 from inducer_bench.config.compose import compose
 from inducer_bench.tasks.text_to_text import TextToTextTask

@@ -5,8 +5,8 @@ import json
 
 import pytest
 import sacrebleu
-from tasks.reading import refusal
-from tasks.webnlg_files import FORMATS, TEST, TRAIN, as_json, as_xml, shipped, task_on
+from helpers.reading import refusal
+from helpers.webnlg_files import FORMATS, TEST, TRAIN, as_json, as_xml, shipped, task_on
 
 from inducer_bench.tasks.webnlg import WebNlgTask, plain
 

@@ -1,8 +1,8 @@
 """WebNLG as the challenge published it: trees of XML files."""
 
 import pytest
-from tasks.reading import refusal
-from tasks.webnlg_files import TEST, TRAIN, as_json, as_xml, task_on
+from helpers.reading import refusal
+from helpers.webnlg_files import TEST, TRAIN, as_json, as_xml, task_on
 
 from inducer_bench.tasks.source import split_fingerprint
 

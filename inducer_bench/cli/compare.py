@@ -1,0 +1,63 @@
+"""`inducer-bench compare RUN RUN`: two finished runs side by side, with paired tests."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from inducer_bench.cli.parser import Parser
+from inducer_bench.errors import ExitCode
+from inducer_bench.report.compare import Comparison, Table, compare
+from inducer_bench.runs.finished import open_run
+
+
+def main(arguments: list[str]) -> int:
+    """Tables with colours and lines in a terminal, aligned text anywhere else."""
+    parser = Parser(
+        prog="inducer-bench compare",
+        description="Two runs of one task: their configurations, their scores with paired tests, and what they cost.",
+    )
+    parser.add_argument("left", type=Path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("right", type=Path, metavar="RUN", help="the folder of another one")
+    args = parser.parse_args(arguments)
+    runs = [open_run(args.left), open_run(args.right)]
+    comparison = compare(*runs)
+    names = [f"{side:<6} {run.folder}" for side, run in zip(("left", "right"), runs, strict=True)]
+    console = Console(highlight=False)
+    if console.is_terminal:
+        _draw(console, names, comparison)
+    else:
+        print("\n".join([*names, *comparison.warnings]))
+        for text in [*map(_aligned, comparison.tables), *comparison.remarks]:
+            print(f"\n{text}")
+    return ExitCode.DONE
+
+
+def _aligned(table: Table) -> str:
+    """Columns of text, the first one flush left, under the table's title."""
+    if not table.rows:
+        return f"{table.title}: no difference"
+    lines = [table.columns, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join([table.title, *(f"  {line.rstrip()}" for line in text)])
+
+
+def _draw(console: Console, names: list[str], comparison: Comparison) -> None:
+    for line in names:
+        console.print(escape(line))
+    for line in comparison.warnings:
+        console.print(f"[yellow]{escape(line)}[/]")
+    for table in comparison.tables:
+        if not table.rows:
+            console.print(f"{table.title}: no difference")
+            continue
+        drawn = RichTable(title=table.title, title_justify="left")
+        for column in table.columns:
+            drawn.add_column(column, overflow="fold")
+        for row in table.rows:
+            drawn.add_row(*map(escape, row))
+        console.print(drawn)
+    for line in comparison.remarks:
+        console.print(f"[dim]{escape(line)}[/]")

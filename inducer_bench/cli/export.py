@@ -1,0 +1,23 @@
+"""`inducer-bench export RUN DIR`: a run's adapter as a folder to share, with a model card."""
+
+from pathlib import Path
+
+from inducer_bench.cli.parser import Parser
+from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.runs.finished import open_run
+
+
+def main(arguments: list[str]) -> int:
+    """Write the folder, and say in which format."""
+    parser = Parser(prog="inducer-bench export", description="A run's adapter as a folder to share, with a model card.")
+    parser.add_argument("run", type=Path, help="the folder of a finished run")
+    parser.add_argument("dir", type=Path, help="the folder to write; new, or empty")
+    args = parser.parse_args(arguments)
+    run = open_run(args.run)
+    if args.dir.exists() and not (args.dir.is_dir() and not any(args.dir.iterdir())):
+        raise UserError(f"DIR: found '{args.dir}', which is there already; allowed: a new or an empty folder")
+
+    from inducer_bench.runs.export import export
+
+    print(f"{args.dir}: {export(run, args.dir)}")
+    return ExitCode.DONE

@@ -1,0 +1,67 @@
+"""`inducer-bench ls [what]`: what there is, one line each."""
+
+from pathlib import Path
+
+from inducer_bench.cli.parser import Parser
+from inducer_bench.config.compose import CONF_DIR, choices
+from inducer_bench.errors import ExitCode, UserError, unknown
+from inducer_bench.runs import record as records
+
+_GROUPS = {
+    "tasks": "task",
+    "plms": "plm",
+    "methods": "method",
+    "presets": "preset",
+    "protocols": "protocol",
+    "experiments": "experiment",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """List one kind of thing, or every kind that ships with the package."""
+    parser = Parser(prog="inducer-bench ls", description="What there is, one line each.")
+    parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
+    args = parser.parse_args(arguments)
+    if args.what == "runs":
+        return _list_runs(Path(args.runs))
+    if args.what is not None and args.what not in _GROUPS:
+        raise unknown("ls", args.what, [*_GROUPS, "runs"])
+    for title in [args.what] if args.what else _GROUPS:
+        if not args.what:
+            print(f"{title}:")
+        for name in choices(_GROUPS[title]):
+            print(f"  {name:<16} {_summary(_GROUPS[title], name)}")
+    return ExitCode.DONE
+
+
+def _list_runs(root: Path) -> int:
+    """One line for each record, by setting and seed; damaged ones are named first, and make the exit code 1."""
+    code = ExitCode.DONE
+    found = []
+    for folder in records.find(root):
+        try:
+            record = records.read(folder)
+        except UserError as error:
+            print(f"  damaged      {error}")
+            code = ExitCode.FAILED
+            continue
+        assert record is not None
+        found.append((record, folder))
+    found.sort(key=lambda run: (*(run[0][key] for key in ("suite", "task", "plm", "method", "seed")), run[1]))
+    lines = [
+        (record["status"], f"{record['suite']}/{record['task']}", record["plm"], record["method"],
+         f"seed {record['seed']}", records.headline(record), str(folder))
+        for record, folder in found
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    return code
+
+
+def _summary(group: str, name: str) -> str:
+    """The first comment line of a config file that is not Hydra's."""
+    lines = (CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = [line.removeprefix("#").strip() for line in lines if line.startswith("# ") and "@package" not in line]
+    return comments[0] if comments else ""

@@ -1,0 +1,49 @@
+"""The command line: a first word that is a sub-command selects it, anything else is a Hydra run.
+
+Imports wait until they are needed, so that the answer comes at once.
+"""
+
+import os
+import sys
+
+from inducer_bench.errors import ExitCode, UserError, unknown
+
+COMMANDS = ("params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code. A user's mistake is told in one line, without a traceback."""
+    try:
+        if arguments and arguments[0] in ("-h", "--help"):
+            from inducer_bench.cli.help import help_text
+
+            print(help_text())
+            return ExitCode.DONE
+        if arguments and arguments[0] == "--version":
+            from inducer_bench import __version__
+
+            print(f"inducer-bench {__version__}")
+            return ExitCode.DONE
+        if arguments and arguments[0] in COMMANDS:
+            from importlib import import_module
+
+            return import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
+        if arguments and arguments[0].isidentifier():
+            raise unknown("command", arguments[0], COMMANDS)
+        from inducer_bench.cli.launch import launch
+
+        return launch(arguments)
+    except UserError as error:
+        print(f"inducer-bench: {error}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    except KeyboardInterrupt:
+        print("inducer-bench: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # `inducer-bench ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE

@@ -1,0 +1,30 @@
+"""`inducer-bench params [overrides] [--json]`: how many parameters a method adds, and to what."""
+
+import json
+import sys
+
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import ExitCode
+from inducer_bench.tasks.options import ClassificationOptions
+
+_LABELS = {"method": "method", "head": "head", "tokens": "special-token rows", "plm": "PLM", "percent": "method / PLM"}
+
+
+def main(arguments: list[str]) -> int:
+    """Build the model without memory for its weights, attach the method, and count."""
+    config = compose([argument for argument in arguments if argument != "--json"])
+
+    from inducer_bench.plm.load import empty_model
+    from inducer_bench.runs.experiment import attach_method
+
+    model = empty_model(config.plm, config.task.family, config.task.outputs())
+    if isinstance(config.task, ClassificationOptions) and config.task.labels == "auto":
+        print(f"task.labels: auto; the head is counted for {config.task.outputs()} labels", file=sys.stderr)
+    counts = attach_method(config, model).parameter_counts()
+    if "--json" in arguments:
+        print(json.dumps(counts))
+        return ExitCode.DONE
+    print(f"{config.method.name} on {config.plm.name} for {config.task.name}")
+    for key, label in _LABELS.items():
+        print(f"  {label:<20}" + (f"{counts[key]:>12.4f} %" if key == "percent" else f"{counts[key]:>12,}"))
+    return ExitCode.DONE

@@ -1,0 +1,91 @@
+"""Attention functions of our own, reached through transformers' attention interface.
+
+Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, G key heads (G < H in grouped-query
+attention), p head width, d model width, L prefix length, r rank or bottleneck.
+
+A tuning method that changes attention puts a *part* into the attention module under the name `PART`. The registered
+function hands the layer's heads to that part; a module without a part gets transformers' own SDPA, or `attend`, which
+is the same, where that is slow.
+"""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from inducer_bench.methods.kernels import attend, drops_on_cpu
+
+IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
+PART = "tuning"  # the name of a part inside its attention module
+
+
+class AttentionPart(Protocol):
+    """What a method puts into an attention module."""
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+    ) -> Tensor:
+        """Heads (B, H, T, p), (B, G, S, p), (B, G, S, p) and an additive mask -> heads (B, H, T, p)."""
+        ...
+
+
+def tuned_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
+    part: Any = module._modules.get(PART)
+    if part is None and not drops_on_cpu(query, dropout):
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
+        )
+    scale = query.shape[-1] ** -0.5
+    if scaling is not None and scaling != scale:
+        # So that s_ij = Q_i.K_j / sqrt p for every part; OPT hands over queries that are scaled already.
+        query = query * (scaling / scale)
+    if is_causal is None:
+        is_causal = getattr(module, "is_causal", True)
+    mask = additive_mask(attention_mask, query, key.shape[2], is_causal)
+    function = attend if part is None else part.attend
+    output = function(query, key, value, mask, scale, dropout)
+    return output.transpose(1, 2).contiguous(), None
+
+
+def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal: bool) -> Tensor | None:
+    """What is added to the scores: 0 where a query may look, the lowest finite number where it may not.
+
+    Args:
+        mask: (B or 1, H or 1, T, S), boolean (True: may look) or additive already; None if transformers found that
+            `is_causal` says it all.
+        query: (B, H, T, p); gives T, dtype and device. A single cached query sees every key.
+        key_length: S; the T queries are the last T of the S positions.
+        is_causal: whether position i may look at j <= i only, where `mask` is None.
+
+    Returns:
+        (B or 1, H or 1, T, S), or None if nothing is masked. Finite, so that a row with every key
+        masked (the padding rows of a left-padded batch) stays free of NaN.
+    """
+    query_length = query.shape[2]
+    if mask is None:
+        if not is_causal or query_length == 1:
+            return None
+        mask = torch.ones(1, 1, query_length, key_length, dtype=torch.bool, device=query.device)
+        mask = mask.tril(diagonal=key_length - query_length)
+    if mask.dtype != torch.bool:
+        return mask
+    blocked = torch.finfo(query.dtype).min
+    return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(~mask, blocked)
+
+
+AttentionInterface.register(IMPLEMENTATION, tuned_attention)
+AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)

@@ -1,0 +1,87 @@
+"""`method.budget`: the ranks that use a parameter budget best without exceeding it, on any PLM.
+
+A budget is a number of deployed method parameters.
+"""
+
+import dataclasses
+import itertools
+from typing import Any, TypeVar
+
+from inducer_bench.errors import UserError
+from inducer_bench.methods.architectures import Sizes
+from inducer_bench.methods.options import METHODS, MethodOptions, Rank
+
+Method = TypeVar("Method", bound=MethodOptions)
+
+
+def solve(options: Method, budget: int, s: Sizes) -> Method:
+    """The options with the ranks that come closest to `budget` parameters, and not above.
+
+    One rank is solved for exactly. Several keep about their proportions: they are scaled together as far as the budget
+    goes, of all choices that differ from that by at most two the one with most parameters is taken, and then single
+    ranks are raised until not one more fits. MLP_k keeps a rank of at least 2, below which there is none.
+
+    Raises:
+        UserError: the method has no ranks, or even the smallest exceed the budget.
+    """
+    ranks = options.ranks
+    if not ranks:
+        allowed = ", ".join(name for name, kind in METHODS.items() if kind.ranks)
+        raise UserError(f"method.budget: '{options.name}' has no rank to choose; allowed: {allowed}")
+    least = [rank.least for rank in ranks]
+    limits = [s.head_width if rank.within_head else budget for rank in ranks]
+    base = [value_of(options, rank) for rank in ranks]
+
+    def cost(values: list[int]) -> int:
+        return _with(options, ranks, values).parameters(s)
+
+    def scaled(factor: float) -> list[int]:
+        return [min(limit, max(low, int(rank * factor))) for rank, low, limit in zip(base, least, limits, strict=True)]
+
+    smallest = cost(least)
+    if smallest > budget:
+        raise UserError(
+            f"method.budget: found {budget:,}; allowed: at least {smallest:,} for '{options.name}' on this PLM"
+        )
+    low, high = 0.0, float(budget)
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(scaled(middle)) <= budget else (low, middle)
+    near = [
+        range(max(lowest, rank - 2), min(limit, rank + 2) + 1)
+        for rank, lowest, limit in zip(scaled(low), least, limits, strict=True)
+    ]
+    best = max((list(values) for values in itertools.product(*near) if cost(list(values)) <= budget), key=cost)
+    while larger := [values for values in _one_more(best, limits) if cost(values) <= budget]:
+        best = max(larger, key=cost)
+    return _with(options, ranks, best)
+
+
+def chosen(options: MethodOptions) -> str:
+    """The ranks of a method, for a line that says what was chosen."""
+    return ", ".join(f"{'.'.join(rank.path)}={value_of(options, rank)}" for rank in options.ranks)
+
+
+def value_of(options: Any, rank: Rank) -> int:
+    """The value of one rank."""
+    for name in rank.path:
+        options = getattr(options, name)
+    return int(options)
+
+
+def _one_more(values: list[int], limits: list[int]) -> list[list[int]]:
+    """The choices with a single rank raised by one."""
+    raised = [i for i, limit in enumerate(limits) if values[i] < limit]
+    return [[value + (i == j) for j, value in enumerate(values)] for i in raised]
+
+
+def _with(options: Method, ranks: tuple[Rank, ...], values: list[int]) -> Method:
+    for rank, value in zip(ranks, values, strict=True):
+        changed: Any = value
+        for depth in reversed(range(len(rank.path))):
+            holder: Any = options
+            for name in rank.path[:depth]:
+                holder = getattr(holder, name)
+            changed = dataclasses.replace(holder, **{rank.path[depth]: changed})
+        options = changed
+    return options

@@ -1,0 +1,283 @@
+"""The options of every tuning method, with the ranks that a budget decides and the parameters that they lead to.
+
+`conf/method/*.yaml` and `ib.attach(model, name, ...)` share these classes. A method `x` is a class here and a module
+`methods/x.py` with `attach(tuned, options)`. A method from outside is one module that defines both: a class `Options`
+that inherits `MethodOptions`, and `attach`; its dotted name is its name.
+
+Letters as in `methods/`: d model width, H heads, G key heads, p head width, r rank or bottleneck.
+"""
+
+import dataclasses
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from inducer_bench.errors import unknown
+from inducer_bench.methods.architectures import Sizes
+from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options, user_module
+
+LoraTarget = Literal["q", "k", "v", "o", "ffn"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rank:
+    """A rank that `method.budget` decides."""
+
+    path: tuple[str, ...]  # where it is within the options, for instance ("lora", "r")
+    least: int = 1
+    within_head: bool = False  # at most the head width
+
+
+@options
+class MethodOptions:
+    """What the options of all methods have in common."""
+
+    name: str = ""  # by default, and never anything else than, what `method_name` gives
+
+    shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside goes by its module's
+    ranks: ClassVar[tuple[Rank, ...]] = ()
+
+    def __post_init__(self) -> None:
+        if self.name not in ("", self.method_name()):
+            raise PydanticCustomError("name", "{name}", {"name": self.method_name()})
+        object.__setattr__(self, "name", self.method_name())
+
+    @classmethod
+    def method_name(cls) -> str:
+        """The name in configurations, records and tables."""
+        return cls.shipped_as or cls.__module__
+
+    @classmethod
+    def module_name(cls) -> str:
+        """The module whose `attach` puts the method on a model."""
+        return f"inducer_bench.methods.{cls.shipped_as}" if cls.shipped_as else cls.__module__
+
+    def deployed(self) -> "MethodOptions":
+        """The options of the form that a deployed model needs."""
+        return self
+
+    def parameters(self, s: Sizes) -> int:
+        """Deployed parameters of the method on a PLM of these sizes; `method.budget` needs it of a method with ranks.
+
+        Raises:
+            NotImplementedError: the method does not say.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.parameters")
+
+
+@options
+class FineTuneOptions(MethodOptions):
+    """Train every parameter of the PLM."""
+
+    shipped_as: ClassVar[str] = "fine_tune"
+
+
+@options
+class HeadOnlyOptions(MethodOptions):
+    """Train the task's head on the frozen PLM: the floor every method must beat."""
+
+    shipped_as: ClassVar[str] = "head_only"
+
+
+@options
+class BitFitOptions(MethodOptions):
+    """Train the PLM's biases."""
+
+    shipped_as: ClassVar[str] = "bitfit"
+
+
+@options
+class LoraOptions(MethodOptions):
+    """Low-rank changes of linear maps."""
+
+    r: PositiveInt
+    alpha: PositiveFloat  # the change is scaled by alpha / r
+    targets: Annotated[list[LoraTarget], Field(min_length=1)] = dataclasses.field(default_factory=lambda: ["q", "v"])
+    dropout: Fraction = 0.0  # of the map's input
+    bias: bool = False  # an added bias, scaled by alpha / r too, as in the released NLG code
+
+    shipped_as: ClassVar[str] = "lora"
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
+
+    def parameters(self, s: Sizes) -> int:
+        """r (in + out) for each targeted map, and its bias."""
+        d, heads, keys = s.width, s.heads * s.head_width, s.key_heads * s.head_width
+        maps = {"q": [(d, heads)], "k": [(d, keys)], "v": [(d, keys)], "o": [(heads, d)],
+                "ffn": [(d, s.ffn)] * s.ffn_ups + [(s.ffn, d)]}  # fmt: skip
+        return s.layers * sum(self.r * (i + out) + self.bias * out for name in self.targets for i, out in maps[name])
+
+
+@options
+class AdapterOptions(MethodOptions):
+    """Bottleneck adapters."""
+
+    r: PositiveInt  # bottleneck
+    sites: Annotated[list[Literal["attention", "ffn"]], Field(min_length=1)] = dataclasses.field(
+        default_factory=lambda: ["ffn"]
+    )
+    placement: Literal["pfeiffer", "sequential", "parallel"] = "pfeiffer"  # Houlsby: sequential on attention and ffn
+    scale: PositiveFloat = 1.0
+    layer_norm: Literal["none", "before", "after"] = "none"  # a LayerNorm of the adapter's own
+
+    shipped_as: ClassVar[str] = "adapter"
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
+
+    def parameters(self, s: Sizes) -> int:
+        """Two linear maps with biases at each site, and a LayerNorm."""
+        norm = 0 if self.layer_norm == "none" else 2 * s.width
+        return s.layers * len(self.sites) * (2 * s.width * self.r + self.r + s.width + norm)
+
+
+@options
+class PrefixOptions(MethodOptions):
+    """Prefix-tuning."""
+
+    length: PositiveInt  # virtual key/value pairs in each layer
+    reparameterize: bool = True  # train an embedding and an MLP that make the pairs
+    hidden: PositiveInt = 512  # width of that MLP
+
+    shipped_as: ClassVar[str] = "prefix"
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("length",)),)
+
+    def deployed(self) -> "PrefixOptions":
+        """Just the pairs."""
+        return dataclasses.replace(self, reparameterize=False)
+
+    def parameters(self, s: Sizes) -> int:
+        """The pairs."""
+        return s.layers * self.length * 2 * s.key_heads * s.head_width
+
+
+@options
+class MamOptions(MethodOptions):
+    """Mix-and-match: a prefix in attention and an adapter parallel to the FFN."""
+
+    prefix: PrefixOptions
+    adapter: AdapterOptions
+
+    shipped_as: ClassVar[str] = "mam"
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("prefix", "length")), Rank(("adapter", "r")))
+
+    def deployed(self) -> "MamOptions":
+        """The prefix as just its pairs."""
+        return dataclasses.replace(self, prefix=self.prefix.deployed())
+
+    def parameters(self, s: Sizes) -> int:
+        """Those of its parts."""
+        return self.prefix.parameters(s) + self.adapter.parameters(s)
+
+
+@options
+class InducerOptions(MethodOptions):
+    """Inducer-tuning; the switches are the paper's ablations."""
+
+    r_k: Annotated[int, Field(ge=0)]  # rank of MLP_k, at most the head width; below 2 there is no MLP_k
+    r_v: PositiveInt  # rank of MLP_v
+    extension: bool = True  # P_v lives after W_O (False: inside the head)
+    share_output: bool = False  # one B_v for all heads
+    gate: bool = True  # False: g = 1, a multi-head adapter
+    value_residual: bool = True  # False: (1 - g) f + g MLP_v
+    sqrt_position: bool = False  # the self score times sqrt(position + 1); for r_k = 0; left padding counts
+    gate_before_mask: bool = False  # released code: in encoders, g also sees padding
+
+    shipped_as: ClassVar[str] = "inducer"
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r_k",), least=2, within_head=True), Rank(("r_v",)))
+
+    def parameters(self, s: Sizes) -> int:
+        """MLP_k and MLP_v of every head; the latter's second map ends after W_O or in the head."""
+        H, p, d = s.heads, s.head_width, s.width
+        key = H * (2 * p * self.r_k + self.r_k + p) if self.gate and self.r_k >= 2 else 0
+        value = H * (p * self.r_v + self.r_v)
+        output = (1 if self.share_output else H) * self.r_v * d + d if self.extension else H * (self.r_v * p + p)
+        return s.layers * (key + value + output)
+
+
+@options
+class InducerLoraOptions(InducerOptions):
+    """Inducers that see a query changed by LoRA."""
+
+    lora: LoraOptions
+
+    shipped_as: ClassVar[str] = "inducer_lora"
+    ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, Rank(("lora", "r")))
+
+    def parameters(self, s: Sizes) -> int:
+        """Those of its parts."""
+        return super().parameters(s) + self.lora.parameters(s)
+
+
+@options
+class InducerFfnOptions(InducerLoraOptions):
+    """Inducers, LoRA on the query, and an adapter parallel to the FFN."""
+
+    adapter: AdapterOptions
+
+    shipped_as: ClassVar[str] = "inducer_ffn"
+    ranks: ClassVar[tuple[Rank, ...]] = (*InducerLoraOptions.ranks, Rank(("adapter", "r")))
+
+    def parameters(self, s: Sizes) -> int:
+        """Those of its parts."""
+        return super().parameters(s) + self.adapter.parameters(s)
+
+
+@options
+class KernelMixOptions(MethodOptions):
+    """Kernel-mix: low-rank changes per head and shared."""
+
+    q: PositiveInt  # per head, on Q
+    q_shared: PositiveInt
+    v_o: PositiveInt  # per head, on V and O
+    v_o_shared: PositiveInt
+
+    shipped_as: ClassVar[str] = "kernel_mix"
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("q",)), Rank(("q_shared",)), Rank(("v_o",)), Rank(("v_o_shared",)))
+
+    def parameters(self, s: Sizes) -> int:
+        """The changes of Q, V and W_O, per head and shared."""
+        H, G, p, d = s.heads, s.key_heads, s.head_width, s.width
+        query = H * (d * self.q + self.q * p + p) + self.q_shared * (d + H * p)
+        value = G * (2 * p * self.v_o + p) + self.v_o_shared * (d + G * p)
+        output = H * p * self.v_o + H * self.v_o * d + d + self.v_o_shared * (H * p + d)
+        return s.layers * (query + value + output)
+
+
+@options
+class PeftOptions(MethodOptions):
+    """Whatever the installed `peft` can inject into the model, for comparisons."""
+
+    peft_type: str  # for instance IA3, LORA, VERA
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)  # arguments of peft's own config class
+
+    shipped_as: ClassVar[str] = "peft"
+
+
+SHIPPED: tuple[type[MethodOptions], ...] = (
+    FineTuneOptions,
+    HeadOnlyOptions,
+    BitFitOptions,
+    PrefixOptions,
+    AdapterOptions,
+    LoraOptions,
+    MamOptions,
+    InducerOptions,
+    InducerLoraOptions,
+    InducerFfnOptions,
+    KernelMixOptions,
+    PeftOptions,
+)
+METHODS = {kind.shipped_as: kind for kind in SHIPPED}
+
+
+def options_class(name: str, key: str = "method.name") -> type[MethodOptions]:
+    """The options class of a method of this package, or of the module outside it that a dotted name stands for.
+
+    Raises:
+        UserError: there is no such method or module.
+    """
+    if "." not in name:
+        if name not in METHODS:
+            raise unknown(key, name, METHODS)
+        return METHODS[name]
+    found: type[MethodOptions] = user_module(key, name, "Options", "attach").Options
+    return found

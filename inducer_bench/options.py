@@ -1,0 +1,86 @@
+"""What the option classes of every room share: strict types, modules named by the user, and errors in one line."""
+
+import json
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from inducer_bench.errors import UserError, first_line, nearest
+
+Options = TypeVar("Options")
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def options(cls: type[Options]) -> type[Options]:
+    """Make a class of options: a frozen pydantic dataclass with strict types, keyword arguments and no unknown keys."""
+    strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    made: Any = dataclass(config=strict, frozen=True, kw_only=True)(cls)
+    return made
+
+
+def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Options:
+    """`values` as an instance of a class of options.
+
+    Args:
+        kind: a class made by `options`.
+        values: plain values, as YAML and JSON have them.
+        prefix: the key that `values` stand under, for messages.
+
+    Raises:
+        UserError: one line for the first key that is unknown, missing, of the wrong type or impossible.
+    """
+    try:
+        found: Options = TypeAdapter(kind).validate_json(json.dumps(values, default=repr))  # strict, but plain dicts
+        return found
+    except ValidationError as error:
+        raise _one_line(error, prefix) from None
+
+
+def user_module(key: str, name: str, *needed: str) -> ModuleType:
+    """The module outside this package that a dotted name in the configuration stands for.
+
+    Args:
+        key: the key that holds the name, for messages.
+        name: such as `my_package.my_module`.
+        needed: what the module must define.
+
+    Raises:
+        UserError: there is no such module, it cannot be imported, or it lacks something.
+    """
+    try:
+        module = import_module(name)
+    except Exception as error:  # importing runs the user's code, which may raise anything
+        raise UserError(f"{key}: '{name}' cannot be imported ({type(error).__name__}: {first_line(error)})") from error
+    for attribute in needed:
+        if not hasattr(module, attribute):
+            raise UserError(f"{key}: module '{name}' does not define '{attribute}'; needed: {', '.join(needed)}")
+    return module
+
+
+def _one_line(error: ValidationError, prefix: str) -> UserError:
+    """The first of pydantic's errors (their English is that of pydantic 2), with its key as a user writes it."""
+    first = error.errors()[0]
+    key = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
+    found = first["input"]
+    kind = first["type"]
+    if kind == "unexpected_keyword_argument":
+        return UserError(f"{key}: there is no such key; remove it")
+    if kind in ("missing", "missing_argument"):
+        return UserError(f"{key}: missing; give it a value")
+    if kind == "literal_error":
+        allowed = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return UserError(f"{key}: found '{found}'; {nearest(str(found), allowed)}allowed: {', '.join(allowed)}")
+    if kind == "too_short":
+        return UserError(f"{key}: found {found!r}; allowed: at least {first['ctx']['min_length']} entries")
+    if kind == "too_long":
+        return UserError(f"{key}: found {found!r}; allowed: at most {first['ctx']['max_length']} entries")
+    requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    return UserError(f"{key}: found {found!r}; allowed: {requirement}")

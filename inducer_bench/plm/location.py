@@ -1,0 +1,50 @@
+"""Where a PLM is on this machine: a folder of the user's, the bundled one, or the hub's cache."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from inducer_bench.errors import UserError
+from inducer_bench.mini import suite
+from inducer_bench.plm.options import PlmOptions
+
+
+def architecture(plm: PlmOptions) -> dict[str, Any]:
+    """The sizes of a PLM as its transformers config names them, from `config.json` where it has a folder.
+
+    Raises:
+        UserError: `plm.path` is not a folder with a readable config.json.
+    """
+    folder = plm_folder(plm)
+    if folder is None:
+        return plm.architecture
+    try:
+        return dict(json.loads((folder / "config.json").read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"plm.path: found '{folder}', which has no readable config.json ({type(error).__name__}); "
+            "allowed: a folder in transformers' format"
+        ) from None
+
+
+def plm_folder(plm: PlmOptions) -> Path | None:
+    """The local folder of a PLM: `plm.path`, or the bundled one; None if it comes from the hub."""
+    if plm.path is not None:
+        return Path(plm.path)
+    return _bundled("plm.name", plm.name) if plm.hub is None else None
+
+
+def tokenizer_folder(name: str) -> Path:
+    """The folder of a tokenizer given as a folder or as the name of a bundled PLM.
+
+    Raises:
+        UserError: it is neither.
+    """
+    return Path(name) if Path(name).is_dir() else _bundled("plm.tokenizer", name)
+
+
+def _bundled(key: str, name: str) -> Path:
+    try:
+        return suite.plm_dir(name)
+    except KeyError as error:
+        raise UserError(f"{key}: {error.args[0]}; or give a folder in transformers' format") from None

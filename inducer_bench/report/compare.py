@@ -1,0 +1,137 @@
+"""Two finished runs side by side: what differs in their making, in their scores, and in their costs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from inducer_bench.errors import UserError
+from inducer_bench.report.examples import Rows, read_predictions, same_examples
+from inducer_bench.report.statistics import paired_test
+from inducer_bench.runs.finished import FinishedRun
+from inducer_bench.runs.identity import flat
+from inducer_bench.runs.record import Record, code_of, device_of, precision_of
+
+_NONE = "-"
+_REMARK = (
+    "The tests are of these two tuned models, each score by itself. Whether the methods differ takes several seeds of "
+    "each: inducer-bench tables."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What to say first, what to show, and what to say of it; one line each."""
+
+    warnings: list[str]  # what makes the two hard to compare
+    tables: list[Table]
+    remarks: list[str]
+
+
+def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
+    """Two runs of one task; where they predicted the same examples, with a paired test of each score.
+
+    Raises:
+        UserError: they are of different tasks, or their predictions are missing or damaged.
+    """
+    one, two = left.record, right.record
+    if one["task"] != two["task"]:
+        raise UserError(f"RUN: found runs of {one['task']} and {two['task']}; allowed: two runs of the same task")
+    warnings = [*_warnings(one, two)]
+    predictions = None
+    if one["data"]["fingerprint"] == two["data"]["fingerprint"]:
+        predictions = read_predictions(left.folder), read_predictions(right.folder)
+        if not same_examples(predictions):
+            predictions = None
+            warnings.append("examples: not the same ones were predicted; no paired test")
+    tables = [
+        Table("configuration", ("key", "left", "right"), [*_settings(one["config"], two["config"])]),
+        Table(
+            "scores",
+            ("score", "left", "right", "difference", "95 % interval", "p", "test"),
+            [_score(name, one, two, predictions) for name in {**one["scores"], **two["scores"]}],
+        ),
+        Table("costs", ("cost", "left", "right", "right / left"), [*_costs(one, two)]),
+    ]
+    return Comparison(warnings, tables, [_REMARK] if predictions else [])
+
+
+def _warnings(one: Record, two: Record) -> Iterator[str]:
+    aspects: dict[str, tuple[Callable[[Record], str], str]] = {
+        "suite": (lambda record: record["suite"], "their scores say nothing about each other"),
+        "data": (lambda record: record["data"]["fingerprint"], "no paired test"),
+        "PLM files": (lambda record: record["plm_fingerprint"], "they did not start from the same weights"),
+        "protocol": (lambda record: record["protocol"], "their epochs were selected differently"),
+        "code": (code_of, "a difference may come from it"),
+        "machine": (_machine, "times and memory cannot be compared, and a difference may come from it"),
+    }
+    for aspect, (read, consequence) in aspects.items():
+        if read(one) != read(two):
+            yield f"{aspect}: {read(one)} -> {read(two)}; {consequence}"
+    for name, score in one["scores"].items():
+        found = two["scores"].get(name, score)["signature"]
+        if found != score["signature"]:
+            yield f"{name}: {score['signature']} -> {found}; computed differently"
+
+
+def _machine(record: Record) -> str:
+    return f"{device_of(record)}, {precision_of(record)}, torch {record['versions']['torch']}"
+
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+def _settings(one: dict[str, Any], two: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    left, right = flat(one), flat(two)
+    for key in {**left, **right}:
+        if left.get(key) != right.get(key):
+            yield key, left.get(key, _NONE), right.get(key, _NONE)
+
+
+# -- scores ------------------------------------------------------------------------------------------------------------
+
+
+def _score(name: str, one: Record, two: Record, predictions: tuple[Rows, Rows] | None) -> tuple[str, ...]:
+    left, right = (record["scores"].get(name, {"value": None})["value"] for record in (one, two))
+    shown = [_NONE if value is None else f"{value:.2f}" for value in (left, right)]
+    if left is None or right is None:
+        return name, *shown, *[_NONE] * 4
+    shown.append(f"{right - left:+.2f}")
+    if predictions is None:
+        return name, *shown, _NONE, _NONE, "none"
+    test = paired_test(name, [predictions[0]], [predictions[1]])
+    if test is None:
+        return name, *shown, _NONE, _NONE, "none for this metric"
+    if abs(test.difference - (right - left)) > 0.005:
+        return name, *shown, _NONE, _NONE, "none: the predictions give other scores"
+    low, high = test.interval
+    p_value = "< 0.001" if test.p_value < 0.001 else f"{test.p_value:.3f}"
+    return name, *shown, f"{low:+.2f} to {high:+.2f}", p_value, test.name
+
+
+# -- costs -------------------------------------------------------------------------------------------------------------
+
+
+def _costs(one: Record, two: Record) -> Iterator[tuple[str, ...]]:
+    costs: dict[str, tuple[Callable[[Record], float | None], str]] = {
+        "parameters of the method": (lambda record: record["parameters"]["method"], ",.0f"),
+        "of the head": (lambda record: record["parameters"]["head"], ",.0f"),
+        "of special-token rows": (lambda record: record["parameters"]["tokens"], ",.0f"),
+        "of the PLM": (lambda record: record["parameters"]["plm"], ",.0f"),
+        "method / PLM, %": (lambda record: record["parameters"]["percent"], ".4f"),
+        "training, s": (lambda record: record["train_seconds"], ",.1f"),
+        "evaluation, s": (lambda record: record["eval_seconds"], ",.1f"),
+        "peak memory, MiB": (lambda record: (record["peak_memory_bytes"] or 0) / 2**20 or None, ",.0f"),
+    }
+    for name, (read, form) in costs.items():
+        left, right = read(one), read(two)
+        shown = [_NONE if value is None else format(value, form) for value in (left, right)]
+        yield name, *shown, f"{right / left:.2f}" if left and right is not None else _NONE

@@ -1,0 +1,89 @@
+"""Published figures with their sources: `results/reference/*.yaml`."""
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field
+
+from inducer_bench.errors import UserError
+from inducer_bench.options import options, typed
+
+_PACKAGE = Path(__file__).resolve().parent
+FOLDER = next(
+    (path for path in (_PACKAGE / "reference", _PACKAGE.parent.parent / "results" / "reference") if path.is_dir()),
+    _PACKAGE / "reference",
+)
+
+
+@options
+class Figure:
+    """A published number, with the deviation that its source prints."""
+
+    value: float
+    pm: float | None = None
+
+
+@options
+class MethodFigures:
+    """What a source says of one method."""
+
+    parameters: str
+    scores: dict[str, dict[str, float | Figure]]  # task -> score -> number
+
+
+@options
+class PlmFigures:
+    """What a source says of one PLM, and under which conditions."""
+
+    plm: str
+    conditions: str
+    methods: dict[str, MethodFigures]
+
+
+@options
+class Source:
+    """One file: who published what."""
+
+    name: str
+    source: Annotated[str, Field(min_length=1)]
+    read_on: str
+    figures: list[PlmFigures]
+
+    def conditions(self, plm: str) -> str:
+        """How the figures of that PLM came about."""
+        return " ".join(part.conditions for part in self.figures if part.plm == plm)
+
+    def find(self, plm: str, task: str, score: str, method: str) -> Figure | None:
+        """The figure, if this source has it."""
+        for part in self.figures:
+            if part.plm == plm and method in part.methods:
+                found = part.methods[method].scores.get(task, {}).get(score)
+                if found is not None:
+                    return found if isinstance(found, Figure) else Figure(value=found)
+        return None
+
+
+def sources(folder: Path = FOLDER) -> list[Source]:
+    """Every source in `folder`.
+
+    Raises:
+        UserError: a file is not YAML, or not of this layout; a figure without a source is refused.
+    """
+    return [_read(path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def _read(path: Path) -> Source:
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: found no keys; allowed: name, source, read_on, figures")
+    if isinstance(content.get("read_on"), datetime.date):
+        content["read_on"] = content["read_on"].isoformat()
+    try:
+        return typed(Source, content)
+    except UserError as error:
+        raise UserError(f"{path}, {error}") from None

@@ -1,0 +1,193 @@
+"""Tables as Markdown, CSV and LaTeX, and all of them with their figures as one HTML page without a network.
+
+The same tables give the same bytes.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from inducer_bench.report.cells import Cell
+from inducer_bench.report.figures import Picture
+from inducer_bench.report.tables import LEVEL, Column, Table
+
+Pictures = Mapping[str, Sequence[Picture]]  # by the table's path
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
+}  # fmt: skip
+_CSV = ("suite", "plm", "protocol", "row", "method", "task", "score", "source", "mean", "std", "n", "values",
+        "text", "best", "p_value", "notes")  # fmt: skip
+
+
+def caption(table: Table) -> str:
+    """What a table shows, in words."""
+    place = table.place
+    parts = [f"{table.title}. {place.plm}"]
+    parts += [] if place.protocol == "any" else [f"protocol {place.protocol}"]
+    parts += ["mini suite: not to be compared with real figures"] if place.suite == "mini" else []
+    return ", ".join(parts) + "."
+
+
+def legend(table: Table) -> str:
+    """How to read the numbers."""
+    cells = [cell for row in table.rows for cell in row.cells]
+    parts = []
+    if any(cell.shown()[2] for cell in cells):
+        parts.append("Mean ± sample standard deviation over seeds, their number in brackets.")
+    if any(cell.best for cell in cells):
+        parts.append(
+            f"Bold: best of its column, by a paired test against the runner-up (p < {LEVEL}, Holm over columns)."
+        )
+    elif any(column.p_value is not None for column in table.columns):
+        parts.append(f"No best is marked: no column's best differs from its runner-up at p < {LEVEL} (paired, Holm).")
+    return " ".join(parts)
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table with its footnotes and commands."""
+    head = [f"{_md(column.heading)}{_superscript(column.marks)}" for column in table.columns]
+    lines = [f"### {caption(table)}", "", f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
+    for row in table.rows:
+        lines.append(f"| {_md(row.label)} | {' | '.join(_markdown_cell(cell) for cell in row.cells)} |")
+    below = [legend(table), f"{table.made_with}." if table.made_with else ""]
+    below += [f"{_superscript((letter,))} {_md(text)}" for letter, text in table.notes]
+    lines += [line for text in below if text for line in ("", text)]
+    if table.commands:
+        lines += ["", "To fill what is missing:", "", "```", *table.commands, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(tables: Sequence[Table]) -> str:
+    """One line for each cell, with full precision and the value of every seed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_CSV)
+    for table in tables:
+        place, notes = table.place, dict(table.notes)
+        for row in table.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                values = " ".join(f"{seed}:{value!r}" for seed, value in cell.values)
+                writer.writerow([
+                    place.suite, place.plm, place.protocol, row.label, row.method, column.task, column.value,
+                    column.source or "", _exact(cell.mean), _exact(cell.std), len(cell.values) or "", values, cell.text,
+                    int(cell.best), _exact(column.p_value) if cell.values else "",
+                    " | ".join(notes[mark] for mark in (*column.marks, *cell.marks)),
+                ])  # fmt: skip
+    return out.getvalue()
+
+
+def latex(table: Table) -> str:
+    """A `table` for a paper, shrunk where it is wider than the text; the preamble needs booktabs and graphicx."""
+    lines = [
+        r"% \usepackage{booktabs,graphicx}",
+        *(f"% to fill what is missing: {command}" for command in table.commands),
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{tex(caption(table))}}}",
+        rf"\label{{tab:{table.place.suite}-{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}}}",
+        r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        *_latex_head(table.columns),
+        r"\midrule",
+        *(" & ".join([tex(row.label), *map(_latex_cell, row.cells)]) + r" \\" for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}}",
+    ]
+    below = [tex(legend(table)), tex(f"{table.made_with}.") if table.made_with else ""]
+    below += [rf"\textsuperscript{{{letter}}}\,{tex(text)}" for letter, text in table.notes]
+    lines += [rf"\par\smallskip{{\footnotesize\raggedright {text}\par}}" for text in below if text]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def html(tables: Sequence[Table], pictures: Pictures) -> str:
+    """One page with all tables and figures; it works from a file."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    figures = {
+        path: [(drawn.title, Markup(_inline(drawn, f"{path.replace('/', '-')}-{drawn.name}"))) for drawn in found]
+        for path, found in pictures.items()
+    }
+    suites = [(suite, list(members)) for suite, members in groupby(tables, key=lambda table: table.place.suite)]
+    return environment.get_template("report.html.j2").render(
+        suites=suites, figures=figures, caption=caption, legend=legend, head=_head
+    )
+
+
+def tex(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def _head(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
+    """Neighbouring columns under the heading that they share."""
+    return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
+
+
+def _markdown_cell(cell: Cell) -> str:
+    number, spread, n = cell.shown()
+    text = f"**{number}**" if cell.best else number
+    text += f" ± {spread}" if spread else ""
+    text += f" ({n})" if n else ""
+    return f"{text}{_superscript(cell.marks)}"
+
+
+def _latex_cell(cell: Cell) -> str:
+    number, spread, n = cell.shown()
+    text = rf"\textbf{{{tex(number)}}}" if cell.best else tex(number)
+    text = rf"{{\scriptsize {text}}}" if cell.text else text
+    text += rf"{{\scriptsize\,$\pm$\,{spread}}}" if spread else ""
+    text += rf"{{\scriptsize\,({n})}}" if n else ""
+    return text + (rf"\textsuperscript{{{','.join(cell.marks)}}}" if cell.marks else "")
+
+
+def _latex_head(columns: Sequence[Column]) -> list[str]:
+    last = " & ".join(
+        ["", *(tex(column.label) + (rf"\textsuperscript{{{','.join(column.marks)}}}" if column.marks else "")
+               for column in columns)]
+    )  # fmt: skip
+    if not any(column.group for column in columns):
+        return [last + r" \\"]
+    above, rules, start = [""], [], 2
+    for group, members in _head(columns):
+        above.append(rf"\multicolumn{{{len(members)}}}{{{'c' if group else 'r'}}}{{{tex(group)}}}")
+        if group:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + len(members) - 1}}}")
+        start += len(members)
+    return [" & ".join(above) + r" \\", "".join(rules), last + r" \\"]
+
+
+def _superscript(marks: Sequence[str]) -> str:
+    return f"<sup>{','.join(marks)}</sup>" if marks else ""
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([|\\`*_<>])", r"\\\1", text)
+
+
+def _exact(number: float | None) -> str:
+    return "" if number is None else repr(number)
+
+
+def _inline(picture: Picture, name: str) -> str:
+    """An SVG for the middle of a page: without its XML prolog, and with ids that no other figure has."""
+    svg = picture.svg.decode()
+    body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
+    body = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", body)
+    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(picture.title)}" ', 1)

@@ -1,0 +1,297 @@
+"""Tables from records: rows are settings of methods, columns are scores and costs.
+
+Every suite, PLM and protocol that has records gets tables of its own, so that mini and real figures never meet.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from inducer_bench.errors import UserError
+from inducer_bench.report import layout as layouts
+from inducer_bench.report import statistics
+from inducer_bench.report.cells import IMPOSSIBLE, MISSING, Cell, Notes, cell_of, marks_of, mixes
+from inducer_bench.report.examples import read_predictions
+from inducer_bench.report.layout import ColumnLayout, FigureKind, Place, RowLayout, TableLayout
+from inducer_bench.report.measures import Measure, measure
+from inducer_bench.report.reference import Source
+from inducer_bench.report.store import Group, Store, labels
+from inducer_bench.tasks.options import TaskOptions
+
+LEVEL = 0.05  # of significance
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `source` names the publication where the column holds another's figures.
+
+    Args:
+        p_value: Holm-adjusted over the table, of the best row against the runner-up; None: not tested.
+    """
+
+    task: str
+    group: str
+    label: str
+    value: str
+    source: str | None = None
+    p_value: float | None = None
+    marks: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """In one line."""
+        return " ".join(part for part in (self.group, self.label) if part)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting."""
+
+    label: str
+    method: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that is shown, whatever the format."""
+
+    name: str  # of its files
+    title: str
+    place: Place
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    made_with: str
+    notes: tuple[tuple[str, str], ...]
+    commands: tuple[str, ...]  # that would fill what is missing
+    figures: tuple[FigureKind, ...]
+
+    @property
+    def path(self) -> str:
+        """Where its files are, below the output folder and without an ending; suites have folders of their own."""
+        return f"{self.place.suite}/{self.name}"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A table whose cells know their groups, but not yet their numbers."""
+
+    name: str
+    layout: TableLayout
+    place: Place
+    task: str | None
+    rows: list[tuple[str, RowLayout, dict[str, Group]]]  # label, what it asks for, task -> group
+    known: list[Group]  # of that place
+
+    def task_of(self, column: ColumnLayout) -> str:
+        found = column.task or self.task
+        assert found is not None
+        return found
+
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(self.task_of(column) for column in self.layout.columns))
+
+
+def build(store: Store, sources: Sequence[Source], output_dir: str) -> list[Table]:
+    """Every table that has a record, in the order of `conf/table/`; real ones before those of the mini suite."""
+    plans = [plan for name, layout in layouts.layouts().items() for plan in _plans(name, layout, store.groups)]
+    return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.place.suite == "mini")]
+
+
+# -- which groups are the rows of which table --------------------------------------------------------------------------
+
+
+def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Plan]:
+    plans = []
+    for place, members in _by_place(groups, by_protocol=layout.methods is not None).items():
+        present = sorted({group.config.task.name for group in members})
+        tasks = [task for task in layout.tasks or present if task in present] if _about_one_task(layout) else [None]
+        for task in tasks:
+            if layout.methods is None:
+                about = [group for group in members if group.config.task.name == task]
+                rows = [
+                    (label, RowLayout(label, group.config.method.name), {group.config.task.name: group})
+                    for label, group in sorted(
+                        zip(labels(about), about, strict=True), key=lambda pair: _natural(pair[0])
+                    )
+                ]
+                plans.append(_Plan(name, layout, place, task, rows, members))
+            elif place.composable():
+                plan = _Plan(name, layout, place, task, [], members)
+                plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout))
+                special = layout.variants or layout.budgets  # the plain setting alone makes no ablation
+                if any(found and (row.command() or not special) for _, row, found in plan.rows):
+                    plans.append(plan)
+    return plans
+
+
+def _natural(label: str) -> list[tuple[str, int]]:
+    """Sorts numbers within names by their size."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", label)]
+
+
+def _about_one_task(layout: TableLayout) -> bool:
+    return any(column.task is None for column in layout.columns)
+
+
+def _by_place(groups: Sequence[Group], by_protocol: bool) -> dict[Place, list[Group]]:
+    found: dict[Place, list[Group]] = {}
+    for group in groups:
+        config = group.config
+        place = Place(config.suite, config.plm.name, config.protocol.name if by_protocol else "any")
+        found.setdefault(place, []).append(group)
+    return dict(sorted(found.items(), key=lambda item: (item[0].suite, item[0].plm, item[0].protocol)))
+
+
+def _matching(row: RowLayout, plan: _Plan) -> dict[str, Group]:
+    """Task -> the group of that setting; of several, that met other files, the one with most finished runs."""
+    found = {}
+    for task in plan.tasks():
+        candidates = [g for g in plan.known if (g.config.task.name, g.config.method.name) == (task, row.method)]
+        if candidates:  # else there is nothing to look for, and composing takes time
+            key = row.key(plan.place, task, _plm_parameters(plan.known))
+            equal = [group for group in candidates if group.key == key]
+            if equal:
+                found[task] = max(equal, key=lambda group: (len(group.done), group.data, group.weights))
+    return found
+
+
+def _plm_parameters(groups: Sequence[Group]) -> int:
+    return next((int(run.record["parameters"]["plm"]) for group in groups for run in group.done), 0)
+
+
+# -- numbers, tests, footnotes -----------------------------------------------------------------------------------------
+
+
+def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
+    notes = Notes()
+    columns, by_column = [], []
+    for column in plan.layout.columns:
+        task = plan.task_of(column)
+        shown = _measure(column, task, plan.known)
+        label = column.label or (shown.label if shown else column.value)
+        value = shown.name if shown else column.value
+        own = Column(task, column.group or "", label, value)
+        columns.append(own)
+        by_column.append([_cell(row, found, task, shown, plan, notes) for _, row, found in plan.rows])
+        for source in sources:
+            published = _published(source, plan, task, value, notes)
+            if published:
+                mark = notes.add(_citation(source, plan.place.plm))
+                columns.append(replace(own, label=f"{label}, {source.name}", source=source.name, marks=(mark,)))
+                by_column.append(published)
+    made_with, marks = mixes([cell for cells in by_column for cell in cells], notes)
+    by_column = [[cell.marked(marks_of(cell, marks)) for cell in cells] for cells in by_column]
+    columns, by_column = _tested(columns, by_column)
+    rows = tuple(
+        Row(label, row.method, cells)
+        for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
+    )
+    place = plan.place
+    name = "_".join([plan.name, *([plan.task] if plan.task else []), place.plm,
+                     *([] if place.protocol in ("paper", "any") else [place.protocol])])  # fmt: skip
+    return Table(
+        name=re.sub(r"[^\w.-]+", "_", name),
+        title=plan.layout.title.format(task=plan.task),
+        place=place,
+        columns=tuple(columns),
+        rows=rows,
+        made_with=made_with,
+        notes=notes.listed(),
+        commands=tuple(layouts.commands(place, _missing(plan), plan.known, output_dir)),
+        figures=tuple(plan.layout.figures),
+    )
+
+
+def _measure(column: ColumnLayout, task: str, known: Sequence[Group]) -> Measure | None:
+    """None if no record tells what the task's headline is."""
+    config: TaskOptions | None = next((g.config.task for g in known if g.config.task.name == task), None)
+    return measure(column.value, config) if config else None
+
+
+def _cell(row: RowLayout, found: dict[str, Group], task: str, shown: Measure | None, plan: _Plan, notes: Notes) -> Cell:
+    if task in found and shown:
+        cell = cell_of(found[task], shown, notes)
+        others = [g for g in plan.known if g.key == found[task].key and g is not found[task]]
+        left_out = "runs of this setting with other files of data or PLM are left out; see the table of all settings"
+        return cell.marked([notes.add(left_out)] if others and plan.layout.methods else [])
+    return Cell(IMPOSSIBLE if _impossible(row, task, plan) else MISSING)
+
+
+def _impossible(row: RowLayout, task: str, plan: _Plan) -> bool:
+    return row.budget is not None and row.key(plan.place, task, _plm_parameters(plan.known)) is None
+
+
+def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
+    """Task, row, and the seeds without a result; running out of memory is one."""
+    if plan.layout.methods is None:
+        return []
+    found = []
+    for _, row, groups in plan.rows:
+        for task in plan.tasks():
+            runs = groups[task].runs if task in groups else ()
+            there = {run.seed for run in runs if run.record["status"] in ("done", "oom")}
+            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.place.suite]) if seed not in there)
+            if seeds and not _impossible(row, task, plan):
+                found.append((task, row, seeds))
+    return found
+
+
+def _published(source: Source, plan: _Plan, task: str, score: str, notes: Notes) -> list[Cell] | None:
+    """A source's figures for a column; None if it has none, or the table is of the mini suite."""
+    if plan.place.suite == "mini" or plan.layout.methods is None:
+        return None
+    figures = [
+        None if row.command() else source.find(plan.place.plm, task, score, row.method) for _, row, _ in plan.rows
+    ]
+    return [Cell(published=figure) for figure in figures] if any(figures) else None
+
+
+def _citation(source: Source, plm: str) -> str:
+    return f"{source.name}: {source.source}, read on {source.read_on}. {source.conditions(plm)}"
+
+
+def _tested(columns: list[Column], by_column: list[list[Cell]]) -> tuple[list[Column], list[list[Cell]]]:
+    """Mark the best of each column where a paired test against the runner-up supports it, Holm over the columns."""
+    tests: dict[int, tuple[Cell, float]] = {}
+    for number, cells in enumerate(by_column):
+        ranked = sorted((cell for cell in cells if cell.values and cell.measure and cell.measure.score), key=_rank)
+        if len(ranked) > 1 and (p_value := _paired(ranked[0], ranked[1])) is not None:
+            tests[number] = ranked[0], p_value
+    adjusted = statistics.holm([p_value for _, p_value in tests.values()]) if tests else []
+    for (number, (best, _)), p_value in zip(tests.items(), adjusted, strict=True):
+        columns[number] = replace(columns[number], p_value=p_value)
+        if p_value < LEVEL:
+            by_column[number] = [replace(cell, best=cell is best) for cell in by_column[number]]
+    return columns, by_column
+
+
+def _rank(cell: Cell) -> float:
+    assert cell.measure is not None
+    assert cell.mean is not None
+    return -cell.measure.better * cell.mean
+
+
+def _paired(best: Cell, other: Cell) -> float | None:
+    """The p-value over all runs behind the two means; None if they were scored on other data.
+
+    Examples are paired, seeds are not (`results/statistics.py`), so the two may have different ones.
+    """
+    assert best.group is not None
+    assert best.measure is not None
+    assert other.group is not None
+    if best.group.data != other.group.data:
+        return None
+    try:
+        left, right = ([read_predictions(folder) for folder in _folders(cell)] for cell in (best, other))
+    except UserError:  # records can be kept without their predictions
+        return None
+    return statistics.paired_p_value(best.measure.name, left, right)
+
+
+def _folders(cell: Cell) -> list[Path]:
+    """Of the runs that its mean is made of."""
+    assert cell.group is not None
+    seeds = dict(cell.values)
+    return [run.folder for run in cell.group.done if run.seed in seeds]

@@ -1,0 +1,108 @@
+"""What makes two runs the same run: the hash of configuration, package version, data and PLM.
+
+What comes from the hub is identified by the commit behind its revision.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from inducer_bench import __version__
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.errors import UserError
+from inducer_bench.files import sha256
+from inducer_bench.plm.fetch import plm_commit
+from inducer_bench.plm.location import plm_folder, tokenizer_folder
+from inducer_bench.plm.options import PlmOptions
+from inducer_bench.runs.fetch import learn_commits
+from inducer_bench.tasks import source
+
+# Keys that say where things are, or how often something is written, but not what is computed.
+_NEUTRAL = {
+    "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
+    "trainer": {"log_every", "checkpoint_every"},
+}
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+_NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Names a run: equal identities give equal results."""
+
+    hash: str
+    data: str
+    plm: str
+
+
+def identify(config: ExperimentConfig) -> Identity:
+    """The identity of an experiment; the hub is asked for commits that its cache does not know.
+
+    Raises:
+        UserError: local data or PLM files are missing.
+    """
+    learn_commits(config)
+    data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
+    identity = {"config": canonical(config), "version": __version__, "data": data, "plm": plm}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return Identity(hash=hashlib.sha256(text.encode()).hexdigest()[:16], data=data, plm=plm)
+
+
+def canonical(config: ExperimentConfig) -> dict[str, Any]:
+    """The configuration as plain values, without the keys that change no number."""
+    values = dataclasses.asdict(config)
+    for section in _NEUTRAL_SECTIONS:
+        del values[section]
+    for section, keys in _NEUTRAL.items():
+        values[section] = {key: value for key, value in values[section].items() if key not in keys}
+    return {**values, "task": config.task.without_place()}
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Every value of a configuration as one would read it, by its key as a user writes it: `trainer.lr`."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return found
+
+
+def run_folder(config: ExperimentConfig, identity: Identity) -> Path:
+    """`<output_dir>/<task>/<plm>/<method>/<hash>`."""
+    return Path(config.output_dir) / config.task.name / config.plm.name / config.method.name / identity.hash
+
+
+def plm_fingerprint(plm: PlmOptions) -> str:
+    """sha256 of a local PLM's files, the hub's name and commit, or random weights' sizes; and its tokenizer's.
+
+    The revision stands for a commit that is not known yet; such a PLM is not loaded.
+    """
+    folder = plm_folder(plm)
+    if folder is None:
+        model = f"hub:{plm.hub}@{plm_commit(plm) or plm.revision}"
+        if plm.weights == "random":
+            sizes = hashlib.sha256(json.dumps(plm.architecture, sort_keys=True).encode()).hexdigest()[:16]
+            model = f"random:{sizes}" if plm.tokenizer else f"random:{sizes} tokenizer:{model}"
+    else:
+        weights = sorted(folder.glob("*.safetensors")) if plm.weights == "pretrained" else []
+        if plm.weights == "pretrained" and not weights:
+            raise UserError(f"plm.path: found '{folder}', which holds no *.safetensors; allowed: a saved PLM")
+        model = _sha256([folder / "config.json", *_tokenizer_files(folder), *weights])
+    if plm.tokenizer is None:
+        return model
+    return f"{model} tokenizer:{_sha256(_tokenizer_files(tokenizer_folder(plm.tokenizer)))}"
+
+
+def _tokenizer_files(folder: Path) -> list[Path]:
+    return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+
+
+def _sha256(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(sha256(path))
+    return f"sha256:{digest.hexdigest()[:16]}"

@@ -1,0 +1,33 @@
+"""The class of each kind of task."""
+
+from importlib import import_module
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from inducer_bench.tasks.base import Task
+from inducer_bench.tasks.classification import ClassificationTask
+from inducer_bench.tasks.coqa import CoqaTask
+from inducer_bench.tasks.options import TaskOptions
+from inducer_bench.tasks.text_to_text import TextToTextTask
+from inducer_bench.tasks.webnlg import WebNlgTask
+
+TASKS: dict[str, type[Task]] = {  # by kind
+    "classification": ClassificationTask,
+    "webnlg": WebNlgTask,
+    "coqa": CoqaTask,
+    "text_to_text": TextToTextTask,
+}
+
+
+def make_task(options: TaskOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]) -> Task:
+    """The task of a configuration, for the PLM that it is to be solved with.
+
+    Args:
+        options: of a kind of this package, or of a module outside it that defines `Task`.
+        tokenizer: of the PLM.
+        architecture: the PLM's sizes, as its transformers config names them.
+    """
+    kind = options.kind
+    made: type[Task] = TASKS[kind] if kind in TASKS else import_module(kind).Task
+    return made(options, tokenizer, architecture)

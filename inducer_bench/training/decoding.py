@@ -1,0 +1,74 @@
+"""Batched decoding with a cache of keys and values: prompts of like length together, padded on the left."""
+
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from transformers import GenerationConfig
+
+from inducer_bench import distributed
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.tasks.cache import Encoded
+from inducer_bench.tasks.options import SPECIAL_TOKENS, Decoding
+from inducer_bench.training.batching import evaluation_batches
+
+
+def generate(
+    accelerator: Accelerator,
+    tuned: TunedModel,
+    prompts: Sequence[Encoded],
+    decoding: Decoding,
+    first_special: int,
+    segments: bool,
+    batch_size: int,
+) -> list[list[int]]:
+    """The tokens that the model writes behind each prompt, up to the special token that ends it; in their order.
+
+    Args:
+        prompts: `input_ids` and `token_type_ids` of each.
+        first_special: id of the first special token; any of them ends a text.
+        segments: whether the model takes `token_type_ids`.
+        batch_size: prompts that are decoded together.
+    """
+    config = generation_config(decoding, first_special)
+    written: dict[int, list[int]] = {}
+    with torch.inference_mode():
+        for indices in distributed.shard(evaluation_batches([prompt["length"] for prompt in prompts], batch_size)):
+            batch = padded_left([prompts[index] for index in indices], first_special, segments)
+            batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
+            with accelerator.autocast():
+                sequences = tuned.generate(**batch, generation_config=config)
+            width = batch["input_ids"].shape[1]
+            for index, tokens in zip(indices, sequences[:, width:].tolist(), strict=True):
+                end = next((place for place, token in enumerate(tokens) if token >= first_special), len(tokens))
+                written[index] = tokens[:end]
+    return [tokens for _, tokens in sorted(distributed.all_gather(list(written.items())))]
+
+
+def padded_left(prompts: Sequence[Encoded], pad: int, segments: bool) -> dict[str, torch.Tensor]:
+    """input_ids, attention_mask and, where the model reads segments, token_type_ids: (B, T), padded on the left."""
+    width = max(prompt["length"] for prompt in prompts)
+    columns = ("input_ids", "token_type_ids") if segments else ("input_ids",)
+    batch = {
+        name: torch.tensor([[pad] * (width - prompt["length"]) + prompt[name] for prompt in prompts])
+        for name in columns
+    }
+    mask = [[0] * (width - prompt["length"]) + [1] * prompt["length"] for prompt in prompts]
+    return {**batch, "attention_mask": torch.tensor(mask)}
+
+
+def generation_config(decoding: Decoding, first_special: int) -> GenerationConfig:
+    """The settings as transformers knows them; none of the model's own remain."""
+    sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0} if decoding.sample else {}
+    beams = {"length_penalty": decoding.length_penalty, "early_stopping": False} if decoding.beams > 1 else {}
+    return GenerationConfig(
+        max_new_tokens=decoding.max_new_tokens,
+        num_beams=decoding.beams,
+        do_sample=decoding.sample,
+        no_repeat_ngram_size=decoding.no_repeat_ngram,
+        eos_token_id=list(range(first_special, first_special + len(SPECIAL_TOKENS))),
+        pad_token_id=first_special,
+        use_cache=True,
+        **sampling,
+        **beams,
+    )

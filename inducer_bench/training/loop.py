@@ -1,0 +1,207 @@
+"""The training loop: bucketed batches, AdamW on what is trained, evaluation after each epoch, exact resume."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+
+from inducer_bench import distributed
+from inducer_bench.errors import Interrupted, TrainingDiverged
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.tasks.base import Task
+from inducer_bench.tasks.cache import Encoded, Examples
+from inducer_bench.training.batching import training_batches
+from inducer_bench.training.checkpoint import Checkpoint, Progress
+from inducer_bench.training.evaluation import accelerator_batch, evaluate
+from inducer_bench.training.interruption import StopRequest
+from inducer_bench.training.options import TrainerOptions
+from inducer_bench.training.tracking import Tracker
+
+COMPILED_LENGTHS = 8  # a compiled PLM gets multiples of so many tokens: few shapes, for little padding
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Encoded examples: what is trained on, and what selects the epoch."""
+
+    train: Examples
+    selection: Examples
+
+
+def train(
+    accelerator: Accelerator,
+    tuned: TunedModel,
+    task: Task,
+    splits: Splits,
+    config: TrainerOptions,
+    seed: int,
+    checkpoint: Checkpoint,
+    tracker: Tracker,
+    stop: StopRequest,
+) -> Progress:
+    """Train to the end, or on from the checkpoint; leaves the best epoch's weights in the model.
+
+    Each of several processes takes its share of every batch; all take the same steps, and stop at the same one.
+
+    Raises:
+        TrainingDiverged: a loss or gradient norm is not finite; nothing later is saved.
+        Interrupted: `stop` was requested; the checkpoint holds the last finished step.
+    """
+    optimizer = checkpoint.optimizer
+    trained = list(checkpoint.trained.values())
+    steps_per_epoch = math.ceil(len(splits.train) / config.batch_size)
+    total_steps = config.epochs * steps_per_epoch
+    progress = checkpoint.resume()
+    tracker.start(progress, total_steps)
+    tuned.train()
+    clock = Clock(progress)
+
+    while progress.epoch < config.epochs and not out_of_patience(progress, config):
+        # -- one epoch of steps --------------------------------------------------------------------------------
+        batches = training_batches(splits.train.lengths, config.batch_size, seed, progress.epoch)
+        for indices in batches[progress.batch :]:
+            set_lr(optimizer, learning_rate(config, progress.step, total_steps))
+            distributed.seed_other_ranks(seed, progress.step)
+            examples = splits.train.take(indices)
+            loss, padded_tokens = add_gradients(accelerator, tuned, task, examples, config)
+            loss, padded, stopping = distributed.all_reduce_gradients(trained, loss, padded_tokens, stop.requested)
+            update(trained, optimizer, loss, config.clip_norm, progress.step + 1)
+
+            progress.step += 1
+            progress.batch += 1
+            progress.interval_loss += loss.item()
+            progress.interval_count += task.count(examples)
+            progress.padded_tokens += int(padded)
+            progress.real_tokens += sum(example["length"] for example in examples)
+            clock.update()
+            tracker.step(
+                progress,
+                learning_rate(config, progress.step - 1, total_steps),
+                log=progress.step % config.log_every == 0,
+            )
+            if progress.step % config.checkpoint_every == 0 or stopping:
+                tracker.save_position(progress)
+                checkpoint.save(progress)
+            if stopping:
+                raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
+
+        # -- evaluation and selection --------------------------------------------------------------------------
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size)
+        name, sign = task.selection
+        score = evaluation.scores[name]["value"]  # None: undefined, worse than any score
+        if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
+            progress.best_epoch, progress.best_score = progress.epoch, score
+            checkpoint.save_best(progress.epoch)
+        scores = {name: entry["value"] for name, entry in evaluation.scores.items()}
+        progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
+        tracker.evaluation(progress)
+        clock.update()
+        tracker.save_position(progress)
+        checkpoint.save(progress)
+
+    distributed.barrier()  # until the weights of the best epoch are written
+    if progress.best_epoch:
+        checkpoint.load_best(progress.best_epoch)
+    return progress
+
+
+def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
+    """Linear warm-up, then linear decay to 0 (or no decay), for the step with 0-based index `step`."""
+    warmup = config.warmup * total_steps if config.warmup < 1 else config.warmup
+    if step < warmup:
+        return config.lr * (step + 1) / (warmup + 1)
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * max(0.0, (total_steps - step) / max(1.0, total_steps - warmup))
+
+
+def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.AdamW:
+    """AdamW over what is trained, and nothing else, in one pass; biases and norms are not decayed."""
+    matrices: list[torch.nn.Parameter] = []
+    vectors: list[torch.nn.Parameter] = []
+    for parameter in tuned.trained_parameters().values():
+        is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head is (H, 1, r)
+        (matrices if is_matrix else vectors).append(parameter)
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    beta1, beta2 = config.betas
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps, fused=True)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every parameter group the learning rate of this step."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Sequence[Encoded]]:
+    """Parts of a batch that go through the model one by one, their gradients added."""
+    size = size or len(examples) or 1
+    return (examples[start : start + size] for start in range(0, len(examples), size))
+
+
+def add_gradients(
+    accelerator: Accelerator, tuned: TunedModel, task: Task, examples: list[Encoded], config: TrainerOptions
+) -> tuple[torch.Tensor, int]:
+    """Add the gradients of a batch's mean loss, by micro-batches; of several processes, each for its share of them.
+
+    Returns:
+        This process's part of the sum of losses, (), and of the tokens that were computed, padding included.
+    """
+    multiple = COMPILED_LENGTHS if config.compile != "none" else 1
+    count = task.count(examples)
+    loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
+    for micro in micro_batches(distributed.shard(examples), config.micro_batch_size):
+        batch = accelerator_batch(accelerator, task, micro, multiple)
+        with accelerator.autocast():
+            loss_sum = task.loss(tuned, batch, config.label_smoothing)
+        accelerator.backward(loss_sum / count)
+        loss += loss_sum.detach()
+        padded_tokens += batch["input_ids"].numel()
+    return loss, padded_tokens
+
+
+def update(
+    trained: Sequence[torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    clip_norm: float | None,
+    step: int,
+) -> None:
+    """One step of the optimiser, on gradients scaled down to `clip_norm` where their norm is greater; they are cleared.
+
+    Raises:
+        TrainingDiverged: the loss or the norm is not a number; names the step, and nothing is updated.
+    """
+    norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+    if not bool(torch.isfinite(loss + norm)):  # the one point where a GPU is waited for
+        raise TrainingDiverged(
+            f"step {step}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
+            "lower trainer.lr or raise trainer.warmup"
+        )
+    if clip_norm is not None and norm > clip_norm:
+        torch.nn.utils.clip_grads_with_norm_(trained, clip_norm, norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def out_of_patience(progress: Progress, config: TrainerOptions) -> bool:
+    """Whether the last `patience` epochs brought no better score."""
+    return config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
+
+
+class Clock:
+    """Adds the time that passes to `progress.train_seconds`, over all attempts of a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._last = time.perf_counter()
+
+    def update(self) -> None:
+        """Account for the time since the last call."""
+        now = time.perf_counter()
+        self._progress.train_seconds += now - self._last
+        self._last = now

@@ -1,0 +1,119 @@
+"""Weights & Biases as a mirror of the local files. Whatever it does, no number and no exit code changes."""
+
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from inducer_bench import hub
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.report.store import setting_key
+
+log = logging.getLogger("inducer_bench")
+
+
+class Mirror:
+    """A W&B run, or nothing at all: after the first failure it stays silent."""
+
+    def __init__(self, run: Any | None = None) -> None:
+        self._run = run
+
+    def log(self, metrics: dict[str, Any]) -> None:
+        """Send one row of metrics."""
+        if self._run is not None:
+            run, step = self._run, metrics["step"]
+            row = {f"{metrics['event']}/{key}": value for key, value in metrics.items() if key not in ("event", "step")}
+            self._guarded(lambda: run.log(row, step=step))
+
+    def finish(self, record: dict[str, Any] | None) -> None:
+        """Send the final scores and close the W&B run."""
+        if self._run is None:
+            return
+        run = self._run
+        if record is not None and record["status"] == "done":
+            scores = {name: score["value"] for name, score in record["scores"].items()}
+            self._guarded(lambda: run.summary.update({**scores, "parameters": record["parameters"]}))
+        failed = record is None or record["status"] != "done"
+        self._guarded(lambda: run.finish(exit_code=int(failed)))
+
+    def _guarded(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception as error:  # a mirror must never stop a run; the reason is told once
+            log.warning("Weights & Biases is left out from here on: %s", error)
+            self._run = None
+
+
+def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror:
+    """A mirror as `tracker` asks for, online only with a key and a network."""
+    tracker = config.tracker
+    if tracker.name == "none":
+        return Mirror()
+    online = tracker.mode == "online" or (tracker.mode == "auto" and _can_be_online())
+    try:
+        run = _start(
+            online,
+            project=tracker.project,
+            entity=tracker.entity,
+            id=run_hash,
+            name=f"{config.task.name}/{config.method.name}/{config.seed}",
+            group=f"{config.suite}/{config.task.name}/{config.plm.name}/{config.method.name}/{setting_key(config)[:8]}",
+            config=dataclasses.asdict(config),
+            dir=str(folder),
+            resume="allow" if online else None,
+        )
+    except Exception as error:  # as above: told, and the run goes on
+        log.warning("Weights & Biases is left out: %s", error)
+        return Mirror()
+    return Mirror(run)
+
+
+def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
+    """Log `files` below `folder` as one artifact, `tables`, of a W&B run of their own; a failure is only told.
+
+    The W&B run is kept in the working directory's `wandb/`, so that `folder` holds nothing but tables and figures.
+    """
+    try:
+        run = _start(_can_be_online(), project=project, job_type="tables", name="tables")
+        artifact = _wandb().Artifact("tables", type="tables")
+        for file in files:
+            artifact.add_file(str(folder / file), name=file)
+        run.log_artifact(artifact)
+        run.finish()
+    except Exception as error:  # the tables are written, which is what was asked for
+        log.warning("Weights & Biases is left out: %s", error)
+
+
+def _start(online: bool, **arguments: Any) -> Any:
+    wandb = _wandb()
+    settings = wandb.Settings(init_timeout=20, finish_timeout=60, silent=True, console="off")
+    return wandb.init(**arguments, mode="online" if online else "offline", settings=settings)
+
+
+def _wandb() -> Any:
+    import wandb  # here, because it takes seconds and most runs do without
+
+    return wandb
+
+
+def _can_be_online() -> bool:
+    return has_key() and hub.reachable(server())
+
+
+def has_key() -> bool:
+    """Whether W&B would find a key for its server: in the environment, or in the netrc file."""
+    host = urlparse(server()).hostname or ""
+    return bool(os.environ.get("WANDB_API_KEY")) or host in _netrc().split()
+
+
+def _netrc() -> str:
+    path = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    return path.read_text() if path.is_file() else ""
+
+
+def server() -> str:
+    """W&B's own server, or a self-hosted one."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")

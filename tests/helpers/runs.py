@@ -1,0 +1,44 @@
+"""Whole runs: a process that kills itself, what two equal runs have in common, and data for a run of seconds."""
+
+from inducer_bench.runs import record as records
+
+# Differs between equal runs: the clock, the command that was typed, and the state of the process.
+CIRCUMSTANCE = {"train_seconds", "eval_seconds", "peak_memory_bytes", "command", "checksum"}
+
+# The process kills itself with SIGKILL: before the n-th rename of a file (in the middle of a write), or after a step.
+KILLER = """
+import os, signal, sys
+from inducer_bench import files
+from inducer_bench.cli import main
+from inducer_bench.training import tracking
+def killing(function, at, calls=[0]):
+    def wrapper(*args, **kwargs):
+        calls[0] += 1
+        if calls[0] == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return wrapper
+where, at = sys.argv[1], int(sys.argv[2])
+if where == "rename":
+    files.os.replace = killing(os.replace, at)
+else:
+    tracking.Tracker.step = killing(tracking.Tracker.step, at)
+sys.exit(main.main(sys.argv[3:]))
+"""
+
+
+PEOPLE = ("Ada", "Bo", "Cleo", "Dan", "Eva", "Fox", "Gus", "Hal")
+
+
+def results(folder):
+    """All that a finished run computed."""
+    record = {key: value for key, value in records.read(folder).items() if key not in CIRCUMSTANCE}
+    record["config"].pop("output_dir")
+    names = ("adapter/adapter.safetensors", "metrics.jsonl", "predictions.jsonl.gz")
+    return record, {name: (folder / name).read_bytes() for name in names}
+
+
+def write_table(folder):
+    for split, count in (("train", 16), ("dev", 6), ("test", 5)):
+        rows = [f"{PEOPLE[i % 8]} {i},{PEOPLE[i % 8]} saw film {i} ." for i in range(count)]
+        (folder / f"{split}.csv").write_text("\n".join(["source,target", *rows, "Ada 0,Ada saw it ."]))

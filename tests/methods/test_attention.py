@@ -1,0 +1,192 @@
+"""The attention functions against explicit formulas in float64."""
+
+import pytest
+import torch
+
+from inducer_bench.methods import kernels
+from inducer_bench.methods.attention import additive_mask, tuned_attention
+from inducer_bench.methods.kernels import (
+    ExplicitAttention,
+    FusedAttention,
+    attend,
+    attend_with_logsumexp,
+    log_normaliser,
+)
+
+B, H, T, S, P = 2, 3, 4, 6, 5
+
+
+def heads(length, seed):
+    return torch.randn(B, H, length, P, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def causal(query_length, key_length):
+    """True where a query may look; the queries are the last positions."""
+    offset = key_length - query_length
+    return torch.tensor([[j <= i + offset for j in range(key_length)] for i in range(query_length)])
+
+
+def visible_scores(q, k, visible):
+    """Scores, with -inf where a query may not look."""
+    return (torch.einsum("bhip,bhjp->bhij", q, k) * 0.3).masked_fill(~visible, -torch.inf)
+
+
+def explicit(q, k, v, mask):
+    return ExplicitAttention.apply(q, k, v, mask, 0.3, 0.0)
+
+
+def fused(q, k, v, mask):
+    return FusedAttention.apply(q, k, v, mask, 0.3, 0.0)
+
+
+FORMS = pytest.mark.parametrize("form", [explicit, fused])
+
+
+@FORMS
+@pytest.mark.parametrize("masked", [False, True])
+def test_output_and_logsumexp_equal_the_softmax_formula(form, masked):
+    q, k, v = heads(T, 1), heads(S, 2), heads(S, 3)
+    visible = causal(T, S) if masked else torch.ones(T, S, dtype=torch.bool)
+    f, logsumexp = form(q, k, v, additive_mask(visible[None, None], q, S, is_causal=False))
+    weights = visible_scores(q, k, visible).exp()
+    total = weights.sum(-1)
+    torch.testing.assert_close(logsumexp, total.log(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(f, weights @ v / total.unsqueeze(-1), rtol=0, atol=1e-12)
+
+
+@FORMS
+@pytest.mark.parametrize("per_batch", [False, True])
+def test_gradients_pass_a_float64_check(form, per_batch):
+    inputs = [heads(n, s).requires_grad_() for n, s in ((T, 1), (S, 2), (S, 3))]
+    visible = causal(T, S).expand(B, 1, T, S).clone()
+    visible[0, :, :, 0] = not per_batch  # a key that one row of the batch does not see
+    mask = additive_mask(visible, inputs[0], S, is_causal=False)
+    assert torch.autograd.gradcheck(lambda q, k, v: form(q, k, v, mask), inputs)
+
+
+def test_gradients_with_dropout_pass_a_float64_check():
+    inputs = [heads(n, s).requires_grad_() for n, s in ((T, 1), (S, 2), (S, 3))]
+    mask = additive_mask(causal(T, S)[None, None], inputs[0], S, is_causal=False)
+
+    def same_weights_dropped(q, k, v):
+        torch.manual_seed(7)
+        return ExplicitAttention.apply(q, k, v, mask, 0.3, 0.4)
+
+    assert torch.autograd.gradcheck(same_weights_dropped, inputs)
+
+
+def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
+    q, k, v = heads(T, 1), heads(S, 2), heads(S, 3)
+    torch.manual_seed(7)
+    f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
+    torch.manual_seed(7)
+    kept = kernels.signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
+    weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
+    torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
+    torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_a_module_without_a_part_gets_plain_attention_with_and_without_dropout(dropout, is_causal):
+    q, k = heads(T, 1), heads(T, 2)
+    one_hot = torch.eye(T, dtype=torch.float64).expand(B, H, T, T)  # as values: the output is the weights
+    output, _ = tuned_attention(torch.nn.Module(), q, k, one_hot, None, dropout, scaling=0.3, is_causal=is_causal)
+    visible = causal(T, T) if is_causal else torch.tensor(True)
+    expected = visible_scores(q, k, visible).softmax(-1).transpose(1, 2) / (1 - dropout)
+    kept = output != 0
+    torch.testing.assert_close(output[kept], expected[kept], rtol=0, atol=1e-12)
+    dropped = int(((expected != 0) & ~kept).sum())
+    assert 0 < dropped < int((expected != 0).sum()) if dropout else dropped == 0
+
+
+@pytest.mark.parametrize("dropout", [0.001, 0.1, 0.5, 1.0])
+def test_as_many_weights_are_dropped_as_asked_for(dropout):
+    torch.manual_seed(0)
+    dropped = (kernels.signs(torch.empty(1001, 1003), dropout) < 0).double()
+    for some in (dropped, dropped.flatten()[0::4], dropped.flatten()[3::4]):  # first and last numbers of each draw
+        error = 4 * (dropout * (1 - dropout) / some.numel()) ** 0.5
+        assert some.mean().item() == pytest.approx(dropout, abs=error + 1 / 65536)
+    neighbours = torch.corrcoef(torch.stack((dropped[:, :-1].flatten(), dropped[:, 1:].flatten())))[0, 1]
+    assert dropout == 1.0 or abs(neighbours.item()) < 4e-3
+
+
+def test_many_scores_go_through_the_fused_kernel_and_keep_none_of_them():
+    assert 0 < max(kept_for_backward(length=256, dropout=0.0)) < 256 * 256
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_scores_that_are_written_out_leave_one_tensor_of_their_size(dropout):
+    sizes = kept_for_backward(length=64, dropout=dropout)
+    assert [size for size in sizes if size >= 64 * 64] == [2 * 64 * 64]
+
+
+def kept_for_backward(length, dropout):
+    """Numbers of elements of what a training step keeps, for two heads."""
+    q, k, v = (torch.randn(1, 2, length, 8, requires_grad=True) for _ in range(3))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        attend_with_logsumexp(q, k, v, None, 0.3, dropout)
+    return [tensor.numel() for tensor in kept]
+
+
+@pytest.mark.parametrize("fused_from", [0, 10**9])
+@pytest.mark.parametrize("rows_of_mask", [0, 1, 5])
+def test_a_batch_in_parts_equals_the_whole(monkeypatch, fused_from, rows_of_mask):
+    q, k, v = (torch.randn(5, H, n, P, dtype=torch.float64, requires_grad=True) for n in (T, S, S))
+    visible = torch.rand(rows_of_mask, 1, T, S) < 0.7 if rows_of_mask else None
+    mask = additive_mask(visible, q, S, is_causal=True)
+    monkeypatch.setattr(kernels, "FUSED_FROM", fused_from)
+
+    def outputs_and_gradients():
+        f, logsumexp = attend_with_logsumexp(q, k, v, mask, 0.3, 0.0)
+        loss = (f * torch.arange(P)).sum() + logsumexp.square().sum()
+        return f, logsumexp, *torch.autograd.grad(loss, (q, k, v))
+
+    whole = outputs_and_gradients()
+    monkeypatch.setattr(kernels, "CACHED", 2 * H * T * S)  # two rows at once, and one is left over
+    for part, reference in zip(outputs_and_gradients(), whole, strict=True):
+        torch.testing.assert_close(part, reference, rtol=0, atol=1e-12)
+
+
+def test_without_gradients_the_fused_kernel_gives_the_same():
+    q, k, v = (torch.randn(B, H, n, P, dtype=torch.float64) for n in (1, S, S))
+    with torch.no_grad():
+        evaluated = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    for ours, reference in zip(evaluated, explicit(q, k, v, None), strict=True):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
+
+
+def test_grouped_queries_share_their_key_head():
+    q, k, v = heads(T, 1).repeat(1, 2, 1, 1), heads(S, 2), heads(S, 3)
+    both = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    repeated = explicit(q, k.repeat_interleave(2, dim=1), v.repeat_interleave(2, dim=1), None)
+    for ours, reference in zip(both, repeated, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
+    torch.testing.assert_close(attend(q, k, v, None, 0.3, 0.0), repeated[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(log_normaliser(q, k, 0.3), repeated[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("query_length", "key_length"), [(4, 4), (2, 6), (1, 6)])
+def test_missing_mask_of_a_causal_layer_is_filled_in(query_length, key_length):
+    query = heads(query_length, 1)
+    mask = additive_mask(None, query, key_length, is_causal=True)
+    seen = torch.ones(query_length, key_length, dtype=torch.bool) if mask is None else mask[0, 0] == 0
+    assert torch.equal(seen, causal(query_length, key_length))
+
+
+def test_missing_mask_of_an_encoder_layer_hides_nothing():
+    assert additive_mask(None, heads(T, 1), S, is_causal=False) is None
+
+
+@FORMS
+def test_row_with_every_key_masked_stays_finite(form):
+    q, k, v = heads(T, 1), heads(S, 2), heads(S, 3)
+    mask = additive_mask(torch.zeros(B, 1, T, S, dtype=torch.bool), q, S, is_causal=False)
+    assert all(torch.isfinite(output).all() for output in form(q, k, v, mask))
+
+
+def test_half_precision_scores_are_summed_in_float32():
+    q, k, v = (t.to(torch.bfloat16) for t in (heads(T, 1), heads(S, 2), heads(S, 3)))
+    f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+    assert (f.dtype, logsumexp.dtype) == (torch.bfloat16, torch.float32)

@@ -1,0 +1,122 @@
+"""One loaded PLM for the jobs of a process: each of them computes what it would compute in a process of its own."""
+
+import shutil
+
+import pytest
+import torch
+from helpers.runs import results
+
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import ExitCode
+from inducer_bench.plm import reuse
+from inducer_bench.plm.load import load_model
+from inducer_bench.plm.reuse import give_back, take
+from inducer_bench.runs import experiment
+from inducer_bench.runs.run import run
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept(monkeypatch):
+    monkeypatch.setattr(reuse, "_kept", None)
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The calls that read a PLM from disk."""
+    calls, original = [], reuse.read_model
+    monkeypatch.setattr(reuse, "read_model", lambda *arguments: calls.append(1) or original(*arguments))
+    return calls
+
+
+def config_of(folder, *own):
+    return compose([f"plm.path={folder}", "task.max_length=32", *own])
+
+
+def on(method, overrides):
+    return [override for override in overrides if not override.startswith("method.")] + [f"method={method}"]
+
+
+def test_jobs_after_others_compute_what_they_compute_alone(overrides, loads, run_cli, tmp_path):
+    """In one process: LoRA, jobs that change the PLM's own weights, modules and attention, and LoRA again."""
+    lora = on("lora", overrides)
+    first = run(compose(lora))
+    for method in ("fine_tune", "mam", "bitfit", "inducer_ffn"):
+        assert run(compose(on(method, overrides))).code == ExitCode.DONE
+    again = run(compose([*lora, f"output_dir={tmp_path / 'again'}"]))
+    assert len(loads) == 1
+    assert results(again.folder) == results(first.folder)
+    other_seed = run(compose([*lora, "seed=1"]))
+    assert len(loads) == 1
+
+    for outcome, seed in ((first, 0), (other_seed, 1)):
+        fresh = run_cli(*lora, f"seed={seed}", f"output_dir={tmp_path / 'fresh'}", timeout=600)
+        assert fresh.returncode == 0, fresh.stderr
+        folder = tmp_path / "fresh" / outcome.folder.relative_to(tmp_path / "runs")
+        ours, theirs = results(outcome.folder), results(folder)
+        assert ours[1] == theirs[1]
+        assert ours[0] == theirs[0]
+
+
+def test_job_that_failed_in_the_middle_leaves_nothing_behind(overrides, loads, monkeypatch, tmp_path):
+    lora = on("lora", overrides)
+    first = run(compose(lora))
+    monkeypatch.setattr(experiment, "report", lambda *_: 1 / 0)  # after training
+    assert run(compose(on("fine_tune", overrides))).code == ExitCode.FAILED
+    monkeypatch.undo()
+    again = run(compose([*lora, f"output_dir={tmp_path / 'again'}"]))
+    assert results(again.folder) == results(first.folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "labels"), [("roberta", "nlu", 2), ("gpt2", "nlu", 2), ("gpt2", "nlg", None)]
+)
+def test_kept_plm_is_as_loaded_and_so_are_the_generators(tiny_roberta_folder, tiny_gpt2_folder, name, family, labels):
+    plm = config_of(*((tiny_roberta_folder,) if name == "roberta" else (tiny_gpt2_folder, "plm=gpt2"))).plm
+    torch.manual_seed(1)
+    kept = take(plm, family, labels)
+    give_back(kept)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        fresh, state = load_model(plm, family, labels), torch.get_rng_state()
+        torch.manual_seed(seed)
+        again = take(plm, family, labels)
+        assert again is kept
+        assert torch.equal(torch.get_rng_state(), state)
+        assert again.model.training == fresh.training
+        for (name, ours), (other, expected) in zip(
+            again.model.named_parameters(), fresh.named_parameters(), strict=True
+        ):
+            assert name == other
+            assert torch.equal(ours, expected), name
+        give_back(again)
+
+
+def test_plm_that_is_not_the_same_is_loaded(tiny_roberta_folder, tiny_gpt2_folder, tmp_path, loads):
+    copy = shutil.copytree(tiny_roberta_folder, tmp_path / "copy")
+    plm = config_of(tiny_roberta_folder).plm
+    give_back(take(plm, "nlu", 2))
+    for other in (
+        (plm, "nlu", 3),
+        (config_of(tiny_gpt2_folder, "plm=gpt2").plm, "nlu", 3),
+        (config_of(tiny_gpt2_folder, "plm=gpt2").plm, "nlg", None),
+        (config_of(copy).plm, "nlu", 2),
+    ):
+        before = len(loads)
+        give_back(take(*other))
+        assert len(loads) == before + 1
+    (copy / "model.safetensors").touch()
+    give_back(take(config_of(copy).plm, "nlu", 2))
+    assert len(loads) == 6
+
+
+def test_random_weights_are_drawn_for_every_job(tiny_roberta_folder, loads):
+    plm = config_of(tiny_roberta_folder, "plm.weights=random").plm
+    weights = []
+    for seed in (1, 2, 1):
+        torch.manual_seed(seed)
+        taken = take(plm, "nlu", 2)
+        weights.append(taken.model.roberta.embeddings.word_embeddings.weight.clone())
+        give_back(taken)
+    assert torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], weights[1])
+    assert len(loads) == 3

@@ -1,0 +1,137 @@
+"""Markdown, CSV, LaTeX and HTML of the same tables."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from inducer_bench.report import figures, render
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Checker(HTMLParser):
+    """Notes tags that are not closed in their order, addresses, and ids that occur twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.faults, self.addresses, self.ids, self.cells = [], [], [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        self.note(attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.cells += tag == "td"
+
+    def handle_startendtag(self, tag, attributes):
+        self.note(attributes)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(tag)
+
+    def note(self, attributes):
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href", "data", "action", "poster", "srcset"):
+                self.addresses.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+
+@pytest.fixture(scope="module")
+def page(built):
+    tables = list(built.values())
+    return render.html(tables, {table.path: figures.draw(table) for table in tables})
+
+
+def test_page_is_well_formed_and_holds_every_cell(page, built):
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.faults
+    assert not checker.open
+    assert len(checker.ids) == len(set(checker.ids))
+    assert checker.cells >= sum(len(row.cells) for table in built.values() for row in table.rows)
+
+
+def test_page_refers_to_nothing_outside_itself(page):
+    checker = Checker()
+    checker.feed(page)
+    assert checker.addresses
+    assert all(address.startswith("#") for address in checker.addresses)
+    assert {address[1:] for address in checker.addresses} <= set(checker.ids)
+    assert not re.search(r"url\((?!#)|@import|<script|<link", page)
+    assert set(re.findall(r"https?://[^\"' ]+", page)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
+def test_page_escapes_what_records_say(built):
+    from dataclasses import replace
+
+    table = replace(next(iter(built.values())), notes=(("a", "<script>alert(1)</script>"),))
+    assert "<script>" not in render.html([table], {})
+
+
+def test_page_is_for_small_screens_and_dark_ones(page):
+    assert 'name="viewport" content="width=device-width' in page
+    assert "prefers-color-scheme: dark" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("50% of a_b & c#d", r"50\% of a\_b \& c\#d"),
+        (r"{x}\y^2~$", r"\{x\}\textbackslash{}y\textasciicircum{}2\textasciitilde{}\$"),
+        ("1 ± 2 < 3", r"1 $\pm$ 2 \textless{} 3"),
+    ],
+)
+def test_latex_is_escaped(text, latex):
+    assert render.tex(text) == latex
+
+
+def test_latex_tables_are_balanced_and_every_row_has_all_columns(built):
+    for table in built.values():
+        text = render.latex(table)
+        code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+        assert re.search(r"(?<!\\)[_&#$%]", re.sub(r" & |\$\\pm\$|\{%$|\\label\{.*?\}", "", code, flags=re.M)) is None
+        assert len(re.findall(r"(?<!\\)\{", code)) == len(re.findall(r"(?<!\\)\}", code))
+        body = code.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+        assert len(body) == len(table.rows)
+        assert {line.count(" & ") for line in body} == {len(table.columns)}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(built, tmp_path):
+    tables = "".join(render.latex(table) + "\\clearpage\n" for table in built.values())
+    source = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}" + tables + r"\end{document}"
+    (tmp_path / "all.tex").write_text(source)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout[-1000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 1000
+
+
+def test_csv_has_full_precision_and_every_seed(built):
+    rows = list(csv.DictReader(io.StringIO(render.csv_text([built["mini/cost_sst2_mini_roberta"]]))))
+    lora = next(row for row in rows if row["row"] == "lora" and row["score"] == "accuracy")
+    assert (float(lora["mean"]), float(lora["std"]), lora["n"], lora["values"]) == (91.0, 1.0, "3", "0:90 1:91 2:92")
+    percent = next(row for row in rows if row["row"] == "lora" and row["score"] == "percent")
+    assert float(percent["mean"]) == pytest.approx(100 * 16_384 / 1_210_496, rel=1e-15)
+    failed = next(row for row in rows if row["row"] == "prefix" and row["score"] == "accuracy")
+    assert failed["notes"] == "failed: seed 1; not in the mean"
+
+
+def test_markdown_rows_have_all_columns_and_the_commands_stand_below(built):
+    table = built["mini/nlu_main_mini_roberta"]
+    text = render.markdown(table)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(table.columns) + 2}
+    assert "| lora | **91.0** ± 1.0 (3) |" in text
+    assert text.rstrip().endswith("```")
+    assert all(command in text for command in table.commands)
+
+
+def test_markdown_names_are_not_taken_for_markup(built):
+    assert r"head\_only" in render.markdown(built["mini/nlu_main_mini_roberta"])

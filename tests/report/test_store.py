@@ -1,0 +1,85 @@
+"""Records below a folder, grouped by setting; damaged ones never count."""
+
+import pytest
+from helpers import handmade
+from helpers.handmade import MINI
+
+from inducer_bench.report import store
+
+
+def group_of(root, method):
+    found = [group for group in store.load(root).groups if group.config.method.name == method]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_runs_that_differ_only_in_the_seed_are_one_group(tmp_path):
+    for seed in (2, 0, 1):
+        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=80 + seed)
+    group = group_of(tmp_path, "lora")
+    assert [run.seed for run in group.done] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("key", ["method.r=4", "trainer.epochs=9", "protocol=clean", "task.max_train=100"])
+def test_another_setting_is_another_group(tmp_path, key):
+    handmade.write_run(tmp_path, *MINI, "method=lora")
+    handmade.write_run(tmp_path, *MINI, "method=lora", key)
+    assert len(store.load(tmp_path).groups) == 2
+
+
+@pytest.mark.parametrize("key", ["trainer.device=cpu", "trainer.eval_batch_size=7", "output_dir=else", "tracker=wandb"])
+def test_machine_and_place_make_no_other_group(tmp_path, key):
+    handmade.write_run(tmp_path, *MINI, "method=lora", seed=0)
+    handmade.write_run(tmp_path, *MINI, "method=lora", key, seed=1)
+    assert len(group_of(tmp_path, "lora").done) == 2
+
+
+@pytest.mark.parametrize("change", [{"data": {"source": "mini", "fingerprint": "other"}}, {"plm_fingerprint": "other"}])
+def test_other_files_of_data_or_plm_are_never_averaged_with_these(tmp_path, change):
+    handmade.write_run(tmp_path, *MINI, "method=lora", seed=0)
+    handmade.write_run(tmp_path, *MINI, "method=lora", seed=1, **change)
+    assert [len(group.runs) for group in store.load(tmp_path).groups] == [1, 1]
+
+
+def test_of_two_records_with_one_seed_the_finished_and_then_the_latest_counts(tmp_path):
+    def code(version):
+        return {"version": version, "git_sha": None, "git_dirty": None}
+
+    handmade.write_run(tmp_path, *MINI, "method=lora", score=70, code=code("0.9.0"))
+    handmade.write_run(tmp_path, *MINI, "method=lora", score=75, code=code("0.10.0"))
+    handmade.write_run(tmp_path, *MINI, "method=lora", status="failed", code=code("0.11.0"))
+    group = group_of(tmp_path, "lora")
+    assert [run.record["scores"]["accuracy"]["value"] for run in group.runs] == [75]
+    assert group.superseded == 2
+
+
+def test_damaged_and_random_records_are_in_no_group(sweep):
+    found = store.load(sweep)
+    assert len(found.damaged) == 1
+    assert "was edited" in found.damaged[0]
+    scores = {score["value"] for group in found.groups for run in group.done for score in run.record["scores"].values()}
+    assert not scores & {10.0, 99.0}
+
+
+def test_record_whose_configuration_is_not_understood_is_told_of(tmp_path):
+    folder = handmade.write_run(tmp_path, *MINI, "method=lora")
+    config = handmade.records.read(folder)["config"]
+    config["method"]["new_key"] = 1
+    handmade.write_run(tmp_path, *MINI, "method=lora", seed=1, config=config)
+    found = store.load(tmp_path)
+    assert [len(group.runs) for group in found.groups] == [1]
+    assert len(found.damaged) == 1
+    assert "another release (method.new_key" in found.damaged[0]
+
+
+def test_labels_tell_settings_apart_by_as_little_as_possible(tmp_path):
+    for more in ([], ["method.r=4"], ["method.r=16", "method.alpha=32"]):
+        handmade.write_run(tmp_path, *MINI, "method=lora", *more)
+    handmade.write_run(tmp_path, *MINI, "method=inducer")
+    handmade.write_run(tmp_path, *MINI, "method=inducer", seed=1)
+    for switch in ("gate", "extension"):
+        handmade.write_run(tmp_path, *MINI, "method=inducer", f"method.{switch}=false")
+    found = store.labels(store.load(tmp_path).groups)
+    assert sorted(found) == sorted(
+        ["inducer", "inducer, gate=false", "inducer, extension=false", "lora, r=4", "lora, r=8", "lora, r=16"]
+    )

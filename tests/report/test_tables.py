@@ -1,0 +1,379 @@
+"""Tables from a sweep written by hand: what is in them, what is not, and what is told below."""
+
+import re
+
+import pytest
+from helpers import handmade
+from helpers.handmade import FULL, MINI
+
+from inducer_bench.cli.main import main
+from inducer_bench.config.compose import choices, compose
+from inducer_bench.report import layout, reference, store, tables
+from inducer_bench.report.layout import Place
+
+
+def build(root):
+    return {table.path: table for table in tables.build(store.load(root), reference.sources(), "runs")}
+
+
+def cells(table, label):
+    return next(row.cells for row in table.rows if row.label == label)
+
+
+def notes(table, cell):
+    return [text for letter, text in table.notes if letter in cell.marks]
+
+
+def test_every_shipped_table_composes_and_so_does_every_setting_it_asks_for():
+    found = layout.layouts()
+    assert sorted(found) == choices("table")
+    for table in found.values():
+        tasks = [*(table.tasks or []), *(column.task for column in table.columns if column.task)]
+        assert set(tasks) <= set(choices("task"))
+        task, plm = ("webnlg", "gpt2") if tasks[:1] == ["webnlg"] else ("sst2", "roberta-base")
+        rows = layout.rows(table)
+        keys = {row.label: row.key(Place("full", plm, "paper"), task, 124_000_000) for row in rows}
+        assert len(keys) == len(rows)
+        assert all(key or row.budget for row, key in zip(rows, keys.values(), strict=True))
+        reachable = {row.method for row, key in zip(rows, keys.values(), strict=True) if key}
+        assert reachable == set(table.methods or [])
+
+
+def test_scores_are_mean_and_sample_deviation_over_seeds(built):
+    cell = cells(built["mini/nlu_main_mini_roberta"], "lora")[0]
+    assert cell.shown() == ("91.0", "1.0", "3")  # of 90, 91, 92
+    assert cells(built["mini/nlu_main_mini_roberta"], "bitfit")[0].shown() == ("70.0", "", "1")
+
+
+def test_mini_and_real_records_never_share_a_table(built):
+    for path, table in built.items():
+        suites = {cell.group.config.suite for row in table.rows for cell in row.cells if cell.group}
+        assert suites == {path.split("/")[0]}
+
+
+def test_best_is_marked_only_where_a_test_supports_it(tmp_path):
+    for seed in range(2):
+        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=90)
+        handmade.write_run(tmp_path, *MINI, "method=bitfit", seed=seed, score=60)
+    assert cells(build(tmp_path)["mini/nlu_main_mini_roberta"], "lora")[0].best
+    handmade.write_run(tmp_path, *MINI, "method=inducer", seed=0, score=90.5)  # one more of 200 right
+    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
+    assert not any(cell.best for row in table.rows for cell in row.cells)
+    assert table.columns[0].p_value > 0.05
+
+
+def test_nothing_is_marked_without_predictions_to_test(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora", score=90, predictions=False)
+    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60)
+    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
+    assert not any(cell.best for row in table.rows for cell in row.cells)
+    assert table.columns[0].p_value is None
+
+
+def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora", score=90)
+    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60, data={"source": "local", "fingerprint": "other"})
+    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
+    assert table.columns[0].p_value is None
+    assert not any(cell.best for row in table.rows for cell in row.cells)
+
+
+def test_significance_is_over_all_seeds_of_both_sides_though_they_share_none(tmp_path, monkeypatch):
+    runs = set()
+    monkeypatch.setattr(
+        tables.statistics, "paired_p_value", lambda metric, *sides: runs.add((*map(len, sides),)) or 0.9
+    )
+    for seed in (0, 1, 2):
+        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=90)
+    for seed in (3, 4):
+        handmade.write_run(tmp_path, *MINI, "method=bitfit", seed=seed, score=60)
+    assert build(tmp_path)["mini/nlu_main_mini_roberta"].columns[0].p_value == 0.9
+    assert runs == {(3, 2)}
+
+
+def test_p_values_are_adjusted_over_the_columns_of_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables.statistics, "paired_p_value", lambda *_: 0.03)
+    for method, score in (("lora", 90.0), ("bitfit", 60.0)):
+        handmade.write_run(tmp_path, *MINI, f"method={method}", score=score)
+    assert cells(build(tmp_path)["mini/nlu_main_mini_roberta"], "lora")[0].best
+    for method, score in (("lora", 90.0), ("bitfit", 60.0)):
+        both = {"accuracy": score, "accuracy_mismatched": score}
+        handmade.write_run(tmp_path, "preset=mini", "task=mnli", f"method={method}", scores=both)
+    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
+    assert [column.p_value for column in table.columns] == pytest.approx([0.09, 0.09, 0.09])
+    assert not any(cell.best for cell in cells(table, "lora"))
+
+
+def test_failed_and_out_of_memory_show_as_such(built):
+    table = built["mini/nlu_main_mini_roberta"]
+    assert cells(table, "fine_tune")[0].shown()[0] == "oom"
+    prefix = cells(table, "prefix")[0]
+    assert prefix.shown() == ("60.0", "", "1")
+    assert notes(table, prefix) == ["failed: seed 1; not in the mean"]
+
+
+def test_missing_cells_have_the_command_that_fills_them(built):
+    table = built["mini/nlu_main_mini_roberta"]
+    assert cells(table, "adapter")[0].shown()[0] == "missing"
+    filled = [
+        (config, seed)
+        for command in table.commands
+        for config in [dict(re.findall(r"(\S+?)=(\S+)", command))]
+        for seed in config["seed"].split(",")
+        if "sst2" in config["task"] and "adapter" in config["method"].split(",")
+    ]
+    assert [seed for _, seed in filled] == ["0", "1", "2"]
+    prefix = [
+        command for command in table.commands if "sst2" in command and re.search(r"=prefix |,prefix|prefix,", command)
+    ]
+    assert [re.search(r"seed=(\S+)", command)[1] for command in prefix] == ["1,2"]  # the failed one and the third
+    fine_tune = [command for command in table.commands if "sst2" in command and "fine_tune" in command]
+    assert [re.search(r"seed=(\S+)", command)[1] for command in fine_tune] == [
+        "1,2"
+    ]  # running out of memory is a result
+
+
+def test_commands_name_settings_that_then_fill_the_cells(built, tmp_path):
+    """Follow each command of the ablation: its configurations are those that the table waits for."""
+    before = built["mini/ablation_sst2_mini_roberta"]
+    assert cells(before, "no value residual")[0].shown()[0] == "missing"
+    for label in ("inducer", "no gate"):
+        assert cells(before, label)[0].shown()[0] not in ("missing", "")
+    for seed in range(3):
+        for more in ([], ["method.gate=false"]):
+            handmade.write_run(tmp_path, *MINI, "method=inducer", *more, seed=seed)
+    for command in before.commands:
+        words = [word.strip("'") for word in command.split()[1:] if word != "-m"]
+        seeds = next(word for word in words if word.startswith("seed=")).removeprefix("seed=").split(",")
+        rest = tuple(word for word in words if not word.startswith("seed="))
+        for seed in seeds:
+            handmade.write_run(tmp_path, *rest, seed=int(seed))
+    after = build(tmp_path)["mini/ablation_sst2_mini_roberta"]
+    assert after.commands == ()
+    assert all(len(row.cells[0].values) == 3 for row in after.rows)
+
+
+def test_commands_compose(built):
+    commands = {command for table in built.values() for command in table.commands if "method.budget" not in command}
+    assert commands
+    for command in commands:
+        words = [word.strip("'") for word in command.split()[1:] if word != "-m"]
+        compose([word.split(",")[0] for word in words])
+
+
+def test_one_setting_alone_makes_no_ablation(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=inducer")
+    paths = build(tmp_path)
+    assert not [path for path in paths if "ablation" in path or "budget" in path]
+    assert "mini/cost_sst2_mini_roberta" in paths
+
+
+def test_settings_that_no_table_asks_for_are_in_the_table_of_all(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora", "trainer.epochs=9")
+    assert list(build(tmp_path)) == ["mini/settings_sst2_mini_roberta"]
+
+
+def test_budgets_are_solved_as_the_command_line_solves_them(tmp_path):
+    total = 1_210_496
+    for percent in (1, 2):
+        handmade.write_run(tmp_path, *MINI, "method=lora", f"method.budget={int(total * percent / 100)}")
+    table = build(tmp_path)["mini/budget_curve_sst2_mini_roberta"]
+    shown = {row.label: row.cells[0].shown()[0] for row in table.rows if row.method == "lora"}
+    assert shown == {
+        "lora, 0.1%": "n/a", "lora, 0.25%": "missing", "lora, 0.5%": "missing", "lora, 1%": "80.0", "lora, 2%": "80.0",
+    }  # fmt: skip
+    assert not [command for command in table.commands if "budget=0.1%" in command and "lora" in command]
+
+
+def test_mixes_within_a_table_are_footnoted(built):
+    table = built["full/nlu_main_roberta-base"]
+    lora = cells(table, "lora")[0]
+    assert lora.shown() == ("93.5", "0.7", "2")
+    assert [text for text in notes(table, lora) if "0.0.9" in text] == [
+        "code: 0.0.9 at fedcba9, with uncommitted changes; most of this table: 0.1.0 at 0123456"
+    ]
+    assert "code: 0.1.0 at 0123456;" in table.made_with
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"device": {"type": "cuda", "name": "H200", "threads": 8}}, "device: cuda H200"),
+        ({"precision": "bf16"}, "precision: bf16"),
+        ({"versions": {"torch": "9.9"}}, "torch: 9.9"),
+        ({"plm_fingerprint": "sha256:other"}, "PLM weights: sha256:other"),
+        ({"data": {"source": "local", "fingerprint": "sha256:local"}}, "data of sst2: sha256:local"),
+    ],
+)
+def test_each_kind_of_mix_is_told(tmp_path, change, told):
+    for seed in range(2):
+        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed)
+    handmade.write_run(tmp_path, *MINI, "method=bitfit", **change)
+    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
+    assert [text.split(";")[0] for text in notes(table, cells(table, "bitfit")[0])] == [told]
+    assert notes(table, cells(table, "lora")[0]) == []
+
+
+def test_protocols_have_tables_of_their_own_and_are_told_apart_where_all_settings_meet(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora", seed=0)
+    handmade.write_run(tmp_path, *MINI, "method=lora", seed=1)
+    handmade.write_run(tmp_path, *MINI, "method=lora", "protocol=clean")
+    found = build(tmp_path)
+    assert {"mini/nlu_main_mini_roberta", "mini/nlu_main_mini_roberta_clean"} <= set(found)
+    table = found["mini/settings_sst2_mini_roberta"]
+    clean = next(row for row in table.rows if row.label.endswith("protocol=clean"))
+    assert notes(table, clean.cells[0]) == ["protocol: clean; most of this table: paper"]
+
+
+def test_score_that_was_not_computed_says_why(built):
+    table = built["full/nlu_main_roberta-base"]
+    inducer = cells(table, "inducer")
+    position = next(i for i, column in enumerate(table.columns) if column.heading == "MNLI mismatched")
+    assert inducer[position].shown()[0] == "not computed"
+    assert notes(table, inducer[position]) == ["not computed: no Java"]
+
+
+def test_published_figures_stand_in_columns_of_their_own_with_their_source(built):
+    table = built["full/nlu_main_roberta-base"]
+    published = {column.value: i for i, column in enumerate(table.columns) if column.source == "LoRA README"}
+    assert sorted(published) == ["accuracy", "accuracy_mismatched"]
+    by_heading = {
+        column.heading: cell.shown() for column, cell in zip(table.columns, cells(table, "lora"), strict=True)
+    }
+    assert by_heading["SST-2, LoRA README"] == ("95.1", "0.2", "")
+    assert by_heading["MNLI mismatched, LoRA README"] == ("86.9", "0.3", "")
+    empty = dict(zip((column.heading for column in table.columns), cells(table, "inducer"), strict=True))
+    assert empty["SST-2, LoRA README"].shown() == ("", "", "")
+    mark = next(column.marks[0] for column in table.columns if column.source)
+    assert "github" in dict(table.notes)[mark].lower()
+
+
+def test_published_figures_stay_out_of_mini_tables_and_of_other_plms(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora")
+    handmade.write_run(tmp_path, *MINI, "plm=roberta-base", "method=lora")
+    handmade.write_run(tmp_path, *FULL, "plm=roberta-large", "method=lora")
+    for table in build(tmp_path).values():
+        assert not any(column.source for column in table.columns)
+
+
+def test_lower_is_better_for_ter(tmp_path, monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        tables.statistics, "paired_p_value", lambda metric, left, right: compared.append((metric, left[0])) or 0.001
+    )
+    for method, ter in (("lora", 40.0), ("inducer", 60.0)):
+        folder = handmade.write_run(tmp_path, "task=webnlg", f"method={method}", scores={"ter": ter})
+        assert folder.is_dir()
+    table = build(tmp_path)["full/nlg_main_gpt2"]
+    position = next(i for i, column in enumerate(table.columns) if column.value == "ter")
+    assert cells(table, "lora")[position].best
+    assert not cells(table, "inducer")[position].best
+    assert [metric for metric, _ in compared] == ["ter"]
+
+
+def test_costs_come_from_the_record_and_the_adapter_s_files(built):
+    table = built["mini/cost_sst2_mini_roberta"]
+    shown = dict(zip((column.value for column in table.columns), cells(table, "lora"), strict=True))
+    assert shown["parameters"].shown() == ("16,384", "", "")
+    assert shown["train_seconds"].shown() == ("21", "1", "3")
+    assert shown["peak_memory"].shown() == ("513", "", "")
+    assert shown["adapter_size"].shown() == ("0.06", "", "")
+
+
+# -- published figures -------------------------------------------------------------------------------------------------
+
+
+def test_every_published_figure_has_a_source():
+    assert all(source.source and source.read_on for source in reference.sources())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("name: x\nread_on: y\nfigures: []\n", "source: missing"), ("a: [", "not YAML"), ("", "found no keys")],
+)
+def test_reference_without_a_source_is_refused(tmp_path, text, told):
+    from inducer_bench.errors import UserError
+
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(UserError, match=told):
+        reference.sources(tmp_path)
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_command_writes_the_same_bytes_twice_and_names_damaged_records(tmp_path, capsys):
+    for seed in range(2):
+        for method, score in (("lora", 80), ("bitfit", 70)):
+            handmade.write_run(tmp_path / "runs", *MINI, f"method={method}", seed=seed, score=score + seed)
+    damaged = handmade.write_run(tmp_path / "runs", *MINI, "method=lora", seed=2) / "record.json"
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    contents = []
+    for place in ("one", "two"):
+        assert main(["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / place)]) == 1
+        files = sorted(path for path in (tmp_path / place).rglob("*") if path.is_file())
+        contents.append({str(path.relative_to(tmp_path / place)): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    endings = {path.rpartition(".")[2] for path in contents[0]}
+    assert endings == {"html", "md", "csv", "tex", "svg", "png", "written"}
+    captured = capsys.readouterr()
+    assert captured.err.count(f"damaged, left out: {damaged}: not a whole record") == 2
+    assert "tables of 4 finished runs" in captured.out
+
+
+def test_command_of_a_sound_folder_is_done(tmp_path):
+    handmade.write_run(tmp_path / "runs", *MINI, "method=lora", "trainer.epochs=9")
+    assert main(["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_command_removes_what_an_earlier_call_wrote_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    first = handmade.write_run(tmp_path / "runs", *MINI, "method=lora", "trainer.epochs=9")
+    arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(out)]
+    assert main(arguments) == 0
+    mine, table = out / "mini" / "mine.md", out / "mini" / "settings_sst2_mini_roberta.md"
+    mine.write_text("notes")
+    assert table.is_file()
+    (first / "record.json").unlink()
+    outside = tmp_path / "outside.txt"
+    outside.write_text("not ours")
+    with open(out / ".written", "a") as manifest:
+        manifest.write("../outside.txt\n")
+    assert main(arguments) == 0
+    assert not table.exists()
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
+        ".written", "index.html", "mini/mine.md",
+    ]  # fmt: skip
+    assert outside.is_file()
+
+
+def test_adapter_size_is_told_to_be_absent_where_the_files_are_gone(tmp_path):
+    for method in ("lora", "bitfit"):
+        folder = handmade.write_run(tmp_path, *MINI, f"method={method}")
+    (folder / "adapter" / "adapter.safetensors").unlink()
+    table = build(tmp_path)["mini/cost_sst2_mini_roberta"]
+    position = next(i for i, column in enumerate(table.columns) if column.value == "adapter_size")
+    cell = cells(table, "bitfit")[position]
+    assert cell.shown()[0] == "missing"
+    assert notes(table, cell) == ["the adapter's files are gone from the run's folder"]
+    assert cells(table, "lora")[position].shown()[0] == "0.06"
+
+
+def test_command_without_records_says_so_on_the_page(tmp_path):
+    assert main(["tables", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    assert "no record yet" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_command_refuses_a_folder_that_is_not_there(tmp_path, capsys):
+    assert main(["tables", "--runs", str(tmp_path / "nowhere")]) == 2
+    assert capsys.readouterr().err.startswith("inducer-bench: --runs: found")
+
+
+def test_command_needs_no_torch(run_cli, tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora", "trainer.epochs=9")
+    done = run_cli("tables", "--runs", tmp_path, "--out", tmp_path / "out", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.returncode == 0
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "matplotlib" in modules
+    assert "torch" not in modules

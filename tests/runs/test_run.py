@@ -1,0 +1,318 @@
+"""Whole runs on a tiny PLM: records, no-ops, interruption and failure."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from unittest.mock import Mock
+
+import pytest
+import torch
+from filelock import FileLock
+from helpers.runs import KILLER, results
+from safetensors.torch import load_file
+
+import inducer_bench as ib
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.plm.load import load_model
+from inducer_bench.runs import experiment
+from inducer_bench.runs import record as records
+from inducer_bench.runs.run import run
+from inducer_bench.tasks.classification import ClassificationTask
+from inducer_bench.training import loop
+
+RECORD_KEYS = """status task plm method seed scores parameters train_seconds eval_seconds peak_memory_bytes config_hash
+code data versions device""".split()
+
+
+def predictions_in(folder):
+    text = gzip.decompress((folder / "predictions.jsonl.gz").read_bytes()).decode()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _adapter(folder):
+    return load_file(folder / "adapter/adapter.safetensors")
+
+
+def test_record_tells_everything_and_the_second_launch_is_a_no_op(overrides):
+    outcome = run(compose(overrides))
+    assert outcome.code == ExitCode.DONE
+    record = records.read(outcome.folder)
+    assert [key for key in RECORD_KEYS if key not in record] == []
+    assert record["status"] == "done"
+    assert (record["task"], record["method"], record["seed"]) == ("sst2", "inducer", 0)
+    assert outcome.folder.parts[-4:] == ("sst2", record["plm"], "inducer", record["config_hash"])
+    assert record["parameters"]["method"] == sum(
+        tensor.numel() for name, tensor in _adapter(outcome.folder).items() if "tuning" in name
+    )
+    predictions = predictions_in(outcome.folder)
+    right = [row["label"] == row["prediction"] for row in predictions]
+    assert record["scores"]["accuracy"]["value"] == pytest.approx(100 * sum(right) / 32)
+    assert [row["index"] for row in predictions] == list(range(32))
+    events = [json.loads(line)["event"] for line in (outcome.folder / "metrics.jsonl").read_text().splitlines()]
+    assert events == (["train"] * 4 + ["evaluation"]) * 2
+
+    stamp = (outcome.folder / "record.json").stat().st_mtime_ns
+    again = run(compose(overrides))
+    assert (again.code, again.folder) == (ExitCode.DONE, outcome.folder)
+    assert again.message.startswith("already done: accuracy")
+    assert (outcome.folder / "record.json").stat().st_mtime_ns == stamp
+
+
+def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_folder):
+    config = compose(overrides)
+    outcome = run(config)
+    torch.manual_seed(99)  # another random head, which loading must replace
+    tuned = ib.load(load_model(config.plm, "nlu", 2), outcome.folder / "adapter").eval()
+    setting = experiment.build(config)
+    dev, size = setting.reported["dev"], config.trainer.eval_batch_size
+    result = experiment.report(setting.accelerator, tuned, setting.task, dev, size)
+    expected = [{"split": "dev", "index": i, **p} for i, p in enumerate(result.predictions)]
+    assert expected == predictions_in(outcome.folder)
+
+
+@pytest.mark.parametrize(("where", "at"), [("step", 6), ("rename", 4), ("step", 14)])
+def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(overrides, where, at, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLER, where, str(at), *overrides], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run(compose(overrides))
+    assert "resuming at step" in (resumed.folder / "log.txt").read_text()
+    whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
+    assert whole.folder != resumed.folder
+    assert list(resumed.folder.rglob("*.tmp")) == []
+    assert results(resumed.folder) == results(whole.folder)
+
+
+def test_termination_signal_stops_at_a_step_and_the_same_command_resumes(overrides, monkeypatch, tmp_path):
+    original = loop.micro_batches
+    steps = []
+
+    def signalling(*arguments):
+        steps.append(1)
+        if len(steps) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "micro_batches", signalling)
+    stopped = run(compose(overrides))
+    assert (stopped.code, stopped.record["status"]) == (ExitCode.INTERRUPTED, "interrupted")
+    assert "step 5 of 16" in stopped.message
+    monkeypatch.undo()
+    resumed = run(compose(overrides))
+    whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
+    assert results(resumed.folder) == results(whole.folder)
+
+
+def test_micro_batches_do_not_change_the_result(overrides, tmp_path):
+    """Without dropout, the size of a forward pass changes nothing but rounding."""
+    losses = []
+    for size in ("3", "null"):
+        config = compose([*overrides, f"trainer.micro_batch_size={size}", f"output_dir={tmp_path / size}"])
+        setting = experiment.build(config)
+        for module in setting.tuned.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        batch = setting.splits.train[:8]
+        for part in loop.micro_batches(batch, config.trainer.micro_batch_size):
+            loss = setting.task.loss(setting.tuned.train(), setting.task.collate(part))
+            (loss / len(batch)).backward()
+        losses.append([p.grad.clone() for p in setting.tuned.trained_parameters().values()])
+    for one, other in zip(*losses, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_failure_is_recorded_with_its_traceback_and_the_run_can_be_repeated(overrides, monkeypatch):
+    monkeypatch.setattr(experiment, "train", lambda *_: 1 / 0)
+    failed = run(compose(overrides))
+    assert (failed.code, failed.record["status"]) == (ExitCode.FAILED, "failed")
+    assert "ZeroDivisionError" in records.read(failed.folder)["error"]
+    assert "Traceback" in (failed.folder / "log.txt").read_text()
+    monkeypatch.undo()
+    assert run(compose(overrides)).code == ExitCode.DONE
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_running_out_of_memory_is_a_recorded_result(overrides, monkeypatch, error):
+    def exhaust(*_):
+        raise error
+
+    monkeypatch.setattr(experiment, "train", exhaust)
+    outcome = run(compose(overrides))
+    assert (outcome.code, records.read(outcome.folder)["status"]) == (ExitCode.OUT_OF_MEMORY, "oom")
+
+
+def test_diverging_loss_stops_with_the_step(overrides):
+    own = [override for override in overrides if not override.startswith("method.")]
+    outcome = run(compose([*own, "method=fine_tune", "trainer.lr=1e30"]))
+    assert outcome.code == ExitCode.FAILED
+    assert "TrainingDiverged: step" in outcome.message
+
+
+def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inducer_bench.training.checkpoint.write_atomic", full)
+    monkeypatch.setattr("inducer_bench.runs.record.write_atomic", full)
+    outcome = run(compose(overrides))
+    assert outcome.code == ExitCode.FAILED
+    assert "No space left on device" in outcome.message
+
+
+def test_two_processes_never_work_on_one_run(overrides, tmp_path):
+    config = compose(overrides)
+    finished = run(config)
+    (finished.folder / "record.json").unlink()
+    with FileLock(finished.folder / ".lock"), pytest.raises(UserError, match="another process is working on"):
+        run(config)
+
+
+def test_read_only_output_folder_is_told_in_one_line(overrides, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(UserError, match=r"output_dir: .* cannot be written"):
+        run(compose([*overrides, f"output_dir={blocked}"]))
+
+
+def test_damaged_checkpoint_is_named_and_not_trained_from(overrides):
+    config = compose(overrides)
+    folder = run(config).folder
+    (folder / "record.json").unlink()
+    state = folder / "checkpoint/state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(UserError, match="not a whole checkpoint"):
+        run(config)
+
+
+def test_clean_protocol_selects_on_held_out_train_and_never_on_dev(overrides):
+    outcome = run(compose([*overrides, "protocol=clean", "protocol.held_out=0.25"]))
+    record = outcome.record
+    assert record["examples"] == {"train": 48, "selection": 16, "dev": 32}
+    assert record["protocol"] == "clean"
+
+
+def test_as_released_protocol_keeps_the_head_at_its_start(overrides):
+    config = compose([*overrides, "protocol=as_released", "protocol.select_first=10"])
+    outcome = run(config)
+    setting = experiment.build(config)  # the same seed gives the same random head
+    saved = _adapter(outcome.folder)
+    for name, parameter in setting.tuned.head_parameters().items():
+        assert torch.equal(saved[name], parameter)
+    assert outcome.record["examples"]["selection"] == 10
+
+
+def test_dry_run_takes_a_step_and_records_nothing(overrides, tmp_path):
+    outcome = run(compose([*overrides, "dry_run=true"]))
+    assert outcome.code == ExitCode.DONE
+    assert "one step with loss" in outcome.message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_takes_the_longest_examples(overrides, monkeypatch):
+    spy = Mock(wraps=experiment.add_gradients)
+    monkeypatch.setattr(experiment, "add_gradients", spy)
+    run(compose([*overrides, "dry_run=true", "trainer.batch_size=3"]))
+    examples = spy.call_args.args[3]
+    train = experiment.build(compose(overrides)).splits.train
+    assert [example["length"] for example in examples] == sorted(train.lengths)[-3:]
+
+
+def test_dry_run_without_room_says_so_in_a_line(overrides, monkeypatch):
+    def no_room(*arguments):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(experiment, "add_gradients", no_room)
+    outcome = run(compose([*overrides, "dry_run=true"]))
+    assert outcome.code == ExitCode.OUT_OF_MEMORY
+    assert outcome.message.startswith("dry run: out of memory: ")
+
+
+# -- other tasks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_task(overrides, tmp_path):
+    """A function that runs one epoch of a task on files of 32 examples made by `row`; gives the outcome."""
+
+    def on_task(*own, row, splits=("train", "dev")):
+        folder = tmp_path / "data"
+        folder.mkdir()
+        for split in splits:
+            text = "".join(json.dumps(row(i)) + "\n" for i in range(32))
+            (folder / f"{split}.jsonl").write_text(text)
+        shared = [override for override in overrides if not override.startswith("task.data_dir")]
+        return run(compose([*own, *shared, f"task.data_dir={folder}", "trainer.epochs=1"]))
+
+    return on_task
+
+
+def test_both_dev_sets_of_mnli_are_scored_and_the_matched_one_headlines(on_task):
+    labels = ("entailment", "neutral", "contradiction")
+    outcome = on_task(
+        "task=mnli",
+        row=lambda i: {"premise": f"film {i}", "hypothesis": "fine", "label": labels[i % 3]},
+        splits=("train", "dev_matched", "dev_mismatched"),
+    )
+    record = outcome.record
+    assert list(record["scores"]) == ["accuracy", "accuracy_mismatched"]
+    assert set(record["losses"]) == {"dev", "dev_mismatched"}
+    assert record["examples"] == {"train": 32, "selection": 32, "dev": 32, "dev_mismatched": 32}
+    assert outcome.message.startswith("accuracy ")
+    predictions = predictions_in(outcome.folder)
+    for split, name in (("dev", "accuracy"), ("dev_mismatched", "accuracy_mismatched")):
+        rows = [row for row in predictions if row["split"] == split]
+        assert [row["index"] for row in rows] == list(range(32))
+        right = sum(row["label"] == row["prediction"] for row in rows)
+        assert record["scores"][name]["value"] == pytest.approx(100 * right / 32)
+    assert {len(row["probabilities"]) for row in predictions} == {3}
+
+
+def test_labels_found_in_the_data_are_recorded_and_the_run_is_known_again(on_task, overrides, tmp_path):
+    outcome = on_task(
+        "task=classification",
+        "task.text=review",
+        "task.label=stars",
+        row=lambda i: {"review": f"a {i}", "stars": i % 4},
+    )
+    assert outcome.record["config"]["task"]["labels"] == ["0", "1", "2", "3"]
+    assert _adapter(outcome.folder)["classifier.out_proj.weight"].shape[0] == 4
+    shared = [override for override in overrides if not override.startswith("task.data_dir")]
+    again = ["task=classification", "task.text=[review]", "task.label=stars", f"task.data_dir={tmp_path / 'data'}"]
+    assert run(compose([*again, *shared, "trainer.epochs=1"])).message.startswith("already done: accuracy")
+
+
+def test_regression_has_one_output_and_is_scored_by_correlation(on_task):
+    row = lambda i: {"sentence1": "a film", "sentence2": "a dull film " * (i % 4), "label": float(i % 4)}  # noqa: E731
+    outcome = on_task("task=stsb", row=row)
+    assert list(outcome.record["scores"]) == ["pearson", "spearman"]
+    assert _adapter(outcome.folder)["classifier.out_proj.weight"].shape[0] == 1
+    assert outcome.record["selection_score"] == outcome.record["scores"]["pearson"]["value"]
+
+
+def test_undefined_score_is_recorded_as_such_and_stops_nothing(on_task):
+    outcome = on_task("task=stsb", row=lambda i: {"sentence1": "a", "sentence2": "b", "label": 1.0})
+    assert outcome.code == ExitCode.DONE
+    assert outcome.record["scores"]["pearson"]["value"] is None
+    assert outcome.record["scores"]["pearson"]["reason"].startswith("not computed: ")
+    assert outcome.message == "pearson -  spearman -"
+
+
+def test_second_run_on_the_same_data_takes_the_tokens_of_the_first(overrides, monkeypatch, tmp_path):
+    first = run(compose(overrides))
+    monkeypatch.setattr(ClassificationTask, "encode", lambda *_: pytest.fail("tokenised again"))
+    assert run(compose([*overrides, "seed=1"])).code == ExitCode.DONE
+    monkeypatch.undo()
+    monkeypatch.setenv("INDUCER_BENCH_CACHE", str(tmp_path / "elsewhere"))
+    afresh = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
+    assert afresh.folder.name == first.folder.name
+    assert results(afresh.folder) == results(first.folder)
+
+
+def test_damaged_data_are_told_before_anything_is_trained(on_task):
+    with pytest.raises(UserError, match=r"train\.jsonl, line 31: found label '7'; allowed: "):
+        on_task("task=sst2", row=lambda i: {"sentence": "a", "label": 7 if i == 30 else i % 2})

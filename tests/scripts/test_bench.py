@@ -1,0 +1,353 @@
+"""The benchmarks: what the shared harness computes, that compared forms compute the same, and that each script runs."""
+
+import json
+
+import bench_attention
+import bench_compile
+import bench_decoding
+import bench_epoch
+import bench_loss
+import bench_padding
+import bench_parts
+import bench_scaling
+import bench_seeds
+import bench_startup
+import bench_step
+import bench_summary
+import benchmark
+import project_cost
+import pytest
+import torch
+from bench_setup import build, random_batch, random_loss, real_task, spread
+from cuda_attention import EfficientAttention
+from released_form import as_released
+from torch.nn import functional as F
+
+from inducer_bench.methods.kernels import ExplicitAttention
+from inducer_bench.methods.layers import layers
+from inducer_bench.tasks.cache import Encoded
+
+# -- the harness -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes only when a candidate lets it: `clock[0] += seconds`."""
+    now = [0.0]
+    monkeypatch.setattr(benchmark, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_candidates_alternate_in_a_shuffled_order_and_the_warmup_is_not_timed(clock):
+    calls = []
+
+    def candidate(name, seconds):
+        def call():
+            clock[0] += seconds * (10 if len(calls) < 3 else 1)  # the first round is slow
+            calls.append(name)
+
+        return call
+
+    times = benchmark.alternate({name: candidate(name, s) for name, s in (("a", 1), ("b", 2), ("c", 4))}, rounds=8)
+    rounds = [tuple(calls[start : start + 3]) for start in range(0, len(calls), 3)]
+    assert len(rounds) == 9
+    assert all(sorted(order) == ["a", "b", "c"] for order in rounds)
+    assert len(set(rounds)) > 2
+    assert times == {"a": [1.0] * 8, "b": [2.0] * 8, "c": [4.0] * 8}
+
+
+def test_a_ratio_is_taken_within_rounds():
+    times = {"ours": [1.0, 4.0, 9.0], "theirs": [1.0, 2.0, 3.0]}
+    assert benchmark.ratio(times, "ours", "theirs") == pytest.approx((2.0, 1.2, 2.8))
+    row = benchmark.ratio_rows(times, "theirs")[0]
+    assert (row["candidate"], row["seconds"], row["ratio to theirs"]) == ("ours", 4.0, 2.0)
+
+
+def test_peak_memory_is_that_of_the_tensors_held_at_once():
+    mebibyte = 2**20
+
+    def call():
+        first = torch.empty(mebibyte, dtype=torch.uint8)
+        second = torch.empty(2 * mebibyte, dtype=torch.uint8)  # 3 MiB at once
+        del first, second
+        return torch.empty(2 * mebibyte, dtype=torch.uint8)
+
+    assert benchmark.peak_memory(call) == pytest.approx(3 * mebibyte, rel=0.001)
+
+
+def test_results_are_published_with_their_provenance_and_without_paths_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "sys.argv", ["/home/me/repo/scripts/bench_x.py", "--data", "/home/me/data/", "--out=/home/me/o"]
+    )
+    rows = [{"form": "ours", "seconds": 0.123456, "shapes": 12_345}, {"form": "theirs", "seconds": 2.0}]
+    path = benchmark.publish("x", rows, command=benchmark.command_line(), note="A note.", out=tmp_path)
+    content = json.loads(path.read_text())
+    assert path == tmp_path / benchmark.slug() / "x.json"
+    assert content["rows"] == rows
+    assert content["command"] == "python scripts/bench_x.py --data data --out=o"
+    assert content["versions"]["torch"] == torch.__version__
+    assert content["device"] == {"type": "cpu", "name": benchmark.device_name(), "threads": torch.get_num_threads()}
+    text = path.with_suffix(".md").read_text()
+    assert "| ours | 0.1235 | 12,345 |\n| theirs | 2 | - |" in text
+    assert "home" not in text + path.read_text()
+
+
+def test_spread_batches_stand_for_all_of_an_epoch():
+    lengths = list(range(100))
+    batches = [[i, i + 1] for i in range(0, 100, 2)]
+    chosen = spread([*batches[::-1], [50]], lengths, 5)
+    assert chosen == [[10, 11], [30, 31], [50, 51], [70, 71], [90, 91]]  # the small last batch is left out
+
+
+# -- what the scripts compare ------------------------------------------------------------------------------------------
+
+
+def test_padding_counts_tokens_and_shapes():
+    lengths = [3, 3, 5, 5, 9]
+    rows = {row["form"]: row for row in bench_padding.forms(lengths, size=2, most=10)}
+    like = rows["like length"]  # one window: (3, 3), (5, 5), (9)
+    assert (like["padded / real"], like["shapes"], like["longest"]) == (1.0, 3, 9)
+    assert rows["like length, multiples of 4"]["padded / real"] == pytest.approx((8 + 16 + 10) / 25)
+    assert rows["like length, multiples of 4"]["longest"] == 10  # not 12
+    assert rows["to the maximum"]["padded / real"] == 2.0
+    assert rows["to the maximum"]["shapes"] == 2
+
+
+def test_seeds_side_by_side_are_the_seeds_one_after_another():
+    """Logits, and gradients of LoRA and head, of three seeds with different parameters; no dropout."""
+    seeds, rows = 3, 2
+    model = bench_seeds.stacked(seeds, benchmark.CPU, mini=True).eval()
+    inputs = random_batch(model, seeds * rows, 8)
+    labels = torch.tensor([0, 1, 1, 1, 0, 0])
+    stacks = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for number, parameter in enumerate(stacks.values()):
+        torch.manual_seed(number)
+        torch.nn.init.normal_(parameter, std=0.3)
+    logits = model(**inputs).logits
+    bench_seeds.summed_loss(logits, labels, seeds).backward()
+    for seed in range(seeds):
+        _, tuned = build(["task=sst2", "method=lora"], benchmark.CPU, mini=True)
+        tuned.eval()
+        own = tuned.trained_parameters()
+        pairs = {name: stacks[name.replace("lora_", "stacked_")] for name in own}
+        for name, parameter in own.items():
+            parameter.data = pairs[name][seed].data.view_as(parameter).clone()
+        part = slice(seed * rows, (seed + 1) * rows)
+        alone = tuned(**{name: tensor[part] for name, tensor in inputs.items()}).logits
+        F.cross_entropy(alone, labels[part]).backward()
+        torch.testing.assert_close(alone, logits[part], rtol=1e-4, atol=1e-5)
+        for name, parameter in own.items():
+            torch.testing.assert_close(pairs[name].grad[seed].view_as(parameter), parameter.grad, rtol=1e-3, atol=1e-5)
+    assert len(stacks) == 4 * len(list(layers(model))) + 4  # A and B on Q and V; two linear maps of the head
+
+
+@pytest.fixture(scope="module")
+def webnlg():
+    """The mini task, its first examples of several lengths, and a model with LoRA, without dropout."""
+    _, task = real_task("webnlg", benchmark.ROOT, mini=True)
+    config, tuned = build(["task=webnlg", "method=lora"], benchmark.CPU, mini=True)
+    examples: list[Encoded] = sorted(task.examples("train").take(range(6)), key=lambda row: row["length"])
+    return config, task, examples, tuned.eval()
+
+
+def test_the_loss_from_all_logits_is_that_from_labelled_ones(webnlg):
+    _, task, examples, tuned = webnlg
+    batch = task.collate(examples)
+    expected = task.loss(tuned, batch, 0.1)
+    torch.testing.assert_close(bench_loss.loss_everywhere(tuned, batch, 0.1), expected)
+
+
+def test_the_forms_of_attention_yield_the_same_heads_and_gates():
+    for mask_name in ("padded", "causal"):
+        heads, mask = bench_attention.inputs(2, 5, mask_name, torch.float64, torch.device("cpu"))
+        plain, released = (bench_attention.FORMS[name](*heads, mask, 0.0) for name in ("SDPA", "two softmaxes"))
+        for name in ("explicit", "explicit by rows", "fused", "fused by rows", "virtual key"):
+            f, g = bench_attention.FORMS[name](*heads, mask, 0.0)
+            torch.testing.assert_close(f, plain[0], rtol=0, atol=1e-10)
+            torch.testing.assert_close(g, released[1], rtol=0, atol=1e-7)  # self scores are summed in float32
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_candidate_for_a_gpu_has_the_right_shapes(masked):
+    heads = [torch.empty(2, 3, 20, 64, device="meta", requires_grad=True) for _ in range(3)]
+    mask = torch.empty(2, 1, 20, 20, device="meta") if masked else None
+    f, logsumexp = EfficientAttention.apply(*heads, mask, 0.1, 0.1)
+    assert (f.shape, logsumexp.shape) == ((2, 3, 20, 64), (2, 3, 20))
+    assert [grad.shape for grad in torch.autograd.grad(f.sum() + logsumexp.sum(), heads)] == 3 * [(2, 3, 20, 64)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_candidate_for_a_gpu_has_the_gradients_of_finite_differences(dropout):
+    heads, mask = bench_attention.inputs(2, 40, "padded", torch.float32, torch.device("cuda"))
+    weights = torch.randn(2, bench_attention.HEADS, 40, bench_attention.WIDTH, device="cuda")
+
+    def loss(query, key, value):
+        torch.manual_seed(0)
+        f, logsumexp = EfficientAttention.apply(query, key, value, mask, bench_attention.SCALE, dropout)
+        return (f * weights).sum() + logsumexp.square().sum()
+
+    if not dropout:
+        q, k, v = heads
+        f, logsumexp = ExplicitAttention.apply(q, k, v, mask, bench_attention.SCALE, 0.0)
+        torch.testing.assert_close(loss(q, k, v), (f * weights).sum() + logsumexp.square().sum())
+    grads = torch.autograd.grad(loss(*heads), heads)
+    for at, grad in enumerate(grads):
+        direction = torch.randn_like(grad)
+        ends = [[x + sign * 1e-2 * direction if i == at else x for i, x in enumerate(heads)] for sign in (1, -1)]
+        slope = (loss(*ends[0]) - loss(*ends[1])) / 2e-2
+        torch.testing.assert_close((grad * direction).sum(), slope, rtol=2e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("task", ["sst2", "webnlg"])
+def test_the_released_form_computes_the_same(task):
+    config, tuned = build([f"task={task}", "method=inducer"], benchmark.CPU, mini=True)
+    ours = random_loss(config, tuned.eval(), 2, 6)
+    loss = ours()
+    expected = torch.autograd.grad(loss, list(tuned.trained_parameters().values()), allow_unused=True)
+    again = random_loss(config, as_released(tuned), 2, 6, everywhere=True)()
+    torch.testing.assert_close(again, loss)
+    found = torch.autograd.grad(again, list(tuned.trained_parameters().values()), allow_unused=True)
+    for grad, reference in zip(found, expected, strict=True):
+        torch.testing.assert_close(grad, reference, rtol=1e-3, atol=1e-6)
+
+
+def test_the_peer_sees_the_same_labels(webnlg):
+    config, task, examples, _ = webnlg
+    batch = task.collate(examples)
+    labels = bench_epoch.with_labels(task.collate(examples))["labels"]
+    assert torch.equal(labels[labels != -100], batch["labels"])
+    model = bench_epoch.peer_model(config, "lora")
+    expected = sum(p.numel() for name, p in model.named_parameters() if "lora" in name)
+    assert 0 < expected == sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def test_seconds_of_a_step_are_interpolated_by_tokens():
+    steps = project_cost.Steps({"lora": {100: 1.0, 200: 3.0}, "inducer": {100: 2.0, 200: 2.0}, "fine_tune": {100: 9.0}})
+    assert steps.seconds("lora", 150) == 2.0
+    assert steps.seconds("lora", 10) == 1.0  # a launch takes its time, however small the batch
+    assert steps.seconds("lora", 400) == 6.0
+    assert steps.seconds("mam", 150) == 2.0  # not measured: the slowest but fine-tuning
+    assert steps.seconds("mam", 200) == 3.0
+
+
+def test_hours_of_a_task_are_steps_dev_and_decoding():
+    steps = project_cost.Steps({method: {100: 0.5} for method in project_cost.METHODS})
+    row = project_cost.project("webnlg", steps, tokens=100, batch=8, epochs=10, seconds_per_prompt=0.1)
+    training, dev, decoding = 10 * 2_254 * 0.5 / 3600, 10 * 2_258 / 8 * 0.5 / 3 / 3600, 1_862 * 0.1 / 3600
+    assert row["steps a run"] == 22_540
+    assert row["hours a run, inducer"] == pytest.approx(training + dev + decoding)
+    assert row["hours, all"] == pytest.approx(50 * (training + dev + decoding))
+
+
+# -- each script at its smallest ---------------------------------------------------------------------------------------
+
+
+def run(script, out, *arguments, rounds=1):
+    """The rows that a script publishes on the mini PLM and data."""
+    script.main(["--mini", "--rounds", str(rounds), "--out", str(out), *arguments])
+    [path] = (out / benchmark.slug()).glob("*.json")
+    return json.loads(path.read_text())["rows"]
+
+
+def test_padding_runs(tmp_path):
+    rows = run(bench_padding, tmp_path, "--tasks", "webnlg", "--batch-sizes", "32")
+    assert [row["form"] for row in rows][::5] == ["like length", "to the maximum"]
+    assert 1 < rows[0]["padded / real"] < 1.15 < rows[-1]["padded / real"]
+
+
+@pytest.mark.parametrize(("task", "method"), [("sst2", "lora"), ("webnlg", "fine_tune")])
+def test_epoch_runs(tmp_path, task, method):
+    rows = run(bench_epoch, tmp_path, "--task", task, "--method", method, "--batches", "1")
+    assert [row["form"] for row in rows] == ["ours", "to the maximum", "Trainer"]
+    assert all(0 < row["seconds a batch"] < row["hours an epoch"] * 3600 for row in rows)
+
+
+def test_loss_runs(tmp_path):
+    labelled, everywhere, saved = run(bench_loss, tmp_path, "--batches", "1")
+    assert labelled["positions"] < everywhere["positions"]
+    assert labelled["peak MiB, longest batch"] < everywhere["peak MiB, longest batch"]
+    assert saved["logits MiB a step"] == pytest.approx(saved["positions"])
+
+
+def test_attention_runs(tmp_path):
+    rows = run(bench_attention, tmp_path, "--batch", "1", "--lengths", "8")
+    forms = {name: [row["candidate"] for row in rows if row["purpose"] == name] for name in bench_attention.PURPOSES}
+    on_a_cpu = [name for name in bench_attention.FORMS if name != "efficient"]
+    assert forms["training"] == forms["evaluation"] == 2 * on_a_cpu
+    assert forms["training with dropout"] == 2 * ["SDPA", "two softmaxes", "explicit", "explicit by rows"]
+
+
+def test_step_runs(tmp_path):
+    rows = run(bench_step, tmp_path, "--batch", "2", "--lengths", "8", "--methods", "lora", "inducer", "fine_tune")
+    assert [row["candidate"] for row in rows] == ["lora", "inducer", "fine_tune"]
+    assert all(row["ratio to lora"] > 0 and row["peak MiB"] > 0 for row in rows)
+    profile = run(bench_step, tmp_path / "profile", "--batch", "2", "--lengths", "8", "--profile")
+    before, after = ([row for row in profile if row["form"] == form] for form in (bench_step.RELEASED, "inducer"))
+    assert before[-1]["operator"] == after[-1]["operator"] == "all"
+    assert sum(row["ms"] for row in after[:-1]) <= after[-1]["ms"]
+
+
+def test_decoding_runs_and_both_forms_write_the_same(tmp_path):
+    fast, slow = run(bench_decoding, tmp_path, "--methods", "inducer", "--prompts", "3", "--slow", "1")
+    assert fast["form"] == "batched with a cache"
+    assert slow["ratio to batched with a cache"] > 0
+
+
+def test_the_page_of_a_device_says_which_targets_are_met(tmp_path):
+    measured = [("lora", 1.0, 1.0, 1.0, 200), ("inducer", 1.2, 1.1, 1.3, 210), ("inducer_lora", 1.0, 0.9, 1.1, 230)]
+    columns = ("candidate", "ratio to lora", "p10", "p90", "peak MiB")
+    rows = [{"T": 32, **dict(zip(columns, row, strict=True))} for row in measured]
+    folder = benchmark.publish("step_sst2_fp32", rows, out=tmp_path).parent
+    bench_summary.main([str(folder)])
+    page = (folder / "README.md").read_text()
+    assert "| inducer, step of sst2 at T = 32, of LoRA's time | 1.2 | 1.1 to 1.3 | <= 1.03 | no |" in page
+    assert "| inducer_lora, step of sst2 at T = 32, of LoRA's time | 1 | 0.9 to 1.1 | <= 1.05 | yes |" in page
+    assert "| inducer, step of sst2 at T = 32, of LoRA's peak memory | 1.05 | - | <= 1.1 | yes |" in page
+    assert "| inducer_lora, step of sst2 at T = 32, of LoRA's peak memory | 1.15 | - | <= 1.1 | no |" in page
+    assert (folder / "step_sst2_fp32.png").stat().st_size > 1000
+
+
+def test_seeds_run(tmp_path):
+    rows = run(bench_seeds, tmp_path, "--seeds", "2", "--batch", "2", "--length", "4")
+    assert [(row["seeds"], row["form"]) for row in rows] == [(2, "one after another"), (2, "side by side")]
+
+
+def test_scaling_runs_and_the_projection_reads_it(tmp_path):
+    small = ["--length", "8", "--batch", "2", "--lengths", "16", "--batches", "1", "--layers", "1", "--runs"]
+    methods = ["--methods", "fine_tune", "lora"]
+    rows = run(bench_scaling, tmp_path, *small, *methods)
+    whole = rows[0]["layers"]
+    points = {(row["layers"], row["batch"], row["length"]) for row in rows if row["method"] == "lora"}
+    assert points == {(whole, 2, 8), (whole, 2, 16), (whole, 1, 8), (1, 2, 8)}
+    assert all(row["seconds"] > 0 and row["peak MiB"] > 0 for row in rows)
+    folder = tmp_path / benchmark.slug()
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".svg", ".png"}
+    steps = project_cost.read(folder / "scaling_sst2_fp32.json")
+    assert steps.measured.keys() == {"fine_tune", "lora"}
+    assert steps.measured["lora"].keys() == {8, 16, 32}
+
+
+@pytest.mark.slow
+def test_compile_runs(tmp_path):
+    [row] = run(bench_compile, tmp_path, "--methods", "inducer", "--batches", "1")
+    assert row["warm-up, seconds"] > row["seconds a step"]
+    assert row["compiled"] > 0
+
+
+def test_parts_run(tmp_path):
+    rows = run(bench_parts, tmp_path)
+    assert [row["part"] for row in rows] == 2 * ["drawing dropout"] + 2 * ["activation"] + 2 * ["update"]
+
+
+def test_startup_runs(tmp_path):
+    [row] = run(bench_startup, tmp_path, "--commands", "help")
+    assert 0 < row["p10"] <= row["seconds"] <= row["p90"]
+
+
+def test_projection_prints_a_table_for_given_speeds(capsys, monkeypatch):
+    sizes = {task: project_cost.SIZES[task] for task in ("sst2", "webnlg")}
+    monkeypatch.setattr(project_cost, "SIZES", sizes)
+    project_cost.main(["--mini", "--steps-per-second", "sst2=40", "webnlg=30"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in lines[4:7]] == ["sst2", "webnlg", "all"]

@@ -1,0 +1,116 @@
+"""Batches, learning rates, and what a training run does at its edges."""
+
+import math
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from inducer_bench.errors import TrainingDiverged
+from inducer_bench.training.batching import WINDOW, evaluation_batches, training_batches
+from inducer_bench.training.checkpoint import Progress
+from inducer_bench.training.loop import learning_rate, make_optimizer, micro_batches, out_of_patience, update
+
+LENGTHS = [5 + (index * 7919) % 60 for index in range(1000)]
+
+
+def trainer(**changes):
+    return SimpleNamespace(**{"lr": 1.0, "warmup": 0.1, "schedule": "linear", "patience": None, **changes})
+
+
+def test_every_example_is_in_exactly_one_batch():
+    batches = training_batches(LENGTHS, 16, seed=3, epoch=2)
+    assert Counter(index for batch in batches for index in batch) == Counter(range(1000))
+    assert sorted(map(len, batches)) == [8] + [16] * 62
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    first = training_batches(LENGTHS, 16, seed=1, epoch=1)
+    torch.rand(10)
+    assert training_batches(LENGTHS, 16, seed=1, epoch=1) == first
+    assert training_batches(LENGTHS, 16, seed=1, epoch=2) != first
+    assert training_batches(LENGTHS, 16, seed=2, epoch=1) != first
+
+
+def test_buckets_waste_little_padding():
+    batches = training_batches(LENGTHS, 16, seed=0, epoch=0)
+    padded = sum(max(LENGTHS[i] for i in batch) * len(batch) for batch in batches)
+    assert padded <= 1.10 * sum(LENGTHS)
+
+
+def test_batches_do_not_come_sorted_by_length():
+    longest = [max(LENGTHS[i] for i in batch) for batch in training_batches(LENGTHS, 4, seed=0, epoch=0)]
+    assert longest != sorted(longest)
+    assert len(longest) > WINDOW
+
+
+def test_evaluation_covers_everything_longest_first():
+    batches = evaluation_batches(LENGTHS, 64)
+    assert sorted(index for batch in batches for index in batch) == list(range(1000))
+    assert LENGTHS[batches[0][0]] == max(LENGTHS)
+
+
+def test_learning_rate_warms_up_then_falls_linearly_to_zero():
+    rates = [learning_rate(trainer(warmup=4), step, 20) for step in range(21)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[4:] == pytest.approx([(20 - step) / 16 for step in range(4, 21)])
+
+
+def test_warmup_below_one_is_a_fraction_of_all_steps():
+    assert learning_rate(trainer(warmup=0.2), 3, 20) == learning_rate(trainer(warmup=4), 3, 20)
+
+
+def test_constant_schedule_stays_at_the_top():
+    assert learning_rate(trainer(schedule="constant", warmup=0.0), 19, 20) == 1.0
+
+
+def with_gradient(*gradient):
+    """A parameter of zeros with that gradient, and plain gradient descent on it."""
+    parameter = torch.nn.Parameter(torch.zeros(len(gradient)))
+    parameter.grad = torch.tensor(gradient)
+    return parameter, torch.optim.SGD([parameter], lr=1.0)
+
+
+@pytest.mark.parametrize(("loss", "gradient"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan)])
+def test_what_is_not_finite_stops_with_the_step_and_updates_nothing(loss, gradient):
+    parameter, optimizer = with_gradient(gradient)
+    with pytest.raises(TrainingDiverged, match=r"step 7: loss .*(nan|inf).*trainer\.lr"):
+        update([parameter], optimizer, torch.tensor(loss), clip_norm=1.0, step=7)
+    assert parameter.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "expected"), [(2.5, [-1.5, -2.0]), (5.0, [-3.0, -4.0]), (9.0, [-3.0, -4.0]), (None, [-3.0, -4.0])]
+)
+def test_gradients_are_scaled_down_to_the_norm_and_never_up(clip_norm, expected):
+    parameter, optimizer = with_gradient(3.0, 4.0)
+    untouched = torch.nn.Parameter(torch.zeros(1))  # without a gradient: a head that this task does not use
+    update([parameter, untouched], optimizer, torch.tensor(1.0), clip_norm, step=1)
+    assert parameter.tolist() == pytest.approx(expected, rel=1e-5)
+    assert parameter.grad is None
+
+
+def test_patience_counts_epochs_without_a_better_score():
+    assert not out_of_patience(Progress(epoch=9, best_epoch=1), trainer())
+    assert not out_of_patience(Progress(epoch=3, best_epoch=2), trainer(patience=2))
+    assert out_of_patience(Progress(epoch=4, best_epoch=2), trainer(patience=2))
+
+
+def test_micro_batches_split_a_batch_without_losing_examples():
+    assert [list(part) for part in micro_batches(list(range(7)), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [list(part) for part in micro_batches(list(range(7)), None)] == [list(range(7))]
+
+
+def test_optimizer_holds_what_is_trained_and_decays_matrices_only():
+    from helpers.architectures import build
+
+    import inducer_bench as ib
+
+    tuned = ib.attach(build("roberta"), "inducer", r_k=2, r_v=2)
+    config = trainer(betas=[0.9, 0.98], eps=1e-6, weight_decay=0.1)
+    decayed, plain = make_optimizer(tuned, config).param_groups
+    names = {id(parameter): name for name, parameter in tuned.trained_parameters().items()}
+    kinds = [{names[id(p)].rpartition(".")[2] for p in group["params"]} for group in (decayed, plain)]
+    assert kinds == [{"A_k", "B_k", "A_v", "B_v", "weight"}, {"a_k", "b_k", "a_v", "b_B", "bias"}]
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)

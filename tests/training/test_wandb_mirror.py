@@ -1,0 +1,273 @@
+"""Weights & Biases mirrors a run; whatever it does, no number and no exit code changes."""
+
+import dataclasses
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from helpers import handmade
+
+from inducer_bench import hub
+from inducer_bench.cli.main import main
+from inducer_bench.config.compose import compose
+from inducer_bench.errors import ExitCode
+from inducer_bench.report.store import setting_key
+from inducer_bench.runs import record as records
+from inducer_bench.runs.run import run
+from inducer_bench.training import wandb_mirror
+from inducer_bench.training.wandb_mirror import Mirror, open_mirror
+
+ROW = {"event": "train", "step": 2, "loss": 0.5, "lr": 1e-3}
+DONE = {"status": "done", "scores": {"accuracy": {"value": 75.0}}, "parameters": {"method": 12}}
+
+
+class FakeRun:
+    """Notes what it is told; `breaks` names the calls that fail."""
+
+    def __init__(self, *breaks):
+        self.breaks = breaks
+        self.rows, self.exit_codes, self.attempts = [], [], 0
+        self.summary = {}
+
+    def log(self, row, step):
+        self.attempts += 1
+        if "log" in self.breaks:
+            raise ConnectionError("the network is gone")
+        self.rows.append((step, row))
+
+    def finish(self, exit_code):
+        self.attempts += 1
+        if "finish" in self.breaks:
+            raise RuntimeError("the network is gone")
+        self.exit_codes.append(exit_code)
+
+
+@pytest.fixture
+def fake_wandb(monkeypatch):
+    """Stands in for the package; notes the arguments of `init`."""
+
+    def put(run=None, error=None):
+        calls = []
+
+        def init(**arguments):
+            calls.append(arguments)
+            if error is not None:
+                raise error
+            return run
+
+        monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Settings=lambda **settings: settings))
+        return calls
+
+    return put
+
+
+@pytest.fixture
+def config():
+    return compose(["tracker=wandb"])
+
+
+def test_rows_are_named_by_their_event_and_keep_their_step():
+    fake = FakeRun()
+    Mirror(fake).log(ROW)
+    assert fake.rows == [(2, {"train/loss": 0.5, "train/lr": 1e-3})]
+    assert ROW["event"] == "train"
+
+
+def test_finished_run_leaves_its_scores_and_a_clean_exit_code():
+    fake = FakeRun()
+    Mirror(fake).finish(DONE)
+    assert fake.summary == {"accuracy": 75.0, "parameters": {"method": 12}}
+    assert fake.exit_codes == [0]
+
+
+@pytest.mark.parametrize("record", [None, {"status": "failed"}, {"status": "oom"}])
+def test_run_that_did_not_finish_is_marked_as_failed(record):
+    fake = FakeRun()
+    Mirror(fake).finish(record)
+    assert fake.summary == {}
+    assert fake.exit_codes == [1]
+
+
+def test_first_failure_is_told_once_and_the_rest_is_silence(caplog):
+    fake = FakeRun("log")
+    mirror = Mirror(fake)
+    with caplog.at_level(logging.WARNING, "inducer_bench"):
+        for _ in range(3):
+            mirror.log(ROW)
+        mirror.finish(DONE)
+    assert fake.attempts == 1
+    assert [record.message for record in caplog.records] == [
+        "Weights & Biases is left out from here on: the network is gone"
+    ]
+
+
+def test_failing_end_is_swallowed():
+    fake = FakeRun("finish")
+    Mirror(fake).finish(DONE)
+    assert fake.attempts == 1
+
+
+def test_interrupt_of_the_user_is_not_swallowed():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Mirror(SimpleNamespace(log=lambda row, step: interrupt())).log(ROW)
+
+
+def test_without_a_tracker_wandb_is_never_imported(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setattr(wandb_mirror, "log", None)  # a failed import would be told
+    open_mirror(compose(["tracker=none"]), tmp_path, "abc").log(ROW)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no server"), TimeoutError("too slow"), PermissionError("read-only")])
+def test_failing_start_is_told_and_gives_a_silent_mirror(fake_wandb, config, tmp_path, caplog, error):
+    fake_wandb(error=error)
+    with caplog.at_level(logging.WARNING, "inducer_bench"):
+        mirror = open_mirror(config, tmp_path, "abc")
+    mirror.log(ROW)
+    mirror.finish(DONE)
+    assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
+
+
+def test_missing_package_is_told_and_gives_a_silent_mirror(monkeypatch, config, tmp_path, caplog):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with caplog.at_level(logging.WARNING, "inducer_bench"):
+        open_mirror(config, tmp_path, "abc").log(ROW)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "network", "expected"),
+    [
+        ("auto", True, True, "online"), ("auto", False, True, "offline"), ("auto", True, False, "offline"),
+        ("offline", True, True, "offline"), ("online", False, False, "online"),
+    ],
+)  # fmt: skip
+def test_mirror_is_online_only_with_key_and_network_unless_told(
+    fake_wandb, monkeypatch, tmp_path, mode, key, network, expected
+):
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setattr(hub, "reachable", lambda url: network)
+    calls = fake_wandb(FakeRun())
+    open_mirror(compose(["tracker=wandb", f"tracker.mode={mode}"]), tmp_path, "abc")
+    assert [call["mode"] for call in calls] == [expected]
+    assert calls[0]["id"] == "abc", "a resumed run goes on in the same place"
+
+
+def test_start_and_end_wait_only_so_long(fake_wandb, config, tmp_path):
+    settings = fake_wandb(FakeRun())
+    open_mirror(config, tmp_path, "abc")
+    assert 0 < settings[0]["settings"]["init_timeout"] <= 60
+    assert 0 < settings[0]["settings"]["finish_timeout"] <= 120
+
+
+def test_key_is_found_in_the_environment_or_in_netrc(monkeypatch, tmp_path):
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert not wandb_mirror.has_key()
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
+    assert wandb_mirror.has_key()
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert wandb_mirror.has_key()
+
+
+def logged(folder):
+    """The records of the one offline run below `folder`, by kind, as W&B's own reader prints them."""
+    import wandb
+
+    wandb.teardown()  # as at the end of a process: its service writes what it still holds
+    (run,) = folder.glob("wandb/offline-run-*")
+    program = Path(sys.executable).with_name("wandb")
+    command = [program, "leet", "inspect", "--json", run]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    found = {}
+    for line in map(json.loads, lines):
+        found.setdefault(line["type"], []).append(line[line["type"]])
+    return found
+
+
+def test_offline_run_reads_back_as_the_local_files(tiny_run, tmp_path):
+    config = compose([
+        *tiny_run, "trainer.epochs=2", "trainer.log_every=1", f"output_dir={tmp_path}",
+        "tracker=wandb", "tracker.mode=offline",
+    ])  # fmt: skip
+    folder = run(config).folder
+    record, found = records.read(folder), logged(folder)
+    told = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    sent = {}
+    for entry in found["history"]:
+        sent.setdefault(entry["item"]["_step"], {}).update(entry["item"])
+    assert {row["event"] for row in told} == {"train", "evaluation"}
+    for row in told:
+        for name in row.keys() - {"event", "step"}:
+            assert sent[row["step"]][f"{row['event']}/{name}"] == row[name]
+    (start,) = found["run"]
+    another_seed = setting_key(dataclasses.replace(config, seed=config.seed + 1))
+    assert start["run_id"] == record["config_hash"]
+    assert start["run_group"] == f"full/sst2/tiny_roberta/inducer/{another_seed[:8]}"
+    assert {key: value for key, value in start["config"]["update"].items() if key != "_wandb"} == record["config"]
+    summary = {name: value for entry in found["summary"] for name, value in entry["update"].items()}
+    assert {name: summary[name] for name in record["scores"]} == {
+        name: score["value"] for name, score in record["scores"].items()
+    }
+    assert summary["parameters"] == record["parameters"]
+    assert found["exit"][0]["exit_code"] == 0
+    assert "artifact" not in found, "a run's files stay in its folder"
+
+
+def test_tables_are_one_artifact_that_holds_every_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    handmade.write_run(tmp_path / "runs", "preset=mini", "task=sst2", "method=lora", "trainer.epochs=9")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "notes.txt").write_text("the user's own")
+    assert main(["tables", "--wandb", "inducer-bench"]) == ExitCode.DONE
+    (artifact,) = logged(tmp_path)["artifact"]
+    assert (artifact["name"], artifact["type"]) == ("tables", "tables")
+    held = {entry["path"] for entry in artifact["manifest"]["contents"]}
+    assert held == set((tmp_path / "tables" / ".written").read_text().splitlines())
+    assert "index.html" in held
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no server"), TimeoutError("too slow")])
+def test_failing_tracker_changes_no_table_and_no_exit_code(fake_wandb, tmp_path, error, caplog):
+    handmade.write_run(tmp_path / "runs", "preset=mini", "task=sst2", "method=lora", "trainer.epochs=9")
+    fake_wandb(error=error)
+    with caplog.at_level(logging.WARNING, "inducer_bench"):
+        for name, more in (("plain", []), ("mirrored", ["--wandb", "x"])):
+            arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / name), *more]
+            assert main(arguments) == ExitCode.DONE
+    plain, mirrored = ((tmp_path / name / "index.html").read_bytes() for name in ("plain", "mirrored"))
+    assert plain == mirrored
+    assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
+
+
+def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tmp_path):
+    def outcome(name, *overrides):
+        result = run(
+            compose([
+                *tiny_run, "trainer.epochs=1", "trainer.log_every=1",
+                f"output_dir={tmp_path / name}", *overrides,
+            ])
+        )  # fmt: skip
+        record = records.read(result.folder)
+        files = [(result.folder / file).read_bytes() for file in ("metrics.jsonl", "predictions.jsonl.gz")]
+        return result.code, result.folder.name, record["scores"], record["losses"], files
+
+    fake = FakeRun("log", "finish")
+    calls = fake_wandb(fake)
+    plain = outcome("plain")
+    assert calls == []
+    assert outcome("mirrored", "tracker=wandb") == plain
+    assert (len(calls), fake.attempts) == (1, 1)
+    fake_wandb(error=RuntimeError("no server"))
+    assert outcome("without", "tracker=wandb") == plain
+    assert plain[0] == ExitCode.DONE
