@@ -1,10 +1,11 @@
-"""One run on several processes, as `torchrun` or `accelerate launch --multi_gpu` start them.
+"""Data-parallel runs, as `torchrun` or `accelerate launch --multi_gpu` start them.
 
-Every process reads the data, builds the same model and takes its share of each batch. Gradients are summed over the
-shares, so that all processes take the same step; what decides how a run goes on is decided once and told to all. Only
-the main process writes. With one process nothing here does anything, nor imports torch.
+Every process reads the data, builds the same model and computes its shard of each batch. Gradients are summed over all
+processes, so that all take the same step. Decisions about the course of a run are made by the main process and
+broadcast. Only the main process writes files. With a single process every function here is trivial and imports no
+torch.
 
-These are torch's own collectives: accelerate's need a state that depends on the device, which a run learns only later.
+The collectives are torch.distributed's: accelerate's require the device, which a run knows only later.
 """
 
 import os
@@ -21,22 +22,22 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """How many processes work on this run."""
+    """The number of processes of this run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """This process's number; that of the main one is 0."""
+    """The rank of this process; the main process has rank 0."""
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this process has rank 0: the only one that writes files."""
     return rank() == 0
 
 
 def on_main_process(write: Callable[P, None]) -> Callable[P, None]:
-    """A function that does nothing but in the main process."""
+    """`write`, made to do nothing in all processes but the main one."""
 
     @wraps(write)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -47,37 +48,37 @@ def on_main_process(write: Callable[P, None]) -> Callable[P, None]:
 
 
 def shard(items: list[T]) -> list[T]:
-    """The items that are this process's; each is in one process's share, which may be empty."""
+    """This process's items, possibly none; each item belongs to exactly one process."""
     return items[rank() :: world_size()]
 
 
 def all_gather(items: list[T]) -> list[T]:
-    """The items of all processes, those of the main one first."""
+    """The items of all processes, ordered by rank."""
     if world_size() == 1:
         return items
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        dist.init_process_group()  # without a backend: one for each kind of device
+        dist.init_process_group()  # no backend given: torch chooses one per device type
     parts: list[list[T]] = [[] for _ in range(world_size())]
     dist.all_gather_object(parts, items)
     return [item for part in parts for item in part]
 
 
 def barrier() -> None:
-    """Go on once every process is here."""
+    """Wait until every process has reached this point."""
     all_gather([None])
 
 
 def raise_on_all(compute: Callable[[], T]) -> T:
-    """What `compute` gives in this process; an exception in one process is raised in all: none waits in vain."""
+    """The result of `compute` in this process; an exception in any process is raised in all, so that none deadlocks."""
     if world_size() == 1:
         return compute()
     results: list[T] = []
     errors: list[Exception] = []
     try:
         results.append(compute())
-    except Exception as error:  # whatever it is, it is raised again below
+    except Exception as error:  # any exception: it is raised again below
         errors.append(error)
     if everywhere := all_gather(errors):
         raise (errors or everywhere)[0]
@@ -85,15 +86,15 @@ def raise_on_all(compute: Callable[[], T]) -> T:
 
 
 def broadcast_from_main(decide: Callable[[], T]) -> T:
-    """What `decide` gives or raises in the main process, where alone it is called, in all of them."""
+    """The result of `decide`, or its exception, in all processes; only the main process calls it."""
     return all_gather(raise_on_all(lambda: [decide()] if is_main_process() else []))[0]
 
 
 def all_reduce_gradients(parameters: Sequence["torch.nn.Parameter"], *numbers: "Tensor | float") -> Sequence[Any]:
-    """Sum gradients over the processes, in place, and numbers with them: one message for all.
+    """Sum gradients in place, and `numbers`, over all processes in a single message; returns the sums of `numbers`.
 
-    A sum needs no wrapper around the model, and asks nothing more of a process whose share of the batch is empty, or
-    comes in fewer parts than that of others.
+    An explicit sum needs no wrapper around the model. It also allows a process to have an empty shard of the batch, or
+    fewer micro-batches than the others.
     """
     if world_size() == 1:
         return numbers
@@ -110,9 +111,10 @@ def all_reduce_gradients(parameters: Sequence["torch.nn.Parameter"], *numbers: "
 
 
 def seed_other_ranks(seed: int, step: int) -> None:
-    """Give the other processes random numbers of their own, so that dropout differs; they follow from seed and step.
+    """Seed torch in all processes but the main one, by seed, step and rank, so that their dropout masks differ.
 
-    The main process draws on from its generators, as one alone does: a checkpoint holds all that is needed.
+    The main process continues with its own generators, as a single process does: a checkpoint of their state suffices
+    to resume on any number of processes.
     """
     if not is_main_process():
         import torch

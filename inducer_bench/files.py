@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and the folder for what can be made again."""
+"""Atomic writes of files and folders, content hashes, and the folder for data that can be regenerated."""
 
 import hashlib
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def cache_root() -> Path:
-    """Where generated data and encoded examples are kept: INDUCER_BENCH_CACHE, or a folder in the user's cache."""
+    """The folder of generated data and encoded examples: INDUCER_BENCH_CACHE, or one in the user's cache."""
     return Path(os.environ.get("INDUCER_BENCH_CACHE") or Path.home() / ".cache" / "inducer_bench")
 
 
 def sha256(path: Path) -> bytes:
-    """Of a file's content as it is now; the jobs of a sweep share it, for large files take a second each time."""
-    found = path.stat()
-    return _sha256(path, found.st_size, found.st_mtime_ns)
+    """The SHA-256 of a file's content, computed once per process as long as size and modification time stay."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
 
 
 @cache
@@ -26,10 +26,10 @@ def _sha256(path: Path, size: int, changed: int) -> bytes:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader, or a crash at any moment, sees the old file or the new one, never a part.
+    """Write a file by temporary file, fsync and rename: a reader or a crash sees the old content or the new, whole.
 
     Raises:
-        OSError: the folder is read-only or the disk is full; the old file is then untouched.
+        OSError: the folder is read-only or the disk is full; the old file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -44,13 +44,17 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder beside its place and rename it there; of several processes the first one wins.
+    """Fill a temporary folder with `write`, then rename it; if several processes do so, the first one wins.
+
+    Args:
+        folder: the final path; its parent exists.
+        write: called with the temporary folder.
 
     Raises:
-        OSError: the place is read-only or the disk is full; nothing is left behind.
+        OSError: the parent is read-only or the disk is full; nothing remains.
     """
-    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder.parent) as room:
-        draft = Path(room) / folder.name
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder.parent) as temporary:
+        draft = Path(temporary) / folder.name
         draft.mkdir()
         write(draft)
         try:
@@ -61,7 +65,7 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
+    """Make a rename in this folder survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""The hub as this machine sees it: whether it can be reached, and which commits its local cache knows.
+"""The Hugging Face hub: whether it can be reached, and the commits that the local cache contains.
 
-A branch or tag stands for the commit that it was at when this machine first asked for it, until that is deleted from
-the hub's cache: what a run is identified by is what it loads. The cache is read without huggingface_hub, so that a
-finished run is recognised at once.
+A branch or tag is resolved once, to its commit at that time, and keeps it until it is deleted from the local cache: a
+run is identified by exactly what it loads. The cache is read without huggingface_hub, whose import would slow down the
+check for a finished run.
 """
 
 import os
@@ -17,32 +17,32 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import urlparse
 
-SECONDS = 3.0  # to look up the hub and open a connection
+SECONDS = 3.0  # time-out of name look-up and connection
 Kind = Literal["model", "dataset"]
 _OFFLINE = "HF_HUB_OFFLINE"
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def reachable(url: str | None = None) -> bool:
-    """Whether a TCP connection to the hub (or `url`) opens; False too where HF_HUB_OFFLINE says not to try."""
+    """Whether a TCP connection to `url`, by default the hub, opens; False for the hub if HF_HUB_OFFLINE is set."""
     if url is None:
         if _forbidden():
             return False
         url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     address = urlparse(url)
-    place = (address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
+    host_and_port = (address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
     answer: SimpleQueue[bool] = SimpleQueue()
-    # A look-up of a name knows no time-out of its own, and only a daemon lets the process end before it.
-    Thread(target=lambda: answer.put(_connects(place)), daemon=True).start()
+    # Name look-up has no time-out of its own; the thread is a daemon, so that the process can exit before it returns.
+    Thread(target=lambda: answer.put(_connects(host_and_port)), daemon=True).start()
     try:
         return answer.get(timeout=SECONDS)
     except Empty:
         return False
 
 
-def _connects(place: tuple[str, int]) -> bool:
+def _connects(host_and_port: tuple[str, int]) -> bool:
     try:
-        socket.create_connection(place, timeout=SECONDS).close()
+        socket.create_connection(host_and_port, timeout=SECONDS).close()
     except OSError:
         return False
     return True
@@ -50,12 +50,12 @@ def _connects(place: tuple[str, int]) -> bool:
 
 @contextmanager
 def offline(wanted: bool) -> Iterator[None]:
-    """Keep the hub's libraries from the network, which they would try for half a minute, until the end of the block."""
+    """If `wanted`, keep the hub's libraries off the network inside the block: they would retry for half a minute."""
     if not wanted:
         yield
         return
     before = os.environ.get(_OFFLINE)
-    os.environ[_OFFLINE] = "1"  # for libraries that are yet to be imported
+    os.environ[_OFFLINE] = "1"  # for libraries that are imported later
     _set_in_libraries(True)
     try:
         yield
@@ -68,7 +68,7 @@ def offline(wanted: bool) -> Iterator[None]:
 
 
 def _set_in_libraries(value: bool) -> None:
-    """They read the environment once, when they are imported."""
+    """Set the flag in libraries already imported: they read the environment only at import."""
     for name in ("huggingface_hub.constants", "datasets.config"):
         if name in sys.modules:
             sys.modules[name].HF_HUB_OFFLINE = value  # type: ignore[attr-defined]
@@ -79,10 +79,7 @@ def _forbidden() -> bool:
 
 
 def known_commit(kind: Kind, repository: str, revision: str) -> str | None:
-    """The commit that a branch or tag was at when it was first asked for; None if it has not been.
-
-    A commit stands for itself.
-    """
+    """The commit that the local cache has for a branch, tag or commit; None if it has none."""
     if _COMMIT.fullmatch(revision):
         return revision
     reference = hub_cache() / "--".join([f"{kind}s", *repository.split("/")]) / "refs" / revision
@@ -94,7 +91,7 @@ def known_commit(kind: Kind, repository: str, revision: str) -> str | None:
 
 
 def hub_cache() -> Path:
-    """The folder where huggingface_hub keeps repositories, by its own environment variables."""
+    """huggingface_hub's folder of repositories, according to its environment variables."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("HF_HOME", os.path.join(cache, "huggingface"))
     folder = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))

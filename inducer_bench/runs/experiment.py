@@ -34,7 +34,7 @@ from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import memory
 from inducer_bench.training.checkpoint import Checkpoint, Progress
-from inducer_bench.training.device import make_accelerator, set_seed
+from inducer_bench.training.device import flush_denormals, make_accelerator, set_seed
 from inducer_bench.training.evaluation import Evaluation, report
 from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.loop import Splits, add_gradients, make_optimizer, train, update
@@ -117,6 +117,7 @@ def build(config: ExperimentConfig) -> Setting:
     task = make_task(config.task, tokenizer, architecture(config.plm))
     splits = select(task, config.protocol, config.seed)
     reported = {split: task.reported(split) for split in config.task.report}
+    flush_denormals()
     set_seed(config.seed)
     plm = reuse.take(config.plm, config.task.family, task.config.outputs())
     match_padding(plm.model, tokenizer)

@@ -1,21 +1,22 @@
-"""Batches of similar length, in an order that depends on the seed and the epoch alone."""
+"""Batches of similar length, in an order that depends only on the seed and the epoch."""
 
 from collections.abc import Sequence
 
 import torch
 
-WINDOW = 50  # batches: examples are sorted by length within shuffled windows of this size
+WINDOW = 50  # batches; examples are sorted by length within shuffled windows of this size
+EPOCHS_PER_SEED = 1_000_003  # generator seeds from one run seed to the next: fewer epochs than that never collide
 
 
 def training_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Indices of one epoch's batches: every example once, little padding, shuffled.
+    """The batches of one epoch as indices: every example once, of similar lengths, shuffled.
 
     Args:
         lengths: tokens of each example.
-        batch_size: examples in a batch; the last one may be smaller.
-        seed, epoch: decide the order; the same two give the same batches.
+        batch_size: examples per batch; one batch may be smaller.
+        seed, epoch: determine the order completely.
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(seed * EPOCHS_PER_SEED + epoch)
     order = torch.randperm(len(lengths), generator=generator).tolist()
     window = WINDOW * batch_size
     batches = []
@@ -26,6 +27,6 @@ def training_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: 
 
 
 def evaluation_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Indices of batches over all examples, longest first, so that running out of memory shows at once."""
+    """Batches over all examples as indices, longest first: a lack of memory shows in the first batch."""
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

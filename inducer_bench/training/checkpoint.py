@@ -1,7 +1,8 @@
-"""Everything a run needs to go on as if it had never stopped, in one file that is there whole or not at all.
+"""The checkpoint from which a run resumes exactly: one file, replaced atomically.
 
-Tensors (weights, optimiser state, random number generators) and a JSON progress report share one safetensors file, so
-one rename moves all of them together. The weights of the best epoch so far lie beside it, under the epoch's number.
+Tensors (weights, optimiser state, random number generators) and the progress as JSON share one safetensors file, so
+that a single rename replaces all of them together. The weights of the best epoch are a second file next to it, named
+after the epoch.
 """
 
 import dataclasses
@@ -26,20 +27,26 @@ FILE = "state.safetensors"
 
 @dataclass
 class Progress:
-    """Where a training run stands; all of it is needed to go on."""
+    """The state of the training loop that a checkpoint stores."""
 
     epoch: int = 0  # epochs finished
-    batch: int = 0  # batches of the present epoch finished
+    batch: int = 0  # batches of the current epoch finished
     step: int = 0  # optimiser steps taken
     best_epoch: int = 0  # 0: none yet
     best_score: float | None = None
     evaluations: list[dict[str, Any]] = field(default_factory=list)
-    interval_loss: float = 0.0  # sums since the last line of the log
-    interval_count: int = 0
+    interval_loss: float = 0.0  # sum of losses since the last logged line
+    interval_count: int = 0  # terms of that sum
     real_tokens: int = 0
     padded_tokens: int = 0
     train_seconds: float = 0.0
-    log_bytes: int = 0  # size of metrics.jsonl: what was logged later is dropped on resume
+    log_bytes: int = 0  # size of metrics.jsonl; a resumed run drops what was logged after it
+
+    def end_interval(self) -> float:
+        """End the logging interval and start the next one; returns the mean loss of the one that ended."""
+        mean = self.interval_loss / self.interval_count
+        self.interval_loss, self.interval_count = 0.0, 0
+        return mean
 
 
 class Checkpoint:
@@ -47,8 +54,8 @@ class Checkpoint:
 
     Args:
         folder: created on the first save.
-        trained: name -> parameter of all that is trained, loaded and saved in place.
-        optimizer: over these parameters, in this order.
+        trained: name -> trained parameter; values are saved from it and restored in place.
+        optimizer: holds the same parameters.
     """
 
     def __init__(self, folder: Path, trained: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
@@ -58,7 +65,7 @@ class Checkpoint:
 
     @on_main_process
     def save(self, progress: Progress) -> None:
-        """Write the present state; the previous one stays valid until this one is whole."""
+        """Write the current state; the previous one stays valid until this one is complete."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"weights/{name}": p.detach() for name, p in self.trained.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
@@ -72,7 +79,10 @@ class Checkpoint:
                 old.unlink()
 
     def resume(self) -> Progress:
-        """Restore the saved state, random number generators included; a fresh `Progress` if there is none.
+        """Restore the saved state, random number generators included.
+
+        Returns:
+            The progress of the saved run; a new `Progress` if nothing was saved.
 
         Raises:
             UserError: the file is damaged or belongs to another model.
@@ -92,12 +102,12 @@ class Checkpoint:
 
     @on_main_process
     def save_best(self, epoch: int) -> None:
-        """Keep the present weights as those of the best epoch; earlier ones go with the next `save`."""
+        """Store the current weights as those of the best epoch; `save` deletes those of earlier best epochs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self._best(epoch), save(_on_cpu({name: p.detach() for name, p in self.trained.items()})))
 
     def load_best(self, epoch: int) -> None:
-        """Put the weights of the best epoch back into the model."""
+        """Load the weights of the best epoch into the model."""
         weights = load_file(self._best(epoch))
         with torch.no_grad():
             for name, parameter in self.trained.items():
@@ -119,10 +129,10 @@ class Checkpoint:
 
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """States of torch's and CUDA's generators as tensors, of Python's and numpy's as JSON."""
+    """The states of torch's and CUDA's generators as tensors; of Python's and numpy's as JSON."""
     generators = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
-        generators["cuda"] = torch.cuda.get_rng_state()  # of the device of this process
+        generators["cuda"] = torch.cuda.get_rng_state()  # of this process's device
     kind, keys, *position = np.random.get_state()
     return generators, {"python": random.getstate(), "numpy": [kind, [int(key) for key in keys], *position]}
 
@@ -138,7 +148,7 @@ def _set_random_state(tensors: dict[str, Tensor], state: dict[str, Any]) -> None
 
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies that share no memory: what safetensors asks for."""
+    """Contiguous copies that share no memory, as safetensors requires."""
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }

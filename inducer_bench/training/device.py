@@ -14,25 +14,41 @@ from inducer_bench.training.options import TrainerOptions
 
 
 def make_accelerator(trainer: TrainerOptions) -> Accelerator:
-    """The device and precision that the trainer asks for.
+    """The accelerator for the configured device and precision.
 
     Raises:
-        UserError: CUDA is asked for and not there, or compiled code for a CPU without a compiler.
+        UserError: CUDA is requested but not available, or compilation for a CPU without a C++ compiler.
     """
     cuda = torch.cuda.is_available() and trainer.device != "cpu"
     if trainer.device == "cuda" and not cuda:
         raise UserError("trainer.device: found 'cuda', but torch sees no CUDA device; allowed here: auto, cpu")
-    compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
-    if trainer.compile != "none" and not cuda and shutil.which(compiler) is None:
-        raise UserError(f"trainer.compile: found '{trainer.compile}', but no C++ compiler '{compiler}'; allowed: none")
+    if trainer.compile != "none" and not cuda:
+        _check_compiler(trainer.compile)
     precision = {"auto": "bf16" if cuda else "no", "bf16": "bf16", "fp32": "no"}[trainer.precision]
-    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process may have asked otherwise
+    # Private, but there is no other way: the state is shared by all accelerators of a process, and an earlier run in
+    # this process may have used another precision or device.
+    AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(mixed_precision=precision, cpu=not cuda)
 
 
 def set_seed(seed: int) -> None:
-    """Seed every generator a run may draw from; and spare the CPU the denormals of fading optimiser moments."""
-    torch.set_flush_denormal(True)
+    """Seed the generators of Python, numpy and torch."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def flush_denormals() -> None:
+    """Let the CPU treat denormal numbers as 0: decaying optimiser moments would otherwise slow it down."""
+    torch.set_flush_denormal(True)
+
+
+def _check_compiler(mode: str) -> None:
+    """Check for the C++ compiler that torch.compile calls on a CPU: `CXX`, by default g++.
+
+    Raises:
+        UserError: it is not on the path.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise UserError(f"trainer.compile: found '{mode}', but no C++ compiler '{compiler}'; allowed: none")

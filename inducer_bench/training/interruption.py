@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a run to stop at the next step, with its checkpoint written; a second one stops at once."""
+"""Ctrl-C and SIGTERM: the first stops a run after the current step with a checkpoint, the second at once."""
 
 import signal
 import threading
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class StopRequest:
-    """While it is entered, signals set `requested` instead of raising; a second signal raises KeyboardInterrupt."""
+    """A context in which the first signal sets `requested` and a second one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
+        if threading.current_thread() is threading.main_thread():  # the only thread that may set handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._handle)
         return self

@@ -1,4 +1,4 @@
-"""The training loop: bucketed batches, AdamW on what is trained, evaluation after each epoch, exact resume."""
+"""The training loop: batches of similar length, AdamW over trained parameters, evaluation per epoch, exact resume."""
 
 import math
 import time
@@ -20,12 +20,12 @@ from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
 
-COMPILED_LENGTHS = 8  # a compiled PLM gets multiples of so many tokens: few shapes, for little padding
+COMPILED_LENGTHS = 8  # tokens; batch lengths are rounded up to a multiple for a compiled PLM: few shapes
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Encoded examples: what is trained on, and what selects the epoch."""
+    """Encoded examples: to train on, and to select the epoch by."""
 
     train: Examples
     selection: Examples
@@ -42,12 +42,12 @@ def train(
     tracker: Tracker,
     stop: StopRequest,
 ) -> Progress:
-    """Train to the end, or on from the checkpoint; leaves the best epoch's weights in the model.
+    """Train to the end, from the checkpoint if there is one; leaves the best epoch's weights in the model.
 
-    Each of several processes takes its share of every batch; all take the same steps, and stop at the same one.
+    With several processes each one computes its shard of every batch; all take the same steps and stop at the same one.
 
     Raises:
-        TrainingDiverged: a loss or gradient norm is not finite; nothing later is saved.
+        TrainingDiverged: a loss or gradient norm is not finite; that step is neither applied nor saved.
         Interrupted: `stop` was requested; the checkpoint holds the last finished step.
     """
     optimizer = checkpoint.optimizer
@@ -63,7 +63,8 @@ def train(
         # -- one epoch of steps --------------------------------------------------------------------------------
         batches = training_batches(splits.train.lengths, config.batch_size, seed, progress.epoch)
         for indices in batches[progress.batch :]:
-            set_lr(optimizer, learning_rate(config, progress.step, total_steps))
+            lr = learning_rate(config, progress.step, total_steps)
+            set_lr(optimizer, lr)
             distributed.seed_other_ranks(seed, progress.step)
             examples = splits.train.take(indices)
             loss, padded_tokens = add_gradients(accelerator, tuned, task, examples, config)
@@ -77,13 +78,11 @@ def train(
             progress.padded_tokens += int(padded)
             progress.real_tokens += sum(example["length"] for example in examples)
             clock.update()
-            tracker.step(
-                progress,
-                learning_rate(config, progress.step - 1, total_steps),
-                log=progress.step % config.log_every == 0,
-            )
+            tracker.step(progress)
+            if progress.step % config.log_every == 0:
+                tracker.interval(progress, progress.end_interval(), lr)
             if progress.step % config.checkpoint_every == 0 or stopping:
-                tracker.save_position(progress)
+                progress.log_bytes = tracker.save_position()
                 checkpoint.save(progress)
             if stopping:
                 raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
@@ -92,7 +91,7 @@ def train(
         progress.epoch, progress.batch = progress.epoch + 1, 0
         evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size)
         name, sign = task.selection
-        score = evaluation.scores[name]["value"]  # None: undefined, worse than any score
+        score = evaluation.scores[name]["value"]  # None: undefined, and worse than any score
         if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
             progress.best_epoch, progress.best_score = progress.epoch, score
             checkpoint.save_best(progress.epoch)
@@ -100,17 +99,17 @@ def train(
         progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
         tracker.evaluation(progress)
         clock.update()
-        tracker.save_position(progress)
+        progress.log_bytes = tracker.save_position()
         checkpoint.save(progress)
 
-    distributed.barrier()  # until the weights of the best epoch are written
+    distributed.barrier()  # the main process has written the best epoch's weights
     if progress.best_epoch:
         checkpoint.load_best(progress.best_epoch)
     return progress
 
 
 def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
-    """Linear warm-up, then linear decay to 0 (or no decay), for the step with 0-based index `step`."""
+    """The learning rate of step `step`, counted from 0: linear warm-up, then linear decay to 0 or no decay."""
     warmup = config.warmup * total_steps if config.warmup < 1 else config.warmup
     if step < warmup:
         return config.lr * (step + 1) / (warmup + 1)
@@ -120,11 +119,11 @@ def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
 
 
 def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.AdamW:
-    """AdamW over what is trained, and nothing else, in one pass; biases and norms are not decayed."""
+    """A fused AdamW over the trained parameters; biases and LayerNorms have no weight decay."""
     matrices: list[torch.nn.Parameter] = []
     vectors: list[torch.nn.Parameter] = []
     for parameter in tuned.trained_parameters().values():
-        is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head is (H, 1, r)
+        is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head has shape (H, 1, r)
         (matrices if is_matrix else vectors).append(parameter)
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     beta1, beta2 = config.betas
@@ -132,13 +131,13 @@ def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.Ada
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every parameter group the learning rate of this step."""
+    """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = lr
 
 
 def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Sequence[Encoded]]:
-    """Parts of a batch that go through the model one by one, their gradients added."""
+    """The parts of a batch whose gradients are accumulated; `size` None: the whole batch."""
     size = size or len(examples) or 1
     return (examples[start : start + size] for start in range(0, len(examples), size))
 
@@ -146,10 +145,13 @@ def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Seq
 def add_gradients(
     accelerator: Accelerator, tuned: TunedModel, task: Task, examples: list[Encoded], config: TrainerOptions
 ) -> tuple[torch.Tensor, int]:
-    """Add the gradients of a batch's mean loss, by micro-batches; of several processes, each for its share of them.
+    """Accumulate the gradients of a batch's mean loss over this process's micro-batches.
+
+    Args:
+        examples: the whole batch; with several processes each one computes its shard.
 
     Returns:
-        This process's part of the sum of losses, (), and of the tokens that were computed, padding included.
+        The loss, (), summed over this process's shard, and the tokens it computed, padding included.
     """
     multiple = COMPILED_LENGTHS if config.compile != "none" else 1
     count = task.count(examples)
@@ -171,13 +173,13 @@ def update(
     clip_norm: float | None,
     step: int,
 ) -> None:
-    """One step of the optimiser, on gradients scaled down to `clip_norm` where their norm is greater; they are cleared.
+    """Clip the gradients to the norm `clip_norm`, take one optimiser step, and clear them.
 
     Raises:
-        TrainingDiverged: the loss or the norm is not a number; names the step, and nothing is updated.
+        TrainingDiverged: the loss or the norm is not finite; the message names the step, and nothing is updated.
     """
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
-    if not bool(torch.isfinite(loss + norm)):  # the one point where a GPU is waited for
+    if not bool(torch.isfinite(loss + norm)):  # the only synchronisation with a GPU in a step
         raise TrainingDiverged(
             f"step {step}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
             "lower trainer.lr or raise trainer.warmup"
@@ -189,19 +191,19 @@ def update(
 
 
 def out_of_patience(progress: Progress, config: TrainerOptions) -> bool:
-    """Whether the last `patience` epochs brought no better score."""
+    """Whether none of the last `patience` epochs improved the score."""
     return config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
 
 
 class Clock:
-    """Adds the time that passes to `progress.train_seconds`, over all attempts of a run."""
+    """Adds elapsed seconds to `progress.train_seconds`, which sums over all attempts of a run."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._last = time.perf_counter()
 
     def update(self) -> None:
-        """Account for the time since the last call."""
+        """Add the time since the last call."""
         now = time.perf_counter()
         self._progress.train_seconds += now - self._last
         self._last = now

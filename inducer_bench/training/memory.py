@@ -1,4 +1,4 @@
-"""Peak memory of one run: of the GPU where there is one, else of the process."""
+"""Peak memory of a run: on the GPU if there is one, else of the process."""
 
 import contextlib
 import resource
@@ -11,7 +11,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset_peak() -> None:
-    """Start a new measurement; where the system has no way to, the process's whole life is measured."""
+    """Start a new measurement; where the system cannot reset its counter, the peak is that of the whole process."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):
@@ -19,7 +19,7 @@ def reset_peak() -> None:
 
 
 def peak(device: torch.device) -> tuple[int, str]:
-    """Bytes and what they are of: `cuda_allocated` or `process_resident`."""
+    """The peak in bytes, and what it measures: `cuda_allocated` or `process_resident`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), "cuda_allocated"
     if _STATUS.exists():

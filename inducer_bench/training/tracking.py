@@ -1,7 +1,7 @@
-"""What a run tells while it runs: metrics.jsonl first, the terminal, and Weights & Biases as a mirror that may fail.
+"""Progress reports of a run: metrics.jsonl first, then the terminal and the Weights & Biases mirror, which may fail.
 
-metrics.jsonl holds only what the computation decides, no times, so that a resumed run writes the same bytes as an
-uninterrupted one. Times go to the log, the terminal and the mirror.
+metrics.jsonl contains only values that the computation determines, and no times: a resumed run writes the same bytes
+as an uninterrupted one. Times go to the log, the terminal and the mirror.
 """
 
 import json
@@ -15,16 +15,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from inducer_bench.distributed import on_main_process
+from inducer_bench.distributed import is_main_process, on_main_process
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.wandb_mirror import Mirror
 
 FILE = "metrics.jsonl"
+SHORTEST_SECONDS = 1e-9  # lower bound of an interval's duration: a coarse clock may measure 0
 log = logging.getLogger("inducer_bench")
 
 
 class Tracker:
-    """Writes a run's metrics, in the main process alone; opened once the model is built, always closed by `close`."""
+    """Writes a run's metrics in the main process; call `start` before the first step and always `close` at the end."""
 
     def __init__(self, folder: Path, mirror: Mirror) -> None:
         self.path = folder / FILE
@@ -36,7 +37,7 @@ class Tracker:
 
     @on_main_process
     def start(self, progress: Progress, total_steps: int) -> None:
-        """Go on from `progress`: drop what was logged after its checkpoint."""
+        """Continue from `progress`: drop what was logged after its checkpoint."""
         with open(self.path, "ab") as file:
             file.truncate(progress.log_bytes)
         if progress.step:
@@ -56,16 +57,16 @@ class Tracker:
             self._bar.start()
 
     @on_main_process
-    def step(self, progress: Progress, lr: float, log: bool) -> None:
-        """Note a finished step; `log` says whether it ends an interval that is written down."""
+    def step(self, progress: Progress) -> None:
+        """Show a finished step in the progress bar."""
         if self._bar:
             self._bar.update(self._bar_task, completed=progress.step)
-        if not log:
-            return
-        loss = progress.interval_loss / progress.interval_count
-        progress.interval_loss, progress.interval_count = 0.0, 0
+
+    @on_main_process
+    def interval(self, progress: Progress, loss: float, lr: float) -> None:
+        """Log an interval of steps: its mean loss, and the learning rate of its last step."""
         now, (then, tokens) = time.perf_counter(), self._since
-        speed = (progress.real_tokens - tokens) / max(now - then, 1e-9)
+        speed = (progress.real_tokens - tokens) / max(now - then, SHORTEST_SECONDS)
         self._since = (now, progress.real_tokens)
         self._write({"event": "train", "step": progress.step, "loss": loss, "lr": lr}, {"tokens_per_second": speed})
         line = f"loss {loss:.4f}  lr {lr:.2e}  {speed:,.0f} tokens/s"
@@ -75,23 +76,24 @@ class Tracker:
 
     @on_main_process
     def evaluation(self, progress: Progress) -> None:
-        """Note the evaluation that ended an epoch."""
+        """Log the evaluation at the end of an epoch."""
         result = progress.evaluations[-1]
         self._write({"event": "evaluation", **result}, {})
         scores = {name: value for name, value in result.items() if name not in ("epoch", "step") and value is not None}
         shown = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         self._say(f"epoch {progress.epoch}  {shown}", terminal=True)
 
-    @on_main_process
-    def save_position(self, progress: Progress) -> None:
-        """Make the log safe up to here, and note its size for the checkpoint."""
+    def save_position(self) -> int:
+        """Flush metrics.jsonl to disk; returns its size in bytes, for the checkpoint (0 in other processes)."""
+        if not is_main_process():
+            return 0
         with open(self.path, "ab") as file:
             os.fsync(file.fileno())
-            progress.log_bytes = file.tell()
+            return file.tell()
 
     @on_main_process
     def close(self, record: dict[str, Any] | None) -> None:
-        """End the progress bar and the mirror."""
+        """Stop the progress bar and close the mirror."""
         if self._bar:
             self._bar.stop()
         self.mirror.finish(record)

@@ -1,4 +1,4 @@
-"""Weights & Biases as a mirror of the local files. Whatever it does, no number and no exit code changes."""
+"""Weights & Biases as a mirror of the local files; its failures change no number and no exit code."""
 
 import dataclasses
 import logging
@@ -12,11 +12,14 @@ from inducer_bench import hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.report.store import setting_key
 
+INIT_SECONDS = 20  # to start a W&B run before the mirror is given up
+FINISH_SECONDS = 60  # to send the remaining rows at the end
+
 log = logging.getLogger("inducer_bench")
 
 
 class Mirror:
-    """A W&B run, or nothing at all: after the first failure it stays silent."""
+    """A W&B run or none; after its first failure it does nothing."""
 
     def __init__(self, run: Any | None = None) -> None:
         self._run = run
@@ -29,7 +32,7 @@ class Mirror:
             self._guarded(lambda: run.log(row, step=step))
 
     def finish(self, record: dict[str, Any] | None) -> None:
-        """Send the final scores and close the W&B run."""
+        """Send the final scores and end the W&B run, as failed unless the record is that of a finished run."""
         if self._run is None:
             return
         run = self._run
@@ -42,7 +45,7 @@ class Mirror:
     def _guarded(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # a mirror must never stop a run; the reason is told once
+        except Exception as error:  # a mirror must never stop a run; logged once
             log.warning("Weights & Biases is left out from here on: %s", error)
             self._run = None
 
@@ -72,9 +75,9 @@ def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror
 
 
 def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
-    """Log `files` below `folder` as one artifact, `tables`, of a W&B run of their own; a failure is only told.
+    """Log `files` of `folder` as one artifact, `tables`, of a new W&B run; a failure is a warning.
 
-    The W&B run is kept in the working directory's `wandb/`, so that `folder` holds nothing but tables and figures.
+    W&B writes to `wandb/` in the working directory, so that `folder` contains only tables and figures.
     """
     try:
         run = _start(_can_be_online(), project=project, job_type="tables", name="tables")
@@ -83,18 +86,18 @@ def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
             artifact.add_file(str(folder / file), name=file)
         run.log_artifact(artifact)
         run.finish()
-    except Exception as error:  # the tables are written, which is what was asked for
+    except Exception as error:  # the tables themselves are already written
         log.warning("Weights & Biases is left out: %s", error)
 
 
 def _start(online: bool, **arguments: Any) -> Any:
     wandb = _wandb()
-    settings = wandb.Settings(init_timeout=20, finish_timeout=60, silent=True, console="off")
+    settings = wandb.Settings(init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS, silent=True, console="off")
     return wandb.init(**arguments, mode="online" if online else "offline", settings=settings)
 
 
 def _wandb() -> Any:
-    import wandb  # here, because it takes seconds and most runs do without
+    import wandb  # imported late: it takes seconds, and most runs do not use it
 
     return wandb
 
@@ -104,7 +107,7 @@ def _can_be_online() -> bool:
 
 
 def has_key() -> bool:
-    """Whether W&B would find a key for its server: in the environment, or in the netrc file."""
+    """Whether W&B has an API key for its server, in the environment or in the netrc file."""
     host = urlparse(server()).hostname or ""
     return bool(os.environ.get("WANDB_API_KEY")) or host in _netrc().split()
 
@@ -115,5 +118,5 @@ def _netrc() -> str:
 
 
 def server() -> str:
-    """W&B's own server, or a self-hosted one."""
+    """The address of W&B's server, or of a self-hosted one (WANDB_BASE_URL)."""
     return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")

@@ -1,5 +1,6 @@
 """Batches, learning rates, and what a training run does at its edges."""
 
+import copy
 import math
 from collections import Counter
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ from inducer_bench.errors import TrainingDiverged
 from inducer_bench.training.batching import WINDOW, evaluation_batches, training_batches
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.loop import learning_rate, make_optimizer, micro_batches, out_of_patience, update
+from inducer_bench.training.tracking import Tracker
+from inducer_bench.training.wandb_mirror import Mirror
 
 LENGTHS = [5 + (index * 7919) % 60 for index in range(1000)]
 
@@ -95,6 +98,23 @@ def test_patience_counts_epochs_without_a_better_score():
     assert not out_of_patience(Progress(epoch=9, best_epoch=1), trainer())
     assert not out_of_patience(Progress(epoch=3, best_epoch=2), trainer(patience=2))
     assert out_of_patience(Progress(epoch=4, best_epoch=2), trainer(patience=2))
+
+
+def test_end_of_a_logging_interval_gives_its_mean_loss_and_starts_the_next_one():
+    progress = Progress(step=4, interval_loss=6.0, interval_count=4, real_tokens=9)
+    assert progress.end_interval() == 1.5
+    assert progress == Progress(step=4, real_tokens=9)
+
+
+def test_tracker_reads_the_progress_and_changes_nothing_of_it(tmp_path):
+    tracker, progress = Tracker(tmp_path, Mirror()), Progress(step=4, interval_loss=6.0, interval_count=4)
+    before = copy.deepcopy(progress)
+    tracker.start(progress, total_steps=8)
+    tracker.step(progress)
+    tracker.interval(progress, loss=1.5, lr=0.1)
+    assert tracker.save_position() == (tmp_path / "metrics.jsonl").stat().st_size > 0
+    tracker.close(None)
+    assert progress == before
 
 
 def test_micro_batches_split_a_batch_without_losing_examples():

@@ -1,0 +1,1 @@
+"""Training: the loop and its checkpoints, evaluation, decoding, and the tracking of a run."""
