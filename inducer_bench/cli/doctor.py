@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from inducer_bench import __version__, hub
+from inducer_bench import hub
 from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import CONF_DIR
 from inducer_bench.errors import ExitCode
 from inducer_bench.mini import suite
+from inducer_bench.version import __version__
 
 _PACKAGES = "torch transformers accelerate datasets hydra-core wandb scikit-learn rouge-score sacrebleu".split()
 _GIB = 2**30

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
             print(help_text())
             return ExitCode.DONE
         if arguments and arguments[0] == "--version":
-            from inducer_bench import __version__
+            from inducer_bench.version import __version__
 
             print(f"inducer-bench {__version__}")
             return ExitCode.DONE

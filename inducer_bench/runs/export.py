@@ -7,12 +7,12 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from inducer_bench import __version__
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import peft_format
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.finished import FinishedRun
+from inducer_bench.version import __version__
 
 _AUTO = {"nlu": "AutoModelForSequenceClassification", "nlg": "AutoModelForCausalLM"}
 _LOAD = {  # library -> (import, what puts the adapter on the model)

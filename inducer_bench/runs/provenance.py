@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-import inducer_bench
+from inducer_bench.version import __version__
 
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "hydra-core", "scikit-learn")
 
@@ -22,12 +22,12 @@ def versions() -> dict[str, str]:
 
 def code() -> dict[str, Any]:
     """Package version, and git commit and dirty flag where the package runs from its repository."""
-    root = Path(inducer_bench.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     sha, dirty = None, None
     if (root / ".git").exists():
         sha = _git(root, "rev-parse", "HEAD")
         dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
-    return {"version": inducer_bench.__version__, "git_sha": sha, "git_dirty": dirty}
+    return {"version": __version__, "git_sha": sha, "git_dirty": dirty}
 
 
 def device(device: torch.device) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Tracker:
 
     @on_main_process
     def close(self, record: dict[str, Any] | None) -> None:
-        """Stop the progress bar and close the mirror."""
+        """End the progress bar and the mirror."""
         if self._bar:
             self._bar.stop()
         self.mirror.finish(record)

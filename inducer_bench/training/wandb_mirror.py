@@ -32,7 +32,7 @@ class Mirror:
             self._guarded(lambda: run.log(row, step=step))
 
     def finish(self, record: dict[str, Any] | None) -> None:
-        """Send the final scores and end the W&B run, as failed unless the record is that of a finished run."""
+        """Send the final scores and close the W&B run."""
         if self._run is None:
             return
         run = self._run
