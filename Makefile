@@ -1,11 +1,15 @@
-# Everything a fresh machine needs: `make run` (the main job) and `make test` (the tests).
+# Everything from a fresh machine: `make run` is the main job, `make test` the tests. Needs Python 3.11 and PyPI.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup run test test-slow lint clean
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow lint coverage build clean
 
-setup: $(VENV)/.installed
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: $(VENV)/.installed ## virtual environment with pinned versions
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -13,19 +17,25 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-run: setup
+run: setup ## one experiment on the bundled mini suite: data, training, evaluation, record
 	$(BIN)/inducer-bench preset=mini task=sst2 method=inducer
 
-test: setup
-	$(BIN)/python -m pytest -m "not slow" -n auto
+test: setup ## all tests but the slow ones, on all cores
+	$(BIN)/python -m pytest -m "not slow" -n auto --durations 15
 
-test-slow: setup
+test-slow: setup ## torch.compile on every architecture, and torchrun
 	$(BIN)/python -m pytest -m slow
 
-lint: setup
+lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+coverage: setup ## lines and branches that `make test` does not reach
+	$(BIN)/python -m pytest -m "not slow" -n auto --cov
+
+build: setup ## source distribution and wheel, in dist/
+	$(BIN)/python -m build
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
