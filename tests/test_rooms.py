@@ -148,6 +148,13 @@ def test_no_modules_import_each_other_in_a_circle():
     assert not found, " -> ".join(found)
 
 
+def test_tests_do_not_import_each_other():
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.module if isinstance(node, ast.ImportFrom) else ""
+            assert "test_" not in str(name), f"{path}:{node.lineno}: {name}; move what is shared to tests/helpers"
+
+
 def test_arrow_that_goes_the_wrong_way_is_named_wherever_it_hides(tmp_path):
     package = tmp_path / "house"
     for name, text in {

@@ -5,14 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 from accelerate import Accelerator
+from helpers.sequences import FIRST, FRAMES, PARITY, sequences, source
 from parity.fixture import Fixture
-from parity.test_parity import FOLDER
-from tasks.test_sequence import FIRST, FRAMES, sequences, source
 
 from inducer_bench.tasks.options import Decoding
 from inducer_bench.training.decoding import generate
 
-FILE = FOLDER / "nlg_inputs_and_decoding.json"
+FILE = PARITY / "nlg_inputs_and_decoding.json"
 CASES = json.loads(FILE.read_text())["decoding"] if FILE.is_file() else []
 # The release's prefixes move positions, which ours never do (see `tests/parity/fixture.py` for its full forward pass).
 CASES = [case for case in CASES if not case["fixture"].startswith("nlg_prefix")]
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.skipif(not CASES, reason="the parity fixtures are not o
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['fixture'].split('.')[0]}-{case['task']}")
 def test_batched_cached_decoding_writes_what_the_release_writes(case):
-    model = Fixture(FOLDER / case["fixture"]).model
+    model = Fixture(PARITY / case["fixture"]).model
     made = sequences(FRAMES[case["task"]], max_length=model.config.n_positions)
     prompts = made.encode_prompts([source(case["task"], case["arguments"])], new_tokens=case["max_new_tokens"])
     decoding = Decoding(

@@ -1,14 +1,11 @@
 """Agreement with the released implementation, on the fixtures in `../shared/parity` (or $INDUCER_BENCH_PARITY)."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
+from helpers.sequences import PARITY
 from parity.compare import compare, compare_unpadded
 
-FOLDER = Path(os.environ.get("INDUCER_BENCH_PARITY", Path(__file__).parents[2].parent / "shared" / "parity"))
-FILES = sorted(FOLDER.glob("*.safetensors"))
+FILES = sorted(PARITY.glob("*.safetensors"))
 pytestmark = pytest.mark.skipif(not FILES, reason="the parity fixtures are not on this machine")
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
