@@ -1,4 +1,4 @@
-"""One run on two processes: the same result as on one, written once, and no process that waits for ever."""
+"""One run on two processes: the same result as on one process, written once, and no deadlock."""
 
 import gzip
 import json
@@ -187,11 +187,11 @@ def test_one_process_writes(launched, alone):
     folder = Path(launched[0][1][0][1])
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {str(path.relative_to(alone[0])) for path in alone[0].rglob("*") if path.is_file()}
-    told = [line.split("INFO ")[1].split("  loss")[0] for line in (folder / "log.txt").read_text().splitlines()]
-    assert len(told) == len(set(told))
+    lines = [line.split("INFO ")[1].split("  loss")[0] for line in (folder / "log.txt").read_text().splitlines()]
+    assert len(lines) == len(set(lines))
 
 
-def test_bad_data_are_refused_by_all_in_one_line(launched):
+def test_bad_data_are_rejected_by_all_processes_in_one_line(launched):
     assert "train.tsv, line 2: found label '7'" in launched[1][1][3][1]
 
 
@@ -223,7 +223,7 @@ def test_shares_cover_every_item_once(monkeypatch):
 
 
 @pytest.mark.slow
-def test_torchrun_tells_the_result_once(classifying, tmp_path):
+def test_torchrun_prints_the_result_once(classifying, tmp_path):
     program = Path(sys.executable).with_name("torchrun")
     command = [program, "--standalone", "--nproc-per-node=2", "-m", "inducer_bench", *classifying]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)

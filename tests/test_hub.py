@@ -23,7 +23,7 @@ NO_ONE = "http://127.0.0.1:9"  # the discard port: refused at once
 
 @pytest.fixture(autouse=True)
 def _online(monkeypatch):
-    """As on a machine that may use the hub; the environment is restored behind each test."""
+    """As on a machine that may use the hub; the environment is restored after each test."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("HF_ENDPOINT", NO_ONE)
 
@@ -182,7 +182,7 @@ def test_cached_data_serve_without_network(tiny_roberta_folder, monkeypatch):
     assert sorted(asked) == ["dev", "train"]
 
 
-def test_data_set_unknown_to_the_hub_is_told_in_the_first_line_of_its_answer(tiny_roberta_folder, monkeypatch):
+def test_data_set_unknown_to_the_hub_is_reported_in_the_first_line_of_its_answer(tiny_roberta_folder, monkeypatch):
     def unknown(data, split):
         raise ValueError("BuilderConfig 'sst3' not found.\nAvailable: ['sst2']")
 
@@ -192,7 +192,7 @@ def test_data_set_unknown_to_the_hub_is_told_in_the_first_line_of_its_answer(tin
     assert refusal(config) == "task.hub: 'nyu-mll/glue' cannot be loaded: BuilderConfig 'sst3' not found."
 
 
-def test_plm_folder_that_is_none_is_refused(tiny_roberta_folder, tmp_path):
+def test_plm_folder_that_does_not_exist_is_rejected(tiny_roberta_folder, tmp_path):
     plm = compose([f"plm.path={tiny_roberta_folder}", "task.max_length=32"]).plm
     assert plm_files(plm) == tiny_roberta_folder
     with pytest.raises(UserError, match="which is not a folder; allowed: one in transformers' format"):

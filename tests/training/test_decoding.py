@@ -1,4 +1,4 @@
-"""Batched cached decoding is single uncached greedy decoding, token for token, for every method."""
+"""Batched cached decoding equals single uncached greedy decoding, token for token, for every method."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def tuned_gpt2(method, architecture="gpt2"):
             parameter.add_(torch.randn_like(parameter) * 0.3)
         for rows in tuned.token_parameters().values():
             rows.copy_(torch.randn_like(rows) * 0.3)  # so that some texts end
-        if architecture == "gpt2":  # a tied embedding copies its last token for ever; positions stir it
+        if architecture == "gpt2":  # a tied embedding would repeat its last token forever without changed positions
             model.transformer.wpe.weight.copy_(torch.randn_like(model.transformer.wpe.weight) * 1.5)
     return tuned.eval()
 
