@@ -80,7 +80,7 @@ def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
     torch.manual_seed(7)
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
     torch.manual_seed(7)
-    kept = kernels.signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
+    kept = kernels.dropout_signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
     weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
     torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
     torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
@@ -103,7 +103,7 @@ def test_a_module_without_a_part_gets_plain_attention_with_and_without_dropout(d
 @pytest.mark.parametrize("dropout", [0.001, 0.1, 0.5, 1.0])
 def test_as_many_weights_are_dropped_as_asked_for(dropout):
     torch.manual_seed(0)
-    dropped = (kernels.signs(torch.empty(1001, 1003), dropout) < 0).double()
+    dropped = (kernels.dropout_signs(torch.empty(1001, 1003), dropout) < 0).double()
     for some in (dropped, dropped.flatten()[0::4], dropped.flatten()[3::4]):  # first and last numbers of each draw
         error = 4 * (dropout * (1 - dropout) / some.numel()) ** 0.5
         assert some.mean().item() == pytest.approx(dropout, abs=error + 1 / 65536)
@@ -144,7 +144,7 @@ def test_a_batch_in_parts_equals_the_whole(monkeypatch, fused_from, rows_of_mask
         return f, logsumexp, *torch.autograd.grad(loss, (q, k, v))
 
     whole = outputs_and_gradients()
-    monkeypatch.setattr(kernels, "CACHED", 2 * H * T * S)  # two rows at once, and one is left over
+    monkeypatch.setattr(kernels, "CACHE_SCORES", 2 * H * T * S)  # two rows at once, and one is left over
     for part, reference in zip(outputs_and_gradients(), whole, strict=True):
         torch.testing.assert_close(part, reference, rtol=0, atol=1e-12)
 
