@@ -1,5 +1,7 @@
 """The attention functions against explicit formulas in float64."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -190,3 +192,43 @@ def test_half_precision_scores_are_summed_in_float32():
     q, k, v = (t.to(torch.bfloat16) for t in (heads(T, 1), heads(S, 2), heads(S, 3)))
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
     assert (f.dtype, logsumexp.dtype) == (torch.bfloat16, torch.float32)
+
+
+def test_this_torch_has_the_fused_kernel_as_we_call_it():
+    assert kernels.has_fused_kernel()
+    assert kernels.HAS_FUSED_KERNEL
+
+
+@pytest.mark.parametrize("operator", ["", "_backward"])
+@pytest.mark.parametrize("change", ["missing", "another argument", "another result"])
+def test_operator_that_is_missing_or_has_another_schema_is_not_used(operator, change):
+    names = ["_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"]
+    operators = {name: getattr(torch.ops.aten, name) for name in names}
+    schema = operators[names[0] + operator].default._schema
+    arguments, returns = list(schema.arguments), list(schema.returns)
+    if change == "another argument":
+        arguments.insert(3, SimpleNamespace(name="window"))
+    if change == "another result":
+        returns.pop()
+    changed = SimpleNamespace(default=SimpleNamespace(_schema=SimpleNamespace(arguments=arguments, returns=returns)))
+    operators[names[0] + operator] = None if change == "missing" else changed
+    assert not kernels.has_fused_kernel(SimpleNamespace(**operators))
+
+
+def test_without_the_fused_kernel_the_explicit_form_gives_the_same(monkeypatch):
+    q, k, v = (torch.randn(B, H, n, P, dtype=torch.float64, requires_grad=True) for n in (T, S, S))
+    monkeypatch.setattr(kernels, "FUSED_FROM", 0)
+
+    def outputs_and_gradients():
+        f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+        name = type(f.grad_fn).__name__
+        loss = (f * torch.arange(P)).sum() + logsumexp.square().sum()
+        return name, (f, logsumexp, *torch.autograd.grad(loss, (q, k, v)))
+
+    name, fused_results = outputs_and_gradients()
+    assert name.startswith("FusedAttention")
+    monkeypatch.setattr(kernels, "HAS_FUSED_KERNEL", kernels.has_fused_kernel(SimpleNamespace()))
+    name, explicit_results = outputs_and_gradients()
+    assert name.startswith("ExplicitAttention")
+    for ours, reference in zip(explicit_results, fused_results, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
