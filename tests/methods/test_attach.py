@@ -91,7 +91,7 @@ def assert_as_built(model, architecture="roberta"):
     assert torch.equal(logits(model, tokens(2, 5)), logits(untouched, tokens(2, 5)))
 
 
-# -- combining -----------------------------------------------------------------------------------------------------------
+# -- combining --------------------------------------------------------------------------------------------------------
 
 
 def test_second_attention_part_is_refused_instead_of_replacing_the_first():
@@ -132,11 +132,13 @@ def test_same_target_twice_is_refused():
 
 
 def test_adapter_parallel_to_the_attention_is_refused_with_what_is_allowed():
-    with pytest.raises(UserError, match=r"method\.placement: found 'parallel'; allowed: .*parallel only with sites=\[f"):
+    with pytest.raises(
+        UserError, match=r"method\.placement: found 'parallel'; allowed: .*parallel only with sites=\[f"
+    ):
         ib.attach(build("roberta"), "adapter", r=2, placement="parallel", sites=["attention", "ffn"])
 
 
-# -- detaching -----------------------------------------------------------------------------------------------------------
+# -- detaching --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["fine_tune", "prefix", "lora"])
@@ -200,7 +202,7 @@ def test_model_whose_attention_cannot_be_set_is_left_as_it_was(monkeypatch):
     assert_as_built(model)
 
 
-# -- methods from outside ------------------------------------------------------------------------------------------------
+# -- methods from outside ---------------------------------------------------------------------------------------------
 
 
 def test_method_of_another_package_takes_less_than_thirty_lines():
@@ -258,7 +260,7 @@ def test_option_of_a_method_from_outside_is_checked_like_any_other(package):
         ib.attach(build("roberta"), NAME, strength=-1)
 
 
-# -- architectures from outside ------------------------------------------------------------------------------------------
+# -- architectures from outside ---------------------------------------------------------------------------------------
 
 _SIZES = {
     "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -332,7 +334,7 @@ def test_inducers_without_gates_and_values_are_the_identity_on_an_unknown_archit
 
 
 def test_unknown_architecture_without_a_layout_is_refused_with_what_to_give():
-    with pytest.raises(UserError, match="no layout is known for model type 'phi'.*`layout=` from Python"):
+    with pytest.raises(UserError, match=r"no layout is known for model type 'phi'.*`layout=` from Python"):
         ib.attach(build_outside("phi"), "lora", r=2, alpha=4.0)
 
 
@@ -358,7 +360,7 @@ def test_folder_saved_before_layouts_were_saved_is_loaded(tmp_path):
     assert torch.equal(logits(ib.load(build("roberta"), tmp_path), tokens(2, 5)), logits(tuned, tokens(2, 5)))
 
 
-# -- the package from outside --------------------------------------------------------------------------------------------
+# -- the package from outside -----------------------------------------------------------------------------------------
 
 ATTACH_AND_TELL = """
 import json, logging, os, sys
@@ -367,9 +369,8 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 def state():
-    loggers = {name: (log.level, len(log.handlers), log.propagate) for name, log in logging.root.manager.loggerDict.items()
-               if isinstance(log, logging.Logger) and not name.startswith("inducer_bench")}
-    return [dict(os.environ), logging.root.level, len(logging.root.handlers), loggers["transformers"],
+    loggers = [(log.level, len(log.handlers), log.propagate) for log in (logging.root, logging.getLogger("transformers"))]
+    return [dict(os.environ), loggers,
             transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled(),
             datasets.are_progress_bars_disabled(), torch.get_num_threads(), torch.get_default_dtype(), sys.argv]
 

@@ -46,7 +46,9 @@ def gradients(tuned):
 def assert_equal(found, expected):
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
-        torch.testing.assert_close(gradient, expected[name], rtol=0, atol=1e-12, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(
+            gradient, expected[name], rtol=0, atol=1e-12, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 @pytest.mark.parametrize("method", OPTIONS)
