@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inducer_bench.methods.attention import additive_mask
-from inducer_bench.methods.kernels import ExplicitAttention, FusedAttention, in_parts
+from inducer_bench.methods.kernels import ExplicitAttention, FusedAttention, by_rows
 
 HEADS, WIDTH = 12, 64
 SCALE = WIDTH**-0.5
@@ -97,7 +97,7 @@ def two_softmaxes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropo
 
 def one_softmax(
     kind: type[torch.autograd.Function],
-    by_rows: bool,
+    chunked: bool,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -105,7 +105,7 @@ def one_softmax(
     dropout: float,
 ) -> tuple[Tensor, Tensor]:
     """For the whole batch at once, or for as many of its rows as a CPU's cache holds the scores of."""
-    apply = partial(in_parts, kind) if by_rows else kind.apply
+    apply = partial(by_rows, kind) if chunked else kind.apply
     f, logsumexp = apply(query, key, value, mask, SCALE, dropout)
     return f, torch.sigmoid(self_scores(query) - logsumexp)
 

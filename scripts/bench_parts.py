@@ -16,7 +16,7 @@ from bench_setup import build
 from torch import Tensor
 from transformers.activations import ACT2FN
 
-from inducer_bench.methods.kernels import signs
+from inducer_bench.methods.kernels import dropout_signs
 from inducer_bench.training.loop import make_optimizer
 
 DROPOUT = 0.1
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     hidden = torch.randn(16, 128, 3072, device=args.device, requires_grad=True)
     parts: dict[str, dict[str, Callable[[], object]]] = {
         "drawing dropout": {
-            "ours": repeated(lambda: signs(like, DROPOUT)),
+            "ours": repeated(lambda: dropout_signs(like, DROPOUT)),
             "bernoulli_": repeated(lambda: like.bernoulli_(1 - DROPOUT).sub_(0.5)),
         },
         "activation": {

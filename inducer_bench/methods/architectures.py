@@ -1,6 +1,6 @@
-"""What this package knows of each architecture: one row each, by the `model_type` of its transformers config.
+"""The architectures that this package knows: one row each, by the `model_type` of its transformers config.
 
-Nothing here imports torch: parameters are counted and configurations checked without it.
+This module does not import torch, so that parameters are counted and configurations checked without it.
 """
 
 from dataclasses import dataclass
@@ -12,21 +12,24 @@ from inducer_bench.options import options
 
 @options
 class Layout:
-    """Where an architecture keeps what the methods attach to.
+    """The names of the modules that methods attach to, in one architecture.
 
-    Module names: `layers` within the base model, the others within a layer.
+    `layers` is a path within the base model; the others are paths within a layer. A user gives one for an architecture
+    without a row in `LAYOUTS`:
+
+        ib.attach(model, "lora", layout=ib.Layout(layers="layers", attention="self_attn", ...), r=8, alpha=16.0)
     """
 
     layers: str
-    attention: str  # the module that calls the attention interface
-    projections: list[str]  # of Q, K and V; one name if a single module computes them side by side
+    attention: str  # the module that calls transformers' attention interface
+    projections: list[str]  # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
     output: str  # W_O: merged heads (B, T, H p) -> (B, T, d)
     ffn_up: list[str]  # first linear maps of the FFN; more than one if it is gated
     ffn_down: str  # last linear map of the FFN
     final_norm: str | None = None  # LayerNorm after the FFN's residual (post-norm architectures)
     encoder: bool = False  # cannot generate text
-    first_position: int = 0  # rows of the position embedding before that of the first token
-    adds_segments: bool = False  # adds embeddings of `token_type_ids` from the table of its tokens
+    first_position: int = 0  # row of the position embedding for the first token
+    adds_segments: bool = False  # adds embeddings of `token_type_ids` from the token embedding
 
 
 def _encoder(first_position: int = 0) -> Layout:
@@ -110,7 +113,7 @@ def known_layout(model_type: str | None) -> Layout:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What parameter counts depend on."""
+    """The sizes that parameter counts depend on."""
 
     layers: int
     width: int  # d
@@ -122,11 +125,11 @@ class Sizes:
 
 
 def sizes(architecture: dict[str, Any], layout: Layout | None = None) -> Sizes:
-    """The sizes of a PLM from its transformers config, whatever names that uses.
+    """The sizes of a PLM from its transformers config, whose names differ by architecture.
 
     Args:
         architecture: the values of the transformers config.
-        layout: of an architecture without a row here.
+        layout: for an architecture without a row here.
 
     Raises:
         UserError: a size is missing.

@@ -1,9 +1,16 @@
-"""Put a method on a model, and put a saved one on it again."""
+"""Attach a method to a model, and load a saved one.
+
+import inducer_bench as ib
+tuned = ib.attach(model, "inducer", r_k=10, r_v=15)            # by name: options as in conf/method/inducer.yaml
+tuned = ib.attach(model, "my_package.my_module", scale=2.0)    # a module with `Options` and `attach`
+tuned = ib.attach(model, MyOptions(scale=2.0))                 # the options themselves
+"""
 
 import dataclasses
 import json
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -13,7 +20,7 @@ from inducer_bench.methods import tokens
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, TunedModel
-from inducer_bench.options import typed
+from inducer_bench.options import typed, user_module
 
 
 def attach(
@@ -25,66 +32,80 @@ def attach(
     layout: Layout | None = None,
     **options: Any,
 ) -> TunedModel:
-    """Put a tuning method on a model.
+    """Attach a tuning method to a model.
 
     Args:
         model: a transformers model, for instance from `AutoModelForSequenceClassification.from_pretrained`.
-        method: a name in `conf/method/`, the dotted name of a module that defines a method, or its options.
-        train_head: also train what the model has beside its PLM.
-        special_tokens: so many new tokens are trained as well; their ids follow those of the model's embedding.
+        method: a name in `conf/method/`, the dotted name of a module that defines a method, or a method's options.
+        train_head: whether to train the parameters that are not the PLM's: the task's head.
+        special_tokens: number of new tokens to train as well; their ids follow those of the model's embedding.
         layout: module names of an architecture that this package does not know.
-        options: as in `conf/method/<method>.yaml`, where `method` is a name.
+        options: as in `conf/method/<method>.yaml`; only where `method` is a name.
+
+    Returns:
+        The tuned model. If attaching fails, the model is as it was before.
 
     Raises:
         UserError: an unknown method or option, an impossible value, or an unsupported model.
     """
     if ATTACHED in model.__dict__:
         raise UserError("model: a method is attached already; call detach() first")
-    tuned = TunedModel(model, _read(method, options), layout)
+    chosen = method if isinstance(method, MethodOptions) else _options(method, options)
+    if chosen is method and options:
+        raise UserError(f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}")
+    module = _module(chosen)
+    tuned = TunedModel(model, chosen, layout)
     try:
         if special_tokens:
             tokens.attach(tuned, special_tokens)
-        import_module(tuned.options.module_name()).attach(tuned, tuned.options)
+        module.attach(tuned, chosen)
         if train_head:
             tuned.train_head()
         if not tuned.trained_parameters():
-            name, kind = tuned.options.name, type(model).__name__
-            raise UserError(f"method: '{name}' trains nothing here; {kind} has no head that is trained")
-    except Exception:
-        tuned.detach()
+            raise UserError(f"method: '{chosen.name}' trains nothing: {type(model).__name__} has no head to train")
+    except BaseException as error:
+        try:
+            tuned.detach()
+        except Exception as failure:  # what stopped `attach` is the error to raise
+            error.add_note(f"detach: the model may not be as it was before: {failure!r}")
         raise
     return tuned
 
 
-def _read(method: str | MethodOptions, options: dict[str, Any]) -> MethodOptions:
-    if isinstance(method, MethodOptions):
-        if options:
-            raise UserError(
-                f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}"
-            )
-        return method
-    kind = options_class(method, key="method")
-    allowed = [field.name for field in dataclasses.fields(kind) if field.name != "name"]
-    for key in options:
-        if key not in allowed:
-            raise unknown(f"method '{method}', option", key, allowed)
-    return typed(kind, options, prefix="method")
-
-
 def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
-    """Put the method saved in `folder` by `TunedModel.save`, with its weights and head, on a model.
+    """Attach the method saved in `folder` by `TunedModel.save` to a model, with its weights and head.
 
     Raises:
-        UserError: the folder is not such a folder, or was saved from a model of another shape.
+        UserError: the folder was not written by `save`, or was saved from a model of another shape.
     """
     folder = Path(folder)
     try:
         description = json.loads((folder / DESCRIPTION_FILE).read_text())
-        options = dict(description["options"])
-        name = options.pop("name")
+        values = dict(description["options"])
+        name, layout = values.pop("name"), description.get("layout")
         train_head, special_tokens = bool(description["train_head"]), int(description["special_tokens"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder}: not a folder saved by this tool ({type(error).__name__}: {error})") from None
-    tuned = attach(model, name, train_head=train_head, special_tokens=special_tokens, **options)
+    tuned = attach(
+        model,
+        _options(name, values),
+        train_head=train_head,
+        special_tokens=special_tokens,
+        layout=layout and typed(Layout, layout, prefix="layout"),
+    )
     tuned.load_weights(folder / WEIGHTS_FILE)
     return tuned
+
+
+def _options(method: str, values: dict[str, Any]) -> MethodOptions:
+    kind = options_class(method, key="method")
+    allowed = [field.name for field in dataclasses.fields(kind) if field.name != "name"]
+    for key in values:
+        if key not in allowed:
+            raise unknown(f"method '{method}', option", key, allowed)
+    return typed(kind, values, prefix="method")
+
+
+def _module(options: MethodOptions) -> ModuleType:
+    name = options.module_name()
+    return import_module(name) if options.shipped_as else user_module("method", name, "attach")

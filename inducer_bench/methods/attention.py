@@ -1,14 +1,14 @@
-"""Attention functions of our own, reached through transformers' attention interface.
+"""The attention function that this package registers with transformers' attention interface, and its mask.
 
 Shapes, here and in `methods/`: B batch, T query length, S key length, H heads, G key heads (G < H in grouped-query
 attention), p head width, d model width, L prefix length, r rank or bottleneck.
 
-A tuning method that changes attention puts a *part* into the attention module under the name `PART`. The registered
-function hands the layer's heads to that part; a module without a part gets transformers' own SDPA, or `attend`, which
-is the same, where that is slow.
+A tuning method that changes attention adds an `AttentionPart` to the attention module under the name `PART`. The
+registered function hands the layer's heads to that part. A module without a part gets transformers' own SDPA, or the
+equivalent `attend` where SDPA is slow. The maths is in `kernels.py`.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ PART = "tuning"  # the name of a part inside its attention module
 
 
 class AttentionPart(Protocol):
-    """What a method puts into an attention module."""
+    """The module that a method adds to an attention module, as `tuned_attention` sees it."""
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
@@ -44,14 +44,14 @@ def tuned_attention(
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
-    part: Any = module._modules.get(PART)
+    part = cast(AttentionPart | None, module._modules.get(PART))
     if part is None and not drops_on_cpu(query, dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
     scale = query.shape[-1] ** -0.5
     if scaling is not None and scaling != scale:
-        # So that s_ij = Q_i.K_j / sqrt p for every part; OPT hands over queries that are scaled already.
+        # So that s_ij = Q_i.K_j / sqrt p for every part: OPT passes queries that are scaled already.
         query = query * (scaling / scale)
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)
@@ -62,18 +62,18 @@ def tuned_attention(
 
 
 def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal: bool) -> Tensor | None:
-    """What is added to the scores: 0 where a query may look, the lowest finite number where it may not.
+    """The additive mask of the scores: 0 where a query may attend, the lowest finite number where it may not.
 
     Args:
-        mask: (B or 1, H or 1, T, S), boolean (True: may look) or additive already; None if transformers found that
-            `is_causal` says it all.
+        mask: (B or 1, H or 1, T, S), boolean (True: may attend) or already additive; None where `is_causal` alone
+            decides.
         query: (B, H, T, p); gives T, dtype and device. A single cached query sees every key.
         key_length: S; the T queries are the last T of the S positions.
-        is_causal: whether position i may look at j <= i only, where `mask` is None.
+        is_causal: whether position i may attend to j <= i only, where `mask` is None.
 
     Returns:
-        (B or 1, H or 1, T, S), or None if nothing is masked. Finite, so that a row with every key
-        masked (the padding rows of a left-padded batch) stays free of NaN.
+        (B or 1, H or 1, T, S), or None if nothing is masked. Finite, so that a row with every key masked (a padding
+        row of a left-padded batch) stays free of NaN.
     """
     query_length = query.shape[2]
     if mask is None:

@@ -1,4 +1,9 @@
-"""BitFit (Ben Zaken et al. 2022): b <- b + db for every bias b of the PLM."""
+"""BitFit: b <- b + db for every bias b of the PLM.
+
+Source: Ben Zaken et al. 2022, Section 3 (https://aclanthology.org/2022.acl-short.1).
+
+    tuned = ib.attach(model, "bitfit")
+"""
 
 from inducer_bench.errors import UserError
 from inducer_bench.methods.options import BitFitOptions

@@ -1,4 +1,4 @@
-"""`method.budget`: the ranks that use a parameter budget best without exceeding it, on any PLM.
+"""`method.budget`: the ranks that come closest to a parameter budget without exceeding it, on any PLM.
 
 A budget is a number of deployed method parameters.
 """
@@ -13,16 +13,20 @@ from inducer_bench.methods.options import METHODS, MethodOptions, Rank
 
 Method = TypeVar("Method", bound=MethodOptions)
 
+BISECTIONS = 100  # of the common factor; a double has settled long before
+NEIGHBOURHOOD = 2  # ranks tried on either side of the scaled ones
+
 
 def solve(options: Method, budget: int, s: Sizes) -> Method:
-    """The options with the ranks that come closest to `budget` parameters, and not above.
+    """The options with the ranks that come closest to `budget` parameters without exceeding it.
 
-    One rank is solved for exactly. Several keep about their proportions: they are scaled together as far as the budget
-    goes, of all choices that differ from that by at most two the one with most parameters is taken, and then single
-    ranks are raised until not one more fits. MLP_k keeps a rank of at least 2, below which there is none.
+    One rank is solved for exactly. Several ranks roughly keep their proportions. They are scaled by a common factor as
+    far as the budget allows; then the choice with the most parameters is taken among those at most `NEIGHBOURHOOD` away
+    in each rank; then single ranks are raised until no further one fits. MLP_k keeps a rank of at least 2, as it does
+    not exist below that.
 
     Raises:
-        UserError: the method has no ranks, or even the smallest exceed the budget.
+        UserError: the method has no ranks, or the budget is too small for the smallest ones.
     """
     ranks = options.ranks
     if not ranks:
@@ -44,11 +48,11 @@ def solve(options: Method, budget: int, s: Sizes) -> Method:
             f"method.budget: found {budget:,}; allowed: at least {smallest:,} for '{options.name}' on this PLM"
         )
     low, high = 0.0, float(budget)
-    for _ in range(100):
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if cost(scaled(middle)) <= budget else (low, middle)
     near = [
-        range(max(lowest, rank - 2), min(limit, rank + 2) + 1)
+        range(max(lowest, rank - NEIGHBOURHOOD), min(limit, rank + NEIGHBOURHOOD) + 1)
         for rank, lowest, limit in zip(scaled(low), least, limits, strict=True)
     ]
     best = max((list(values) for values in itertools.product(*near) if cost(list(values)) <= budget), key=cost)
@@ -58,7 +62,7 @@ def solve(options: Method, budget: int, s: Sizes) -> Method:
 
 
 def chosen(options: MethodOptions) -> str:
-    """The ranks of a method, for a line that says what was chosen."""
+    """The ranks of a method as text, for instance `r_k=6, r_v=4`."""
     return ", ".join(f"{'.'.join(rank.path)}={value_of(options, rank)}" for rank in options.ranks)
 
 
@@ -70,7 +74,7 @@ def value_of(options: Any, rank: Rank) -> int:
 
 
 def _one_more(values: list[int], limits: list[int]) -> list[list[int]]:
-    """The choices with a single rank raised by one."""
+    """The choices that raise a single rank by one."""
     raised = [i for i, limit in enumerate(limits) if values[i] < limit]
     return [[value + (i == j) for j, value in enumerate(values)] for i in raised]
 

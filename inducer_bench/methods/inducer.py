@@ -1,4 +1,4 @@
-"""Inducer-tuning (EMNLP 2022): one virtual key/value pair for each query.
+"""Inducer-tuning: one virtual key/value pair for each query.
 
       Q_i ──┬───────────────── attention(Q, K, V) ── f_i ── W_O ──(+)── out_i
             │                          │ logsumexp_j s_ij          │
@@ -10,12 +10,18 @@
     g_i   = exp(s_i) / (exp(s_i) + sum_j exp(s_ij)) = sigmoid(s_i - logsumexp_j s_ij)
     out_i = sum_h f_h(Q_i) W_O^h + b_O + sum_h g_i^h tanh(Q_i^h A_v^h + a_v^h) B_v^h + b_B
 
-The last line is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends behind W_O ("extension").
+The last line is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends after W_O ("extension").
 The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
 
-With rotary positions inducers see Q after rotation: those are the queries whose scores s_ij the self score competes
-with, and all that the attention interface hands over. Q_i.Q_i is the same before and after; what MLP_k and A_v read
-then carries the position, as everything in attention does.
+With rotary positions inducers see Q after rotation: its scores s_ij are the ones that the self score competes with, and
+the attention interface passes no other. Q_i.Q_i is the same before and after rotation; the input of MLP_k and A_v
+carries the position, as all of attention does.
+
+Source: "Inducer-tuning: Connecting Prefix-tuning and Adapter-tuning", EMNLP 2022 (https://arxiv.org/abs/2210.14469,
+https://aclanthology.org/2022.emnlp-main.50). The equations are also written as plain loops over heads and tokens, in
+`Reference.inducer` of `tests/helpers/reference.py`.
+
+    tuned = ib.attach(model, "inducer", r_k=10, r_v=15)
 """
 
 import torch
@@ -23,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inducer_bench.methods.attention import PART
-from inducer_bench.methods.init import small
+from inducer_bench.methods.init import truncated_normal
 from inducer_bench.methods.kernels import at_least_float32, attend_with_logsumexp, log_normaliser
 from inducer_bench.methods.layers import Layer
 from inducer_bench.methods.options import InducerOptions
@@ -50,19 +56,19 @@ class Inducer(nn.Module):
     def __init__(self, layer: Layer, options: InducerOptions) -> None:
         super().__init__()
         self.options = options
-        # A decoder's gates must not see the future; the released code has this habit in encoders only.
+        # A decoder's gates must not see the future; the released code does this in encoders only.
         self.gate_before_mask = options.gate_before_mask and not getattr(layer.attention, "is_causal", True)
         heads, p, d, r_k, r_v = layer.heads, layer.head_width, layer.width, options.r_k, options.r_v
         if options.gate and r_k >= 2:
-            self.A_k, self.a_k = small(heads, p, r_k), small(heads, 1, r_k)
-            self.B_k, self.b_k = small(heads, r_k, p), small(heads, 1, p)
-        self.A_v, self.a_v = small(heads, p, r_v), small(heads, 1, r_v)
+            self.A_k, self.a_k = truncated_normal(heads, p, r_k), truncated_normal(heads, 1, r_k)
+            self.B_k, self.b_k = truncated_normal(heads, r_k, p), truncated_normal(heads, 1, p)
+        self.A_v, self.a_v = truncated_normal(heads, p, r_v), truncated_normal(heads, 1, r_v)
         if options.extension:
-            self.B_v = small(r_v, d) if options.share_output else small(heads, r_v, d)
-            self.b_B = small(d)
+            self.B_v = truncated_normal(r_v, d) if options.share_output else truncated_normal(heads, r_v, d)
+            self.b_B = truncated_normal(d)
         else:
-            self.B_v, self.b_v = small(heads, r_v, p), small(heads, 1, p)
-        self._gated: Tensor | None = None  # (B, H, T, r_v): on its way from `attend` to `add_extension`
+            self.B_v, self.b_v = truncated_normal(heads, r_v, p), truncated_normal(heads, 1, p)
+        self._gated: Tensor | None = None  # (B, H, T, r_v), from `attend` to `add_extension`
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
@@ -85,20 +91,21 @@ class Inducer(nn.Module):
     def inner(self, query: Tensor) -> tuple[Tensor, Tensor]:
         """Q_i.P_k,i (B, H, T) and Q_i A_v (B, H, T, r_v) for queries (B, H, T, p).
 
-        P_k is never there: Q.P_k = |Q|^2 + tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q.
+        P_k is never materialised: Q.P_k = |Q|^2 + tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q. For
+        the naive form see `Reference.inducer` in `tests/helpers/reference.py`.
         """
         own = (query * query).sum(dim=-1, dtype=at_least_float32(query.dtype))
         if not self.options.gate or self.options.r_k < 2:
             return own, per_head(query, self.A_v)
         sides = torch.cat((self.A_k, self.B_k.mT, self.b_k.mT, self.A_v), dim=-1)  # (H, p, 2 r_k + 1 + r_v)
         r_k, r_v = self.options.r_k, self.options.r_v
-        into, back, bias, value_side = per_head(query, sides).split((r_k, r_k, 1, r_v), dim=-1)
+        into, back, bias, value_side = torch.split(per_head(query, sides), [r_k, r_k, 1, r_v], dim=-1)
         return own + (torch.tanh(into + self.a_k) * back).sum(dim=-1) + bias.squeeze(-1), value_side
 
     def gate(self, s: Tensor, logsumexp: Tensor, first_position: int) -> Tensor:
         """g (B, H, T) for s_i (B, H, T) and logsumexp_j s_ij (B, H, T).
 
-        The position of `sqrt_position` is that in the row, as in the released code: padding on the left counts.
+        With `sqrt_position`, positions are counted in the row, as in the released code: left padding counts too.
         """
         if not self.options.gate:
             return torch.ones_like(logsumexp)
@@ -113,12 +120,12 @@ class Inducer(nn.Module):
         hidden, self._gated = self._gated, None
         if self.options.share_output:
             return output + hidden.sum(dim=1) @ self.B_v + self.b_B
-        # b_B is the row of a column of ones, so that a single product adds all to the output.
+        # b_B is one more row, for a column of ones: a single product adds everything to the output.
         merged = F.pad(hidden.transpose(1, 2).flatten(2), (0, 1), value=1.0)  # (B, T, H r_v + 1)
         rows = torch.cat((self.B_v.flatten(0, 1), self.b_B[None]))
         return torch.addmm(output.flatten(0, 1), merged.flatten(0, 1), rows).view_as(output)
 
 
 def per_head(query: Tensor, matrices: Tensor) -> Tensor:
-    """Each head's own product, (B, H, T, p) and (H, p, r) -> (B, H, T, r): one matrix of B T rows for each head."""
+    """The product of each head, (B, H, T, p) and (H, p, r) -> (B, H, T, r): one matrix of B T rows for each head."""
     return torch.einsum("bhtp,hpr->bhtr", query, matrices)

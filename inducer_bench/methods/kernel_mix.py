@@ -1,17 +1,21 @@
-"""Kernel-mix (the companion paper, NAACL Findings 2022): low-rank changes of Q, V and W_O, per head and shared.
+"""Kernel-mix: low-rank changes of Q, V and W_O, per head and shared.
 
     Q_h += X A_q^h B_q^h + b_q^h + [X A_q' B_q']_h          X (B, T, d) the input of the attention
-    V_h += K_h A_v^h B_v^h + b_v^h + [X A_v' B_v']_h        K without change
+    V_h += K_h A_v^h B_v^h + b_v^h + [X A_v' B_v']_h        K unchanged
     out += [f_1 A_o^1, ..., f_H A_o^H] B_o + b_o + [f_1 ... f_H] A_o' B_o'
 
 Every entry starts as fmod(N(0, 1), 2) * 0.01.
+
+Source: the companion paper of inducer-tuning, Findings of NAACL 2022 (https://arxiv.org/abs/2205.03720).
+
+    tuned = ib.attach(model, "kernel_mix", q=3, q_shared=12, v_o=8, v_o_shared=8)
 """
 
 import torch
 from torch import Tensor, nn
 
 from inducer_bench.methods.attention import PART
-from inducer_bench.methods.init import small
+from inducer_bench.methods.init import truncated_normal
 from inducer_bench.methods.kernels import attend
 from inducer_bench.methods.layers import Layer
 from inducer_bench.methods.options import KernelMixOptions
@@ -42,12 +46,13 @@ class KernelMix(nn.Module):
         H, G, p, d = layer.heads, layer.key_heads, layer.head_width, layer.width
         r_q, r_v, shared_q, shared_v = options.q, options.v_o, options.q_shared, options.v_o_shared
         self.query, self.value = layer.query, layer.value
-        self.A_q, self.B_q, self.b_q = small(H, d, r_q), small(H, r_q, p), small(H, p)
-        self.A_q_shared, self.B_q_shared = small(d, shared_q), small(shared_q, H * p)
-        self.A_v, self.B_v, self.b_v = small(G, p, r_v), small(G, r_v, p), small(G, 1, p)
-        self.A_v_shared, self.B_v_shared = small(d, shared_v), small(shared_v, G * p)
-        self.A_o, self.B_o, self.b_o = small(H, p, r_v), small(H * r_v, d), small(d)
-        self.A_o_shared, self.B_o_shared = small(H * p, shared_v), small(shared_v, d)
+        self.A_q, self.B_q, self.b_q = truncated_normal(H, d, r_q), truncated_normal(H, r_q, p), truncated_normal(H, p)
+        self.A_q_shared, self.B_q_shared = truncated_normal(d, shared_q), truncated_normal(shared_q, H * p)
+        self.A_v, self.B_v = truncated_normal(G, p, r_v), truncated_normal(G, r_v, p)
+        self.b_v = truncated_normal(G, 1, p)
+        self.A_v_shared, self.B_v_shared = truncated_normal(d, shared_v), truncated_normal(shared_v, G * p)
+        self.A_o, self.B_o, self.b_o = truncated_normal(H, p, r_v), truncated_normal(H * r_v, d), truncated_normal(d)
+        self.A_o_shared, self.B_o_shared = truncated_normal(H * p, shared_v), truncated_normal(shared_v, d)
 
     def change_query(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_Q: adds to (B, T, H p)."""
@@ -69,6 +74,6 @@ class KernelMix(nn.Module):
     def change_output(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_O: adds to (B, T, d), from merged heads (B, T, H p)."""
         merged = inputs[0]
-        heads = merged.unflatten(-1, (self.A_o.shape[0], -1))  # (B, T, H, p)
+        heads = merged.view(*merged.shape[:2], self.A_o.shape[0], -1)  # (B, T, H, p)
         per_head = torch.einsum("bthp,hpr->bthr", heads, self.A_o).flatten(2) @ self.B_o
         return output + per_head + self.b_o + merged @ self.A_o_shared @ self.B_o_shared

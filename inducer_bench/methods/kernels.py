@@ -1,8 +1,9 @@
-"""Softmax attention with the log of its normaliser: what torch's own function does not give.
+"""Softmax attention that also returns the log of its normaliser, which torch's own function does not.
 
 Shapes as in `methods/attention.py`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.integrations.sdpa_attention import repeat_kv
 
-FUSED_FROM = 256 * 256  # scores of a head, T x S: as many are worth some time if none is kept for the backward pass
-CACHED = 2**18  # scores that are written out at once on a CPU
+FUSED_FROM = 256 * 256  # T x S scores per head: from here on, keeping none for the backward pass is worth its time
+CACHE_SCORES = 2**18  # scores that a CPU's cache holds while they are written out
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
@@ -23,7 +24,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale
 
 
 def drops_on_cpu(query: Tensor, dropout: float) -> bool:
-    """Whether SDPA would write out all scores, and draw for one after another whether it is dropped."""
+    """Whether SDPA would be slow: with dropout on a CPU it writes out all scores and draws a number for each."""
     return dropout > 0 and query.device.type == "cpu"
 
 
@@ -32,8 +33,9 @@ def attend_with_logsumexp(
 ) -> tuple[Tensor, Tensor]:
     """Softmax attention f_i = softmax_j(s_ij) V with the log of its normaliser, in one softmax.
 
-    The form is the fastest of those in `scripts/bench_attention.py`: scores that are written out to train with dropout
-    or on shorter rows, on a CPU for a few rows of the batch at a time; else torch's fused CPU kernel.
+    `scripts/bench_attention.py` compares the forms; this picks the fastest. Scores are written out (on a CPU for a few
+    rows of the batch at a time) with dropout and to train on short rows; otherwise torch's fused CPU kernel is used, if
+    this version of torch has it.
 
     Args:
         query, key, value: (B, H, T, p), (B, G, S, p), (B, G, S, p).
@@ -42,39 +44,46 @@ def attend_with_logsumexp(
         dropout: probability with which attention weights are dropped.
 
     Returns:
-        f (B, H, T, p) and logsumexp_j s_ij (B, H, T), the latter at least float32.
+        f (B, H, T, p) and logsumexp_j s_ij (B, H, T), the latter in float32 or better.
     """
     key, value = (for_each_query_head(query, shared).to(query.dtype) for shared in (key, value))
     few_to_train = torch.is_grad_enabled() and query.shape[2] * key.shape[2] < FUSED_FROM
-    if dropout or few_to_train or query.device.type != "cpu":
-        return in_parts(ExplicitAttention, query, key, value, mask, scale, dropout)
-    return FusedAttention.apply(query, key, value, mask, scale, dropout)
+    if dropout or few_to_train or query.device.type != "cpu" or not HAS_FUSED_KERNEL:
+        return by_rows(ExplicitAttention, query, key, value, mask, scale, dropout)
+    f, logsumexp = _applied(FusedAttention)(query, key, value, mask, scale, dropout)
+    return f, logsumexp
 
 
-def in_parts(
-    form: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+def by_rows(
+    form: type[torch.autograd.Function],
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    dropout: float,
 ) -> tuple[Tensor, Tensor]:
-    """What `form.apply` gives for the whole batch (keys repeated for each query head), a few of its rows at a time."""
-    rows = rows_at_once(query, key)
+    """The result of `form.apply` for the whole batch (keys repeated for each query head), a few rows at a time."""
+    rows, apply = rows_per_chunk(query, key), _applied(form)
     if rows >= len(query):
-        return form.apply(query, key, value, mask, scale, dropout)
-    masks = [mask] * len(query) if mask is None or len(mask) == 1 else mask.split(rows)
-    parts = [
-        form.apply(*heads, part, scale, dropout)
-        for *heads, part in zip(query.split(rows), key.split(rows), value.split(rows), masks, strict=False)
+        return apply(query, key, value, mask, scale, dropout)
+    masks = [mask] * len(query) if mask is None or len(mask) == 1 else torch.split(mask, rows)
+    chunks = [
+        apply(*heads, part, scale, dropout)
+        for *heads, part in zip(*(torch.split(x, rows) for x in (query, key, value)), masks, strict=False)
     ]
-    f, logsumexp = zip(*parts, strict=True)
+    f, logsumexp = zip(*chunks, strict=True)
     return torch.cat(f), torch.cat(logsumexp)
 
 
-def rows_at_once(query: Tensor, key: Tensor) -> int:
-    """How many rows of a batch a CPU's cache holds the scores of, so that every pass over them finds them there.
+def rows_per_chunk(query: Tensor, key: Tensor) -> int:
+    """Rows of a batch whose scores fit into a CPU's cache, so that every pass over the scores reads them from there.
 
-    All of them on a GPU, which must be kept busy, and in compiled code, which makes one pass of several.
+    All rows on a GPU, which needs the work, and in compiled code, which fuses the passes.
     """
     if query.device.type != "cpu" or torch.compiler.is_compiling():
         return len(query)
-    return max(1, CACHED // (query.shape[1] * query.shape[2] * key.shape[2]))
+    return max(1, CACHE_SCORES // (query.shape[1] * query.shape[2] * key.shape[2]))
 
 
 def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
@@ -84,9 +93,9 @@ def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
 
 
 class ExplicitAttention(torch.autograd.Function):
-    """Attention by scores that are written out: P = softmax(s), f = dropout(P) V.
+    """Attention with scores written out: P = softmax(s), f = dropout(P) V.
 
-    Keeps one T x S tensor for the backward pass: P, negative where dropout took it out. With D the dropout (0 or
+    Keeps one T x S tensor for the backward pass: P, negative where it was dropped. With D the dropout (0 or
     1 / (1 - probability) for each weight), dF and dL the gradients of f and of the log-sum-exp,
 
         ds_ij = P_ij (D_ij dF_i.V_j - dF_i.f_i + dL_i),    since sum_j P_ij D_ij dF_i.V_j = dF_i.f_i.
@@ -96,16 +105,16 @@ class ExplicitAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> tuple[Tensor, Tensor]:
-        with torch.autocast(query.device.type, enabled=False):  # what comes in decides the precision of both passes
+        with torch.autocast(query.device.type, enabled=False):  # the inputs decide the precision of both passes
             scores = torch.matmul(query * scale, key.mT)
             scores = scores.to(at_least_float32(scores.dtype))
             if mask is not None:
                 scores += mask
             weights = scores.softmax(dim=-1)
-            # s_j - log P_j is the same for every key j; the one of the greatest score has a P_j far from 0.
+            # s_j - log P_j is the same for every key j; that of the greatest score has a P_j far from 0.
             logsumexp = scores.amax(dim=-1) - weights.amax(dim=-1).log()
             if dropout:
-                weights.copysign_(signs(scores, dropout))
+                weights.copysign_(dropout_signs(scores, dropout))
             del scores
             rescale = 1 / (1 - dropout) if dropout < 1 else 0.0
             f = torch.matmul(_kept(weights, dropout).to(value.dtype), value * rescale)
@@ -129,10 +138,10 @@ class ExplicitAttention(torch.autograd.Function):
         return grad_query, grad_key, grad_value, None, None, None
 
 
-def signs(like: Tensor, dropout: float) -> Tensor:
-    """Random numbers, negative with the probability `dropout` (on a CPU to 1 / 65,536); `like` may be overwritten.
+def dropout_signs(like: Tensor, dropout: float) -> Tensor:
+    """Random numbers, negative with probability `dropout` (on a CPU to within 1 / 65,536); may overwrite `like`.
 
-    A CPU draws one after another, and to draw takes longest: four numbers of 16 bits come from each draw.
+    A CPU draws numbers one after another, which takes most of the time: each draw yields four numbers of 16 bits.
     """
     if like.device.type != "cpu" or torch.compiler.is_compiling():
         return like.bernoulli_(1 - dropout).sub_(0.5)
@@ -142,18 +151,20 @@ def signs(like: Tensor, dropout: float) -> Tensor:
 
 
 def _kept(weights: Tensor, dropout: float) -> Tensor:
-    """The weights that dropout left, 0 for the others."""
+    """The weights that were not dropped, 0 in place of the others."""
     return weights.relu() if dropout else weights
 
 
 class FusedAttention(torch.autograd.Function):
-    """Attention by torch's fused CPU kernel, which keeps no T x S tensor and computes the log-sum-exp on its way.
+    """Attention by torch's fused CPU kernel, which keeps no T x S tensor and also returns the log-sum-exp.
 
-    Its backward pass knows no gradient dL of the log-sum-exp, but ds_ij = P_ij (dF_i.V_j - dF_i.f_i + dL_i): with one
-    more column that is 1 in dF, -dL in f and 0 in V, dF_i.f_i becomes dF_i.f_i - dL_i and dF_i.V_j stays.
+    The kernel's backward pass takes no gradient dL of the log-sum-exp, but ds_ij = P_ij (dF_i.V_j - dF_i.f_i + dL_i):
+    one more column that is 1 in dF, -dL in f and 0 in V turns dF_i.f_i into dF_i.f_i - dL_i and leaves dF_i.V_j.
+
+    The kernel's two operators are private in torch: see `has_fused_kernel`.
     """
 
-    PAD = 8  # columns: the kernel wants whole vectors
+    PAD = 8  # columns: the kernel needs whole vectors
 
     @staticmethod
     def forward(
@@ -178,11 +189,38 @@ class FusedAttention(torch.autograd.Function):
         return *(grad[..., :width] for grad in grads), None, None, None
 
 
+def has_fused_kernel(operators: Any = torch.ops.aten) -> bool:
+    """Whether torch has the private operators that `FusedAttention` calls, with the arguments that it passes."""
+    forward = ("query", "key", "value", "dropout_p", "is_causal", "attn_mask", "scale")
+    expected = {
+        "_scaled_dot_product_flash_attention_for_cpu": (forward, 2),
+        "_scaled_dot_product_flash_attention_for_cpu_backward": (
+            ("grad_out", *forward[:3], "out", "logsumexp", *forward[3:]), 3,
+        ),
+    }  # fmt: skip
+    for name, (arguments, results) in expected.items():
+        operator = getattr(operators, name, None)
+        schema = getattr(getattr(operator, "default", None), "_schema", None)
+        if schema is None or tuple(argument.name for argument in schema.arguments) != arguments:
+            return False
+        if len(schema.returns) != results:
+            return False
+    return True
+
+
+HAS_FUSED_KERNEL = has_fused_kernel()
+
+
+def _applied(form: type[torch.autograd.Function]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """`form.apply`, with the type that torch does not declare."""
+    return form.apply
+
+
 def for_each_query_head(query: Tensor, shared: Tensor) -> Tensor:
-    """Keys or values (B, G, S, p) as (B, H, S, p): in grouped-query attention several query heads share one."""
+    """Keys or values (B, G, S, p), repeated for the query heads that share them, (B, H, S, p)."""
     return repeat_kv(shared, query.shape[1] // shared.shape[1])
 
 
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    """The type in which scores are summed."""
+    """The dtype in which scores are summed."""
     return torch.promote_types(dtype, torch.float32)

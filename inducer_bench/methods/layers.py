@@ -1,18 +1,22 @@
-"""A transformers model taken apart: its layers, their linear maps, and what belongs to the PLM and not to a head."""
+"""The parts of a transformers model that methods attach to: its layers and their linear maps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
+from inducer_bench.errors import UserError, nearest
 from inducer_bench.methods.architectures import Layout, known_layout
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Projection:
-    """A linear map: the module that computes it and its columns of the module's output, `start` to `stop`."""
+    """A linear map: the module that computes it, and its columns of that module's output, `start` to `stop`."""
 
     module: nn.Module
     name: str
@@ -37,7 +41,7 @@ class Projection:
         return columns if is_transposed(self.module) else rows
 
     def add(self, change: Tensor, output: Tensor) -> Tensor:
-        """`output` of the module (B, T, all columns) plus a change of this map's columns (B, T, outputs)."""
+        """The module's `output` (B, T, all columns) plus a change of this map's columns (B, T, outputs)."""
         if self.outputs == output.shape[-1]:
             return output + change
         return output + F.pad(change, (self.start, output.shape[-1] - self.stop))
@@ -45,7 +49,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Layer:
-    """One transformer layer, taken apart."""
+    """One transformer layer."""
 
     attention: nn.Module
     query: Projection
@@ -56,40 +60,49 @@ class Layer:
     ffn_down: Projection
     final_norm: nn.Module | None
     heads: int  # H
-    key_heads: int  # G, at most H: heads of keys and values (grouped-query attention)
+    key_heads: int  # G <= H: heads of keys and values (grouped-query attention)
     head_width: int  # p
     width: int  # d
+
+
+@dataclass
+class Unregistered(Generic[Value]):
+    """Holds a module for another module that must not own it.
+
+    `nn.Module` registers each module assigned to an attribute as a submodule: its parameters would appear twice in the
+    state, and a parent held by its child would make a circle. Inside this holder the module is invisible to
+    `nn.Module`, while `deepcopy` still copies it along.
+    """
+
+    value: Value
 
 
 def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Layer]:
     """The layers of a model, lowest first.
 
     Args:
-        model: of a supported architecture.
-        layout: of an architecture that this package does not know.
+        model: a model whose architecture has a row in `architectures.LAYOUTS`, or any other with a `layout`.
+        layout: module names of an architecture that this package does not know.
 
     Raises:
-        UserError: no layout is given or known.
+        UserError: no layout is given or known, or it names a module that the model does not have.
     """
-    config = model.config
-    layout = layout or known_layout(config.model_type)
-    heads, width = config.num_attention_heads, config.hidden_size
-    key_heads = getattr(config, "num_key_value_heads", None) or heads
-    head_width = getattr(config, "head_dim", None) or width // heads
+    layout = layout or known_layout(model.config.model_type)
+    heads, key_heads, head_width, width = _head_sizes(model.config)
     widths = {"query": heads * head_width, "key": key_heads * head_width, "value": key_heads * head_width}
-    for layer in model.base_model.get_submodule(layout.layers).children():
+    for layer in _submodule(model.base_model, layout.layers, "layers").children():
         names = layout.projections if len(layout.projections) == 3 else layout.projections * 3
         start, projections = 0, {}
         for (kind, size), name in zip(widths.items(), names, strict=True):
-            projections[kind] = Projection(layer.get_submodule(name), kind, start, start + size)
+            projections[kind] = Projection(_submodule(layer, name, "projections"), kind, start, start + size)
             start = start + size if len(layout.projections) == 1 else 0
         yield Layer(
-            attention=layer.get_submodule(layout.attention),
+            attention=_submodule(layer, layout.attention, "attention"),
             **projections,
             output=_whole(layer, layout.output, "output"),
             ffn_up=tuple(_whole(layer, name, "ffn_up") for name in layout.ffn_up),
             ffn_down=_whole(layer, layout.ffn_down, "ffn_down"),
-            final_norm=layer.get_submodule(layout.final_norm) if layout.final_norm else None,
+            final_norm=_submodule(layer, layout.final_norm, "final_norm") if layout.final_norm else None,
             heads=heads,
             key_heads=key_heads,
             head_width=head_width,
@@ -98,19 +111,42 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
 
 
 def pretrained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
-    """What belongs to the PLM and not to a task's head: the base model, and a language model's output embedding."""
-    output = model.get_output_embeddings()
+    """The parameters that belong to the PLM and not to a task's head: those of base model and output embedding."""
+    output = output_embedding(model)
     parts = [model.base_model] if output is None else [model.base_model, output]
     return list({id(parameter): parameter for part in parts for parameter in part.parameters()}.values())
 
 
+def output_embedding(model: PreTrainedModel) -> nn.Module | None:
+    """The map from hidden states (..., d) to logits (..., V) of a language model; None for other models."""
+    found: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return found
+
+
 def is_transposed(module: nn.Module) -> bool:
-    """Whether a linear module keeps its weight as (inputs, outputs): GPT-2's Conv1D, y = x W + b."""
+    """Whether a linear module stores its weight as (inputs, outputs), as GPT-2's Conv1D does: y = x W + b."""
     return type(module).__name__ == "Conv1D"
 
 
-def _whole(layer: nn.Module, path: str, name: str) -> Projection:
-    whole = Projection(layer.get_submodule(path), name, 0, 0)
+def _head_sizes(config: PreTrainedConfig) -> tuple[int, int, int, int]:
+    """H, G, p and d."""
+    heads, width = config.num_attention_heads, config.hidden_size
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    return heads, key_heads, getattr(config, "head_dim", None) or width // heads, width
+
+
+def _submodule(parent: nn.Module, path: str, key: str) -> nn.Module:
+    try:
+        return parent.get_submodule(path)
+    except AttributeError:
+        names = [name for name, _ in parent.named_modules() if name]
+        raise UserError(
+            f"layout.{key}: found '{path}'; {nearest(path, names)}allowed: a module of {type(parent).__name__}"
+        ) from None
+
+
+def _whole(layer: nn.Module, path: str, key: str) -> Projection:
+    whole = Projection(_submodule(layer, path, key), key, 0, 0)
     return replace(whole, stop=whole.module_outputs)
 
 

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021): a low-rank change of a linear map.
+"""LoRA: a low-rank change of a linear map.
 
     x ──┬── W ─────────────────(+)── y
         └── dropout ── A ── B ──┘ alpha / r
@@ -6,6 +6,11 @@
     y = W x + (alpha / r) (B A dropout(x) + b),   A: in -> r, B: r -> out, B = 0 at the start; b optional
 
 On Q it comes before everything that reads Q: scores and inducers alike.
+
+Source: Hu et al. 2022, Equation 3 (https://arxiv.org/abs/2106.09685).
+
+    tuned = ib.attach(model, "lora", r=8, alpha=16.0, targets=["q", "v"])
+    model = tuned.merge()       # the change folded into W
 """
 
 import math
@@ -21,7 +26,7 @@ from inducer_bench.methods.tuned import TunedModel
 
 
 def attach(tuned: TunedModel, options: LoraOptions) -> None:
-    """Put a `Lora` beside every targeted linear map."""
+    """Add a `Lora` to every targeted linear map."""
     for layer in tuned.layers():
         for projection in targets(layer, options):
             lora = Lora(projection, options)
@@ -51,17 +56,17 @@ class Lora(nn.Module):
         self.b = nn.Parameter(torch.zeros(projection.outputs)) if options.bias else None
 
     def add_change(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Forward hook of the linear map: (B, T, in) -> change of its output (B, T, out)."""
+        """Forward hook of the linear map with input (B, T, in): adds the change to its output (B, T, out)."""
         x = F.dropout(inputs[0], self.dropout, self.training)
         bias = None if self.b is None else self.scale * self.b
-        change = F.linear(self.scale * F.linear(x, self.A), self.B, bias)  # scaled where there are r columns
+        change = F.linear(self.scale * F.linear(x, self.A), self.B, bias)  # scaled where it has only r columns
         return self.projection.add(change, output)
 
     def check_mergeable(self) -> None:
-        """Whether the linear map can take the change.
+        """Check that the linear map can take the change.
 
         Raises:
-            UserError: there is a b, and the linear map has no bias.
+            UserError: this LoRA has a bias b, and the linear map has none.
         """
         if self.b is not None and self.projection.module.bias is None:
             raise UserError("method.bias: a LoRA with a bias cannot be merged into a linear map that has none")

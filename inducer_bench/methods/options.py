@@ -1,8 +1,8 @@
-"""The options of every tuning method, with the ranks that a budget decides and the parameters that they lead to.
+"""The options of every tuning method, with the ranks that a budget decides and the parameter counts that follow.
 
 `conf/method/*.yaml` and `ib.attach(model, name, ...)` share these classes. A method `x` is a class here and a module
 `methods/x.py` with `attach(tuned, options)`. A method from outside is one module that defines both: a class `Options`
-that inherits `MethodOptions`, and `attach`; its dotted name is its name.
+that inherits from `MethodOptions`, and `attach`. The module's dotted name is the method's name.
 
 Letters as in `methods/`: d model width, H heads, G key heads, p head width, r rank or bottleneck.
 """
@@ -10,10 +10,10 @@ Letters as in `methods/`: d model width, H heads, G key heads, p head width, r r
 import dataclasses
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from inducer_bench.errors import unknown
+from inducer_bench.errors import UserError, unknown
 from inducer_bench.methods.architectures import Sizes
 from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options, user_module
 
@@ -24,19 +24,22 @@ LoraTarget = Literal["q", "k", "v", "o", "ffn"]
 class Rank:
     """A rank that `method.budget` decides."""
 
-    path: tuple[str, ...]  # where it is within the options, for instance ("lora", "r")
+    path: tuple[str, ...]  # attribute names from the options to the rank, for instance ("lora", "r")
     least: int = 1
     within_head: bool = False  # at most the head width
 
 
 @options
 class MethodOptions:
-    """What the options of all methods have in common."""
+    """The base of every method's options.
 
-    name: str = ""  # by default, and never anything else than, what `method_name` gives
+    A method from outside inherits from it, under the decorator `inducer_bench.options.options`.
+    """
 
-    shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside goes by its module's
-    ranks: ClassVar[tuple[Rank, ...]] = ()
+    name: str = ""  # always what `method_name` gives
+
+    shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside has its module's name
+    ranks: ClassVar[tuple[Rank, ...]] = ()  # decided by `method.budget`
 
     def __post_init__(self) -> None:
         if self.name not in ("", self.method_name()):
@@ -54,14 +57,14 @@ class MethodOptions:
         return f"inducer_bench.methods.{cls.shipped_as}" if cls.shipped_as else cls.__module__
 
     def deployed(self) -> "MethodOptions":
-        """The options of the form that a deployed model needs."""
+        """The options of the method's deployed form."""
         return self
 
     def parameters(self, s: Sizes) -> int:
-        """Deployed parameters of the method on a PLM of these sizes; `method.budget` needs it of a method with ranks.
+        """The number of the method's deployed parameters on a PLM of these sizes.
 
         Raises:
-            NotImplementedError: the method does not say.
+            NotImplementedError: the method does not declare it; `method.budget` needs it.
         """
         raise NotImplementedError(f"{type(self).__name__}.parameters")
 
@@ -75,7 +78,7 @@ class FineTuneOptions(MethodOptions):
 
 @options
 class HeadOnlyOptions(MethodOptions):
-    """Train the task's head on the frozen PLM: the floor every method must beat."""
+    """Train the task's head on the frozen PLM: the baseline that every method must beat."""
 
     shipped_as: ClassVar[str] = "head_only"
 
@@ -94,8 +97,8 @@ class LoraOptions(MethodOptions):
     r: PositiveInt
     alpha: PositiveFloat  # the change is scaled by alpha / r
     targets: Annotated[list[LoraTarget], Field(min_length=1)] = dataclasses.field(default_factory=lambda: ["q", "v"])
-    dropout: Fraction = 0.0  # of the map's input
-    bias: bool = False  # an added bias, scaled by alpha / r too, as in the released NLG code
+    dropout: Fraction = 0.0  # on the map's input
+    bias: bool = False  # also add a bias, scaled by alpha / r, as in the released NLG code
 
     shipped_as: ClassVar[str] = "lora"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
@@ -118,10 +121,17 @@ class AdapterOptions(MethodOptions):
     )
     placement: Literal["pfeiffer", "sequential", "parallel"] = "pfeiffer"  # Houlsby: sequential on attention and ffn
     scale: PositiveFloat = 1.0
-    layer_norm: Literal["none", "before", "after"] = "none"  # a LayerNorm of the adapter's own
+    layer_norm: Literal["none", "before"] = "none"  # before: the adapter reads a LayerNorm of its own
 
     shipped_as: ClassVar[str] = "adapter"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
+
+    @field_validator("placement")
+    @classmethod
+    def _parallel_to_the_ffn_only(cls, placement: str, info: ValidationInfo) -> str:
+        if placement == "parallel" and "attention" in info.data.get("sites", []):
+            raise PydanticCustomError("placement", "pfeiffer, sequential; parallel only with sites=[ffn]")
+        return placement
 
     def parameters(self, s: Sizes) -> int:
         """Two linear maps with biases at each site, and a LayerNorm."""
@@ -134,14 +144,14 @@ class PrefixOptions(MethodOptions):
     """Prefix-tuning."""
 
     length: PositiveInt  # virtual key/value pairs in each layer
-    reparameterize: bool = True  # train an embedding and an MLP that make the pairs
+    reparameterize: bool = True  # train an embedding and an MLP that yield the pairs
     hidden: PositiveInt = 512  # width of that MLP
 
     shipped_as: ClassVar[str] = "prefix"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("length",)),)
 
     def deployed(self) -> "PrefixOptions":
-        """Just the pairs."""
+        """The pairs alone."""
         return dataclasses.replace(self, reparameterize=False)
 
     def parameters(self, s: Sizes) -> int:
@@ -160,11 +170,11 @@ class MamOptions(MethodOptions):
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("prefix", "length")), Rank(("adapter", "r")))
 
     def deployed(self) -> "MamOptions":
-        """The prefix as just its pairs."""
+        """The prefix as its pairs alone."""
         return dataclasses.replace(self, prefix=self.prefix.deployed())
 
     def parameters(self, s: Sizes) -> int:
-        """Those of its parts."""
+        """The sum of those of its parts."""
         return self.prefix.parameters(s) + self.adapter.parameters(s)
 
 
@@ -172,20 +182,20 @@ class MamOptions(MethodOptions):
 class InducerOptions(MethodOptions):
     """Inducer-tuning; the switches are the paper's ablations."""
 
-    r_k: Annotated[int, Field(ge=0)]  # rank of MLP_k, at most the head width; below 2 there is no MLP_k
+    r_k: Annotated[int, Field(ge=0)]  # rank of MLP_k, at most the head width; no MLP_k below 2
     r_v: PositiveInt  # rank of MLP_v
     extension: bool = True  # P_v lives after W_O (False: inside the head)
     share_output: bool = False  # one B_v for all heads
     gate: bool = True  # False: g = 1, a multi-head adapter
     value_residual: bool = True  # False: (1 - g) f + g MLP_v
     sqrt_position: bool = False  # the self score times sqrt(position + 1); for r_k = 0; left padding counts
-    gate_before_mask: bool = False  # released code: in encoders, g also sees padding
+    gate_before_mask: bool = False  # as in the released code: in encoders, g also sees padding
 
     shipped_as: ClassVar[str] = "inducer"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r_k",), least=2, within_head=True), Rank(("r_v",)))
 
     def parameters(self, s: Sizes) -> int:
-        """MLP_k and MLP_v of every head; the latter's second map ends after W_O or in the head."""
+        """MLP_k and MLP_v of every head; the second map of MLP_v ends after W_O or inside the head."""
         H, p, d = s.heads, s.head_width, s.width
         key = H * (2 * p * self.r_k + self.r_k + p) if self.gate and self.r_k >= 2 else 0
         value = H * (p * self.r_v + self.r_v)
@@ -203,7 +213,7 @@ class InducerLoraOptions(InducerOptions):
     ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, Rank(("lora", "r")))
 
     def parameters(self, s: Sizes) -> int:
-        """Those of its parts."""
+        """The sum of those of its parts."""
         return super().parameters(s) + self.lora.parameters(s)
 
 
@@ -217,7 +227,7 @@ class InducerFfnOptions(InducerLoraOptions):
     ranks: ClassVar[tuple[Rank, ...]] = (*InducerLoraOptions.ranks, Rank(("adapter", "r")))
 
     def parameters(self, s: Sizes) -> int:
-        """Those of its parts."""
+        """The sum of those of its parts."""
         return super().parameters(s) + self.adapter.parameters(s)
 
 
@@ -244,7 +254,7 @@ class KernelMixOptions(MethodOptions):
 
 @options
 class PeftOptions(MethodOptions):
-    """Whatever the installed `peft` can inject into the model, for comparisons."""
+    """A method of the installed `peft` library that it injects into the model, for comparisons."""
 
     peft_type: str  # for instance IA3, LORA, VERA
     config: dict[str, Any] = dataclasses.field(default_factory=dict)  # arguments of peft's own config class
@@ -270,14 +280,22 @@ METHODS = {kind.shipped_as: kind for kind in SHIPPED}
 
 
 def options_class(name: str, key: str = "method.name") -> type[MethodOptions]:
-    """The options class of a method of this package, or of the module outside it that a dotted name stands for.
+    """The options class of a method: one of this package, or that of the module with this dotted name.
+
+    Args:
+        name: such as `lora` or `my_package.my_module`.
+        key: the key that holds the name, for messages.
 
     Raises:
-        UserError: there is no such method or module.
+        UserError: there is no such method or module, or the module defines no options of its own.
     """
     if "." not in name:
         if name not in METHODS:
-            raise unknown(key, name, METHODS)
+            raise unknown(key, name, [*METHODS, "the dotted name of a module"])
         return METHODS[name]
-    found: type[MethodOptions] = user_module(key, name, "Options", "attach").Options
+    found = user_module(key, name, "Options", "attach").Options
+    if not (isinstance(found, type) and issubclass(found, MethodOptions)):
+        raise UserError(f"{key}: '{name}.Options' is not a class of options; it must inherit from MethodOptions")
+    if found.method_name() != name:
+        raise UserError(f"{key}: '{name}.Options' belongs to '{found.method_name()}'; use that name")
     return found

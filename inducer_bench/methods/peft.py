@@ -1,4 +1,9 @@
-"""What the installed `peft` library has, for comparisons: a thin bridge to its own injection."""
+"""Methods of the installed `peft` library (https://github.com/huggingface/peft), injected by the library itself.
+
+For comparisons; for instance IA3, Liu et al. 2022 (https://arxiv.org/abs/2205.05638):
+
+    tuned = ib.attach(model, "peft", peft_type="IA3", config={"target_modules": ["query", "value"]})
+"""
 
 from typing import Any
 
@@ -13,7 +18,7 @@ def attach(tuned: TunedModel, options: PeftOptions) -> None:
     """Let peft put its layers into the model.
 
     Raises:
-        UserError: peft is not installed, has no such type, or cannot attach it to this model.
+        UserError: peft is not installed, has no such type, or cannot inject it into this model.
     """
     try:
         import peft
@@ -21,7 +26,7 @@ def attach(tuned: TunedModel, options: PeftOptions) -> None:
         from peft.tuners.tuners_utils import BaseTunerLayer
     except ImportError:
         raise UserError("method: method=peft needs the library; pip install 'inducer-bench[peft]'") from None
-    # Prompts are not put into the model but around it, and cannot be attached.
+    # Prompt methods wrap the model instead of changing it, so they cannot be attached.
     by_name = {
         str(kind.value): config for kind, config in configs.items() if not issubclass(config, peft.PromptLearningConfig)
     }
@@ -32,7 +37,7 @@ def attach(tuned: TunedModel, options: PeftOptions) -> None:
     before = {id(parameter) for parameter in model.parameters()}
     modules = dict(model.named_modules())
     try:
-        # It changes the model in place; the wrapper that it returns only knows how to save.
+        # This changes the model in place; the wrapper that it returns is only needed to save.
         wrapped = peft.get_peft_model(model, by_name[name](**options.config))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
@@ -44,7 +49,7 @@ def attach(tuned: TunedModel, options: PeftOptions) -> None:
 
 
 def _put_back(model: nn.Module, originals: dict[str, Any]) -> None:
-    """Replace peft's layers by the modules that they wrap."""
+    """Replace peft's layers with the modules that they wrap."""
     for path, module in originals.items():
         model.set_submodule(path, module)
     model.__dict__.pop("peft_config", None)

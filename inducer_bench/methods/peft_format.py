@@ -1,7 +1,9 @@
-"""A tuned model as an adapter in the format of the `peft` library, which that library loads without this tool.
+"""A tuned model as an adapter in the format of the `peft` library, which loads it without this package.
 
-LoRA and what came through the bridge can be written so. The other methods have no equal there: peft's prefixes shift
-positions, and it has neither inducers nor bottleneck adapters nor kernel-mix.
+LoRA and peft's own methods (`methods/peft.py`) can be written in this format. The other methods have no equivalent in
+peft: its prefixes shift positions, and it has neither inducers nor bottleneck adapters nor kernel-mix.
+
+    config, tensors = peft_format.to_peft(tuned, "roberta-base")
 """
 
 from collections import defaultdict
@@ -16,20 +18,20 @@ from inducer_bench.methods.options import LoraOptions, PeftOptions
 from inducer_bench.methods.tuned import TunedModel
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
-_PREFIX = "base_model.model."  # of every tensor's name in that format
+_PREFIX = "base_model.model."  # every tensor's name starts with it
 
 
 def has_peft_form(tuned: TunedModel) -> bool:
-    """Whether `to_peft` can write this model; rows of special tokens have no place in that format."""
+    """Whether `to_peft` can write this model; the format cannot hold rows of special tokens."""
     return isinstance(tuned.options, LoraOptions | PeftOptions) and not tuned.token_parameters()
 
 
 def to_peft(tuned: TunedModel, base_model: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The adapter's configuration and tensors; the head goes along as `modules_to_save`.
+    """The adapter's configuration and tensors; the head is included as `modules_to_save`.
 
     Args:
-        tuned: a model for which `has_peft_form`.
-        base_model: the hub's id or the folder of the PLM, to be named in the configuration.
+        tuned: a model for which `has_peft_form` is true.
+        base_model: the hub id or the folder of the PLM, for the configuration.
     """
     config, tensors = _from_library(tuned) if isinstance(tuned.options, PeftOptions) else _from_lora(tuned)
     head = tuned.head_parameters()
@@ -40,7 +42,7 @@ def to_peft(tuned: TunedModel, base_model: str) -> tuple[dict[str, Any], dict[st
 
 
 def _from_lora(tuned: TunedModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Maps that one module computes side by side (GPT-2's c_attn) become one LoRA: A stacked, B block by block."""
+    """Maps that one module computes together (GPT-2's c_attn) become one LoRA: A stacked, B in diagonal blocks."""
     options = tuned.options
     assert isinstance(options, LoraOptions)
     by_module: dict[str, list[Lora]] = defaultdict(list)
@@ -63,14 +65,14 @@ def _from_lora(tuned: TunedModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "fan_in_fan_out": any(is_transposed(tuned.model.get_submodule(name)) for name in ranks),
         "target_modules": sorted(ranks),
         "rank_pattern": {name: rank for name, rank in ranks.items() if rank != options.r},
-        # alpha / r stays what it is.
+        # so that alpha / r does not change
         "alpha_pattern": {name: options.alpha * rank / options.r for name, rank in ranks.items() if rank != options.r},
     }, tensors
 
 
 @torch.no_grad()
 def _side_by_side(parts: list[Lora]) -> dict[str, Tensor]:
-    """One A (n r, in), B (out, n r) and bias (out) that do what n LoRAs on parts of one module's columns do."""
+    """One A (n r, in), B (out, n r) and bias (out), equivalent to n LoRAs on parts of one module's columns."""
     outputs = parts[0].projection.module_outputs
     a = torch.cat([part.A for part in parts])
     b, bias = a.new_zeros(outputs, len(a)), a.new_zeros(outputs)
@@ -86,9 +88,9 @@ def _side_by_side(parts: list[Lora]) -> dict[str, Tensor]:
 def _from_library(tuned: TunedModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from peft import get_peft_model_state_dict
 
-    (wrapped,) = tuned.adopted
+    wrapped = tuned.wrapper.value
     config = wrapped.peft_config["default"].to_dict()
-    # Enumerations and sets as JSON has them.
+    # JSON has neither enumerations nor sets.
     plain = {key: getattr(value, "value", value) for key, value in config.items()}
     plain = {key: sorted(value) if isinstance(value, set) else value for key, value in plain.items()}
     return plain, dict(get_peft_model_state_dict(wrapped))

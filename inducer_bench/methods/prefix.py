@@ -1,21 +1,29 @@
-"""Prefix-tuning (Li and Liang 2021, in the form of He et al. 2021): L virtual key/value pairs before K and V.
+"""Prefix-tuning: L virtual key/value pairs in front of K and V.
 
     f_i = softmax_j([Q_i P_k^T, Q_i K^T] / sqrt p) [P_v; V]        the same P_k, P_v (L, p) per head for every query
 
-In training they are reparameterised, E: Embedding(L, d), one MLP for all layers:
+In training the pairs are reparameterised: an embedding E (L, d) and one MLP for all layers.
 
     [P_k^(0), P_v^(0), P_k^(1), ...] = tanh(E W_a + a) W_b + b,    W_a: d -> m, W_b: m -> 2 d n_layers
 
 Prefix rows are never masked, and positions are not shifted: the pairs join inside attention, not through a KV cache.
+
+Sources: Li and Liang 2021, reparameterisation in Section 4.3 (https://aclanthology.org/2021.acl-long.353); inside
+attention as in He et al. 2022 (https://arxiv.org/abs/2110.04366).
+
+    tuned = ib.attach(model, "prefix", length=32, hidden=512)
+    tuned = ib.attach(model, "prefix", length=32, reparameterize=False)
 """
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 
 from inducer_bench.methods.attention import PART
+from inducer_bench.methods.init import INITIALIZER_RANGE
 from inducer_bench.methods.kernels import attend
-from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.layers import Layer, Unregistered
 from inducer_bench.methods.options import PrefixOptions
 from inducer_bench.methods.tuned import TunedModel
 
@@ -26,25 +34,49 @@ def attach(tuned: TunedModel, options: PrefixOptions) -> None:
     for layer in tuned.layers():
         if options.reparameterize and trunk is None:
             trunk = Trunk(layer.width, options)
-            tuned.add_part(tuned.model.base_model, "prefix_trunk", trunk)
+            base = tuned.model.base_model
+            tuned.add_part(base, "prefix_trunk", trunk)
+            tuned.add_hook(base.register_forward_pre_hook(trunk.begin))
+            tuned.add_hook(base.register_forward_hook(trunk.end, always_call=True))
         tuned.add_part(layer.attention, PART, Prefix(layer, options, trunk))
     tuned.use_our_attention()
 
 
 class Trunk(nn.Module):
-    """What the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m)."""
+    """What the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m).
+
+    It is computed once in each forward pass of the base model. Outside one, that is where gradient checkpointing reruns
+    a layer in the backward pass, each layer computes it anew: the graph of the forward pass may be freed by then.
+    """
 
     def __init__(self, width: int, options: PrefixOptions) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(options.length, width))
         self.linear = nn.Linear(width, options.hidden)
+        self._rows: Tensor | None = None  # (L, m), from `begin` to `end`
 
     def forward(self) -> Tensor:
         """(L, m)."""
         return torch.tanh(self.linear(self.embedding))
 
+    def begin(self, base_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Forward pre-hook of the base model."""
+        self._rows = self.forward()
+
+    def end(self, base_model: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        """Forward hook of the base model, also of a forward pass that fails."""
+        self._rows = None
+
+    def rows(self) -> Tensor:
+        """What `forward` gives, (L, m): that of the forward pass under way, if there is one."""
+        if self._rows is not None:
+            return self._rows
+        # Checkpointing counts the tensors that a layer saves and wants the same number again. These are not counted.
+        with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
+            return self.forward()
+
     def deployed(self) -> dict[str, Tensor]:
-        """Nothing: the layers' pairs say it all."""
+        """Nothing: the pairs of the layers are enough."""
         return {}
 
 
@@ -55,16 +87,19 @@ class Prefix(nn.Module):
         super().__init__()
         self.key_heads, self.head_width = layer.key_heads, layer.head_width
         size = 2 * layer.key_heads * layer.head_width
-        self._trunk = [trunk]  # in a list: the trunk is a part of its own, not one of this module's
+        self._trunk = Unregistered(trunk)
         if trunk is None:
-            self.pairs = nn.Parameter(torch.randn(options.length, size) * 0.02)
+            self.pairs = nn.Parameter(torch.randn(options.length, size) * INITIALIZER_RANGE)
         else:
             self.linear = nn.Linear(options.hidden, size)
 
     def table(self) -> Tensor:
-        """P_k and P_v side by side, (L, 2 G p): what a deployed model keeps."""
-        trunk = self._trunk[0]
-        return self.pairs if trunk is None else self.linear(trunk())
+        """P_k and P_v next to each other, (L, 2 G p): what a deployed model keeps."""
+        trunk = self._trunk.value
+        if trunk is None:
+            return self.pairs
+        table: Tensor = self.linear(trunk.rows())
+        return table
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float

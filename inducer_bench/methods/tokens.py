@@ -1,10 +1,12 @@
-"""Special tokens as a side parameter: n trained rows beside a frozen embedding of V rows.
+"""Special tokens as a side parameter: n trained rows next to a frozen embedding of V rows.
 
     embedding(id) = E[id] if id < V else S[id - V]
     logits(h)     = [h E_out^T, h S^T]                      (V + n classes)
 
-The rows of a tied embedding (38.6 M parameters for GPT-2) stay frozen, and need neither gradients nor optimiser state.
-A model that adds embeddings of `token_type_ids` (GPT-2) gets those of special tokens from the same rows.
+The rows of a tied embedding (38.6 M parameters for GPT-2) stay frozen: they need neither gradients nor optimiser state.
+A model that adds embeddings of `token_type_ids` (GPT-2) takes those of special tokens from the same rows.
+
+    tuned = ib.attach(model, "lora", special_tokens=16, r=8, alpha=16.0)    # with any method; model: a language model
 """
 
 import torch
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inducer_bench.errors import UserError
+from inducer_bench.methods.init import INITIALIZER_RANGE
+from inducer_bench.methods.layers import Unregistered, output_embedding
 from inducer_bench.methods.tuned import TunedModel
 
 
@@ -21,7 +25,7 @@ def attach(tuned: TunedModel, count: int) -> None:
     Raises:
         UserError: the model is not a language model.
     """
-    embedding, output = tuned.model.get_input_embeddings(), tuned.model.get_output_embeddings()
+    embedding, output = tuned.model.get_input_embeddings(), output_embedding(tuned.model)
     if output is None:
         raise UserError(f"special tokens need a language model; {type(tuned.model).__name__} has no output embedding")
     assert isinstance(embedding, nn.Embedding)
@@ -32,17 +36,17 @@ def attach(tuned: TunedModel, count: int) -> None:
 
 
 class SpecialTokens(nn.Module):
-    """Parameters: rows (n, d), as an embedding starts them."""
+    """Parameters: rows (n, d), which start as a PLM's embedding does, N(0, 0.02)."""
 
     def __init__(self, count: int, embedding: nn.Embedding) -> None:
         super().__init__()
         self.first_id, width = embedding.weight.shape  # V
-        self._embedding = [embedding]  # in a list: it is this module's parent
-        self.rows = nn.Parameter(torch.randn(count, width) * 0.02)
+        self._embedding = Unregistered(embedding)  # this module's parent
+        self.rows = nn.Parameter(torch.randn(count, width) * INITIALIZER_RANGE)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids (B, T) below V + n -> embeddings (B, T, d)."""
-        (base,) = self._embedding
+        base = self._embedding.value
         ordinary = F.embedding(ids.clamp(max=self.first_id - 1), base.weight, base.padding_idx)
         special = F.embedding((ids - self.first_id).clamp(min=0), self.rows)
         return torch.where((ids < self.first_id).unsqueeze(-1), ordinary, special)

@@ -1,10 +1,17 @@
-"""A model with a tuning method on it: what is trained, and how to save it and take it off again."""
+"""A model with a tuning method attached: what is trained, how to save it, and how to detach the method.
+
+Parts hand activations from one hook to a later one through an attribute (`Adapter._input`, `Inducer._gated`,
+`Trunk._rows`). The hook that writes and the hook that reads run in the same forward pass of the same module, in this
+order, and the reader clears the attribute. This is safe with gradient checkpointing, which reruns a layer as a whole
+and so writes the attribute again, and with `deepcopy` between passes, which finds it empty. It is not safe with several
+threads in one model, nor with `nn.DataParallel`: its replicas share the hooks, and so the attributes, of the original.
+"""
 
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import load_file, save
@@ -20,8 +27,30 @@ from inducer_bench.methods.attention import IMPLEMENTATION
 from inducer_bench.methods.options import MethodOptions
 from inducer_bench.version import __version__
 
-ATTACHED = "_inducer_bench_attached"  # marks a model that has a method on it
+ATTACHED = "_inducer_bench_attached"  # marks a model that has a method attached
 WEIGHTS_FILE, DESCRIPTION_FILE = "adapter.safetensors", "adapter.json"
+
+
+@runtime_checkable
+class HasDeployedForm(Protocol):
+    """A part whose deployed tensors differ from its parameters."""
+
+    def deployed(self) -> dict[str, Tensor]:
+        """Name -> tensor of what a deployed model needs of the part."""
+        ...
+
+
+@runtime_checkable
+class Mergeable(Protocol):
+    """A part that can be folded into the PLM's own weights."""
+
+    def check_mergeable(self) -> None:
+        """Raise a `UserError` if the weights cannot take the change."""
+        ...
+
+    def merge(self) -> None:
+        """Change the weights."""
+        ...
 
 
 class TunedModel(nn.Module):
@@ -36,50 +65,73 @@ class TunedModel(nn.Module):
         self.model = model
         self.options = options
         self.layout = layout  # of an architecture that this package does not know
-        self._parts: list[Any] = []
-        self._undo: list[Callable[[], object]] = []  # takes the method off again, last added first
+        self._parts: list[nn.Module] = []
+        self._undo: list[Callable[[], object]] = []  # steps that restore the model, last added first
         self._plm_ids = {id(parameter) for parameter in layers.pretrained_parameters(model)}
         self._head_ids = {id(parameter) for parameter in model.parameters()} - self._plm_ids
         self._method_ids: set[int] = set()
         self._token_ids: set[int] = set()
-        self.adopted: list[Any] = []  # what a library has wrapped around the model (in a list: not a submodule)
-        # Existing parameters that are trained, and their values.
-        self._originals: list[tuple[nn.Parameter, Tensor]] = []
-        self._was_trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-        self._was_attention = model.config._attn_implementation
-        model.__dict__[ATTACHED] = True
-        model.requires_grad_(False)
-        if self._was_attention == "sdpa":
-            model.set_attn_implementation(IMPLEMENTATION)  # the same without a part, and faster on a CPU
+        self.wrapper = layers.Unregistered[Any](None)  # what a library has wrapped around the model
+        self._originals: list[tuple[nn.Parameter, Tensor]] = []  # existing parameters that are trained; their values
+        self._freeze()
 
-    # -- what a method's `attach` calls ----------------------------------------------------------------------------
+    def _freeze(self) -> None:
+        """Freeze the model and mark it; what is changed here, `detach` restores last."""
+        model = self.model
+        was_trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        attention = model.config._attn_implementation
+        if attention == "sdpa":
+            model.set_attn_implementation(IMPLEMENTATION)  # the same without a part, and faster on a CPU
+        model.requires_grad_(False)
+        model.__dict__[ATTACHED] = True
+
+        def restore_trainable() -> None:
+            for parameter, trainable in was_trainable:
+                parameter.requires_grad_(trainable)
+                parameter.grad = None
+
+        def restore_attention() -> None:
+            if model.config._attn_implementation != attention:
+                model.set_attn_implementation(attention)
+
+        self._undo += [lambda: model.__dict__.pop(ATTACHED), restore_trainable, self._restore_values, restore_attention]
+
+    # -- for a method's `attach` ---------------------------------------------------------------------------------------
 
     def layers(self) -> Iterator[layers.Layer]:
         """The model's transformer layers, lowest first."""
         return layers.layers(self.model, self.layout)
 
     def add_part(self, host: nn.Module, name: str, part: nn.Module) -> None:
-        """Add a new trainable module to `host`, on its device and in its dtype."""
+        """Add a new trainable module to `host`, on its device and in its dtype.
+
+        Raises:
+            UserError: `host` has something of this name already, such as the part of another method.
+        """
         self._add_module(host, name, part)
         self._method_ids |= {id(parameter) for parameter in part.parameters()}
 
     def add_tokens(self, host: nn.Module, name: str, tokens: nn.Module) -> None:
-        """Add a module whose parameters are rows of special tokens: trained, and counted apart from the method's."""
+        """Add a module whose parameters are rows of special tokens: trained, but counted separately.
+
+        Raises:
+            UserError: see `add_part`.
+        """
         self._add_module(host, name, tokens)
         self._token_ids |= {id(parameter) for parameter in tokens.parameters()}
 
     def replace_forward(self, module: nn.Module, forward: Callable[..., Tensor]) -> None:
-        """Let another function compute what a module of the PLM computes."""
+        """Replace what a module of the PLM computes."""
         module.__dict__["forward"] = forward
         self._undo.append(lambda: module.__dict__.pop("forward"))
 
     def add_hook(self, handle: RemovableHandle) -> None:
-        """Remember a hook, to be removed by `detach`."""
+        """Keep the handle of a hook, for `detach` to remove it."""
         self._undo.append(handle.remove)
 
     def adopt(self, wrapped: nn.Module, parameters: list[nn.Parameter], undo: Callable[[], object]) -> None:
-        """Take over what a library has put into the model: its wrapper, the new parameters, and what undoes it."""
-        self.adopted.append(wrapped)
+        """Take over what a library has put into the model: its wrapper, the new parameters, and how to undo it."""
+        self.wrapper = layers.Unregistered[Any](wrapped)
         self._method_ids |= {id(parameter) for parameter in parameters}
         self._undo.append(undo)
 
@@ -89,30 +141,30 @@ class TunedModel(nn.Module):
         self._make_trainable(parameter)
 
     def train_head(self) -> None:
-        """Train what the model has beside its PLM: the task's head."""
+        """Train the task's head: every parameter that is not the PLM's."""
         for parameter in self.head_parameters().values():
             self._make_trainable(parameter)
 
     def use_our_attention(self) -> None:
-        """Route the model's attention through `attention.tuned_attention`, whatever it was before.
+        """Route the model's attention through `attention.tuned_attention`, whichever implementation was set before.
 
         Raises:
-            UserError: the model's attention modules call no function that could be replaced.
+            UserError: the model does not use transformers' attention interface.
         """
         self.model.set_attn_implementation(IMPLEMENTATION)
         if self.model.config._attn_implementation != IMPLEMENTATION:
             raise UserError(f"plm: {type(self.model).__name__} does not go through transformers' attention interface")
 
-    # -- what everyone else calls ----------------------------------------------------------------------------------
+    # -- for everyone else ---------------------------------------------------------------------------------------------
 
     def compile_layers(self, mode: str) -> None:
-        """Let torch.compile the PLM and the method's parts, for any length of input; not the head and the loss."""
+        """Compile the PLM with the method's parts, for any length of input; head and loss are not compiled."""
         base: Any = self.model.base_model
         base.compile(mode=mode, dynamic=True)
         self._undo.append(lambda: setattr(base, "_compiled_call_impl", None))
 
     def method_parameters(self) -> dict[str, nn.Parameter]:
-        """Name -> parameter: what the method trains beside the head."""
+        """Name -> parameter of the method: what is trained apart from head and special tokens."""
         return self._named(self._method_ids)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
@@ -120,7 +172,7 @@ class TunedModel(nn.Module):
         return self._named(self._head_ids)
 
     def token_parameters(self) -> dict[str, nn.Parameter]:
-        """Name -> parameter that holds the rows of special tokens."""
+        """Name -> parameter that holds rows of special tokens, (n, d)."""
         return self._named(self._token_ids)
 
     def plm_parameters(self) -> dict[str, nn.Parameter]:
@@ -128,15 +180,15 @@ class TunedModel(nn.Module):
         return self._named(self._plm_ids)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
-        """Name -> parameter of all that is trained."""
+        """Name -> parameter, for every parameter that is trained."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def deployed(self) -> dict[str, Tensor]:
-        """Name -> tensor of what a deployed model needs of the method: a prefix without its reparameterisation."""
+        """Name -> tensor of the method that a deployed model needs; a prefix comes without its reparameterisation."""
         tensors: dict[str, Tensor] = {name: p.detach() for name, p in self.method_parameters().items()}
         names = {id(module): name for name, module in self.model.named_modules()}
         for part in self._parts:
-            if hasattr(part, "deployed"):
+            if isinstance(part, HasDeployedForm):
                 prefix = names[id(part)]
                 for name, _ in part.named_parameters():
                     del tensors[f"{prefix}.{name}"]
@@ -144,7 +196,7 @@ class TunedModel(nn.Module):
         return tensors
 
     def parameter_counts(self) -> dict[str, int | float]:
-        """Numbers of parameters: `method` (deployed), `head`, `tokens`, `plm`; and `percent`, method of plm."""
+        """Numbers of parameters: `method` (deployed), `head`, `tokens`, `plm`; and `percent`, 100 method / plm."""
         count = {
             "method": sum(tensor.numel() for tensor in self.deployed().values()),
             "head": sum(p.numel() for p in self.head_parameters().values()),
@@ -154,13 +206,14 @@ class TunedModel(nn.Module):
         return {**count, "percent": 100.0 * count["method"] / count["plm"]}
 
     def save(self, folder: str | Path) -> None:
-        """Write the deployed method, special tokens, and the head even if frozen, as safetensors with a description."""
+        """Write the deployed method, special tokens and the head, even a frozen one: safetensors and a description."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         description = {
             "format": 1,
             "inducer_bench": __version__,
             "model_type": self.model.config.model_type,
+            "layout": self.layout and dataclasses.asdict(self.layout),
             "options": dataclasses.asdict(self.options.deployed()),
             "special_tokens": sum(len(rows) for rows in self.token_parameters().values()),
             "train_head": any(p.requires_grad for p in self.head_parameters().values()),
@@ -171,10 +224,10 @@ class TunedModel(nn.Module):
         write_atomic(folder / DESCRIPTION_FILE, (json.dumps(description, indent=2) + "\n").encode())
 
     def load_weights(self, file: Path) -> None:
-        """Read what `save` wrote, into a model with the deployed form of the same method.
+        """Load what `save` wrote, into a model with the deployed form of the same method.
 
         Raises:
-            UserError: the file's tensors are not those of this method on this model.
+            UserError: the tensors in the file are not those of this method on this model.
         """
         tensors, own = load_file(file), self._named(self._method_ids | self._token_ids | self._head_ids)
         different = sorted(
@@ -188,36 +241,38 @@ class TunedModel(nn.Module):
                 parameter.copy_(tensors[name])
 
     def merge(self) -> PreTrainedModel:
-        """Fold the method into the PLM's own weights, and return the model, which needs this tool no longer.
+        """Fold the method into the PLM's own weights. Returns the model, which no longer needs this package.
 
         Raises:
             UserError: the method changes more than linear maps, or one of them cannot take the change.
         """
-        stuck = sorted({type(part).__name__ for part in self._parts if not hasattr(part, "merge")})
+        mergeable = [part for part in self._parts if isinstance(part, Mergeable)]
+        stuck = sorted({type(part).__name__ for part in self._parts if not isinstance(part, Mergeable)})
         if stuck:
             raise UserError(
                 f"method: '{self.options.name}' cannot be merged into the PLM's weights: {', '.join(stuck)}"
             )
-        for part in self._parts:
+        for part in mergeable:
             part.check_mergeable()  # all of them, before any weight changes
-        for part in self._parts:
+        for part in mergeable:
             part.merge()
         self._originals.clear()
         return self.detach()
 
     def detach(self) -> PreTrainedModel:
-        """Take the method off; the model is as it was before, bit for bit. Returns the model."""
+        """Remove the method and restore the model bit for bit. Returns the model; a second call only does that.
+
+        Every step runs even if an earlier one fails, so that the model is restored as far as possible; the first error
+        is raised at the end.
+        """
+        errors = []
         while self._undo:
-            self._undo.pop()()
-        if self.model.config._attn_implementation != self._was_attention:
-            self.model.set_attn_implementation(self._was_attention)
-        with torch.no_grad():
-            for parameter, value in self._originals:
-                parameter.copy_(value)
-        for parameter, was_trainable in self._was_trainable:
-            parameter.requires_grad_(was_trainable)
-            parameter.grad = None
-        del self.model.__dict__[ATTACHED]
+            try:
+                self._undo.pop()()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return self.model
 
     # -- behaving as the model -------------------------------------------------------------------------------------
@@ -225,12 +280,14 @@ class TunedModel(nn.Module):
     def forward(self, *args: Any, logits_at: Tensor | None = None, **kwargs: Any) -> Any:
         """The model's own forward pass; or only the logits (n, V) of a language model where `logits_at` (B, T) is true.
 
-        Those of all positions take a third of a step of GPT-2, and training needs them only where there is a label.
+        Logits at every position take a third of a training step of GPT-2, and only labelled positions need them.
         """
         if logits_at is None:
             return self.model(*args, **kwargs)
+        head = layers.output_embedding(self.model)
+        assert head is not None, "only a language model has logits at positions"
         hidden = self.model.base_model(*args, **kwargs).last_hidden_state  # (B, T, d)
-        return self.model.get_output_embeddings()(hidden[logits_at])
+        return head(hidden[logits_at])
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -239,6 +296,11 @@ class TunedModel(nn.Module):
             return getattr(super().__getattr__("model"), name)
 
     def _add_module(self, host: nn.Module, name: str, module: nn.Module) -> None:
+        if hasattr(host, name):
+            raise UserError(
+                f"method: {type(host).__name__} has a '{name}' already ({type(getattr(host, name)).__name__}), which "
+                f"{type(module).__name__} would replace; a module takes one part of each name"
+            )
         like = next(host.parameters())
         host.add_module(name, module.to(device=like.device, dtype=like.dtype))
         self._parts.append(module)
@@ -254,3 +316,8 @@ class TunedModel(nn.Module):
         if not parameter.is_meta:
             self._originals.append((parameter, parameter.detach().cpu().clone()))
         parameter.requires_grad_(True)
+
+    @torch.no_grad()
+    def _restore_values(self) -> None:
+        for parameter, value in self._originals:
+            parameter.copy_(value)

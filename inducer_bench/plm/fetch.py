@@ -16,12 +16,12 @@ def comes_from_hub(plm: PlmOptions) -> bool:
 
 
 def plm_commit(plm: PlmOptions) -> str | None:
-    """The commit of a PLM from the hub; None if it is not known yet."""
+    """The commit of a PLM from the hub; None if this machine does not know it yet."""
     return known_commit("model", str(plm.hub), plm.revision)
 
 
 def plm_files(plm: PlmOptions) -> Path:
-    """The local folder of a PLM that is on this machine already.
+    """The local folder of a PLM that has been fetched or needs no fetching.
 
     Raises:
         UserError: `plm.path` is not a folder.
@@ -38,11 +38,11 @@ def fetch(plm: PlmOptions, online: bool) -> None:
     """Make sure that a PLM from the hub is on this machine.
 
     Raises:
-        UserError: it is not, and cannot be fetched; the line says what to do instead.
+        UserError: it is not and cannot be fetched; the message says what to do instead.
     """
     try:
         _snapshot(plm, local_files_only=not online)
-    except (OSError, ValueError) as error:  # the latter for a name that is impossible
+    except (OSError, ValueError) as error:  # ValueError: a name that no repository can have
         if online:
             raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {first_line(error)}") from None
         advice = (
@@ -62,6 +62,6 @@ def _snapshot(plm: PlmOptions, local_files_only: bool) -> Path:
         plm.hub, revision=commit or plm.revision, allow_patterns=_FILES, local_files_only=local_files_only
     )
     folder = Path(found)
-    if folder.name != commit:  # the hub did not answer when it was asked for it
-        raise OSError(f"revision '{plm.revision}' turned out only now to be commit {folder.name}; run it again")
+    if folder.name != commit:  # the hub had not answered when the run's identity needed the commit
+        raise OSError(f"revision '{plm.revision}' resolved to commit {folder.name} only now; run it again")
     return folder

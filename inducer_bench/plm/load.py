@@ -14,7 +14,6 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.activations import ACT2FN, NewGELUActivation
-from transformers.utils import logging as transformers_logging
 
 from inducer_bench.errors import UserError, first_line
 from inducer_bench.methods.layers import pretrained_parameters
@@ -22,16 +21,28 @@ from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.location import architecture, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 
-transformers_logging.set_verbosity_error()  # the report of a new head's missing weights is no news here
-transformers_logging.disable_progress_bar()
+
+def quiet_libraries() -> None:
+    """Turn off the progress bars of transformers and datasets, and transformers' report of a head's new weights.
+
+    For the processes of the command line, where a run starts; nothing does this on import.
+    """
+    import datasets
+    from transformers.utils import logging
+
+    settings: Any = logging  # its functions are not typed
+    settings.set_verbosity_error()
+    settings.disable_progress_bar()
+    datasets.disable_progress_bars()
 
 
 def load_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> PreTrainedModel:
-    """The PLM in float32 with the head its task family needs; new weights come from torch's global generator.
+    """The PLM in float32 with the head that its task family needs; new weights come from torch's global generator.
 
     Args:
-        plm: what to load.
+        plm: the PLM's options.
         family: `nlu` for a sequence classification head with `num_labels` outputs, `nlg` for the language model head.
+        num_labels: outputs of the head; by default as many as the PLM's config says.
 
     Raises:
         UserError: the PLM is not on this machine, or its folder is broken or holds another model.
@@ -41,27 +52,27 @@ def load_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> P
 
 
 def read_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> tuple[PreTrainedModel, frozenset[str]]:
-    """As `load_model`; and the names of the weights that are new because the PLM's files lack them: those of a head."""
-    auto = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
+    """The model of `load_model`, and the names of its new weights, which the PLM's files lack: those of a head."""
+    auto: Any = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
         model = _with_fused_gelu(auto.from_config(_random_config(plm, extra), dtype=torch.float32))
         return model, frozenset(name for name, _ in model.named_parameters())
     folder = plm_files(plm)
     try:
-        loaded: Any = auto.from_pretrained(
+        loaded = auto.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # a head for other labels starts anew; the PLM itself is checked below
+            ignore_mismatched_sizes=True,  # a head for other labels starts afresh; the PLM itself is checked below
             output_loading_info=True,
             **extra,
         )
     except MemoryError:
         raise
-    except Exception as error:  # a broken folder makes the libraries raise anything
+    except Exception as error:  # for a broken folder the libraries raise all kinds of errors
         raise UserError(f"plm.path: '{folder}' does not load: {first_line(error)}") from None
     model, info = loaded
     unfit = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
@@ -74,9 +85,9 @@ def read_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> t
 
 
 def _with_fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
-    """GPT-2's activation as one of torch's functions: transformers computes and keeps (B, T, 4 d) in each of its steps.
+    """Replace GPT-2's activation with torch's fused one: transformers' own keeps (B, T, 4 d) for each of its steps.
 
-    The same formula, up to rounding; the model's config.json goes on calling it `gelu_new`.
+    The formula is the same, up to rounding; the model's config.json still calls it `gelu_new`.
     """
     for module in list(model.modules()):
         for name, child in module.named_children():
@@ -86,14 +97,14 @@ def _with_fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def empty_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> PreTrainedModel:
-    """The PLM's modules without memory for weights (meta device): for counting parameters."""
+    """The PLM's modules on the meta device, without memory for weights: for counting parameters."""
     with torch.device("meta"):
         random = dataclasses.replace(plm, weights="random")
         return load_model(random, family, num_labels)
 
 
 def count_parameters(plm: PlmOptions, family: str) -> int:
-    """Parameters of the PLM itself, without head and pooler."""
+    """The number of parameters of the PLM itself, without head and pooler."""
     return sum(parameter.numel() for parameter in pretrained_parameters(empty_model(plm, family, num_labels=2)))
 
 
@@ -106,9 +117,9 @@ def load_tokenizer(plm: PlmOptions) -> PreTrainedTokenizerBase:
     folder = tokenizer_folder(plm.tokenizer) if plm.tokenizer else plm_files(plm)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # as above
+    except Exception as error:  # for a broken folder the libraries raise all kinds of errors
         raise UserError(f"plm.tokenizer: '{folder}' does not load: {first_line(error)}") from None
-    if len(tokenizer) == len(tokenizer.all_special_ids):  # what transformers makes of a folder without a vocabulary
+    if len(tokenizer) == len(tokenizer.all_special_ids):  # transformers accepts a folder without a vocabulary
         raise UserError(f"plm.tokenizer: '{folder}' holds no vocabulary; allowed: a folder with tokenizer.json")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -116,7 +127,7 @@ def load_tokenizer(plm: PlmOptions) -> PreTrainedTokenizerBase:
 
 
 def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Tell the model which token pads: classification on a decoder reads the last token that does not.
+    """Set the model's padding token: classification on a decoder reads the last token that is not padding.
 
     Raises:
         UserError: the tokenizer has more tokens than the PLM has embeddings.

@@ -10,7 +10,7 @@ from inducer_bench.plm.options import PlmOptions
 
 
 def architecture(plm: PlmOptions) -> dict[str, Any]:
-    """The sizes of a PLM as its transformers config names them, from `config.json` where it has a folder.
+    """The values of a PLM's transformers config: from `config.json` if it has a folder, else from its options.
 
     Raises:
         UserError: `plm.path` is not a folder with a readable config.json.
@@ -35,7 +35,10 @@ def plm_folder(plm: PlmOptions) -> Path | None:
 
 
 def tokenizer_folder(name: str) -> Path:
-    """The folder of a tokenizer given as a folder or as the name of a bundled PLM.
+    """The folder of a tokenizer.
+
+    Args:
+        name: a folder, or the name of a bundled PLM.
 
     Raises:
         UserError: it is neither.

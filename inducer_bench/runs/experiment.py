@@ -7,6 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -26,7 +27,6 @@ from inducer_bench.metrics.score import Scores
 from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_tokenizer, match_padding
 from inducer_bench.plm.location import architecture
-from inducer_bench.plm.reuse import SharedPlm
 from inducer_bench.runs import provenance
 from inducer_bench.runs.identity import Identity
 from inducer_bench.runs.record import Record
@@ -53,7 +53,6 @@ class Setting:
     task: Task
     splits: Splits
     reported: dict[str, Sequence[Any]]  # split -> what is scored at the end
-    plm: SharedPlm
     tuned: TunedModel
 
 
@@ -64,12 +63,17 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Recor
         UserError: bad data or PLM, before any training.
         TrainingDiverged, Interrupted: see `training.train`.
     """
+    with ExitStack() as borrowed:
+        return _execute(config, identity, folder, borrowed)
+
+
+def _execute(config: ExperimentConfig, identity: Identity, folder: Path, borrowed: ExitStack) -> Record:
     reuse.free_memory()
     memory.reset_peak()
     write_config(folder, config)
 
     # -- data + PLM -> method --------------------------------------------------------------------------------------
-    setting = distributed.raise_on_all(lambda: build(config))
+    setting = distributed.raise_on_all(lambda: build(config, borrowed))
     tuned, config = setting.tuned, dataclasses.replace(config, task=setting.task.config)
     counts = tuned.parameter_counts()
     log.info("%s on %s: %s", config.method.name, config.plm.name, counts)
@@ -104,14 +108,16 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Recor
         # -- record ------------------------------------------------------------------------------------------------
         record = describe(config, identity, "done") | outcome(setting, progress, results, eval_seconds)
         tuned.detach()
-        reuse.give_back(setting.plm)
         return record
     finally:
         tracker.close(record)
 
 
-def build(config: ExperimentConfig) -> Setting:
-    """Read the data, load the PLM, attach the method; the seed decides every new weight."""
+def build(config: ExperimentConfig, borrowed: ExitStack | None = None) -> Setting:
+    """Read the data, load the PLM, attach the method; the seed decides every new weight.
+
+    The PLM is kept for the next job when `borrowed` closes without an error; without `borrowed` it is not kept.
+    """
     accelerator = make_accelerator(config.trainer)
     tokenizer = load_tokenizer(config.plm)
     task = make_task(config.task, tokenizer, architecture(config.plm))
@@ -119,12 +125,13 @@ def build(config: ExperimentConfig) -> Setting:
     reported = {split: task.reported(split) for split in config.task.report}
     flush_denormals()
     set_seed(config.seed)
-    plm = reuse.take(config.plm, config.task.family, task.config.outputs())
-    match_padding(plm.model, tokenizer)
-    tuned = attach_method(config, plm.model).to(accelerator.device)
+    stack = borrowed or ExitStack()
+    model = stack.enter_context(reuse.borrowed(config.plm, config.task.family, task.config.outputs()))
+    match_padding(model, tokenizer)
+    tuned = attach_method(config, model).to(accelerator.device)
     if config.trainer.compile != "none":
         tuned.compile_layers(config.trainer.compile)
-    return Setting(accelerator, task, splits, reported, plm, tuned)
+    return Setting(accelerator, task, splits, reported, tuned)
 
 
 def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedModel:

@@ -35,8 +35,9 @@ class FinishedRun:
             )
 
         from inducer_bench.methods.attach import load
-        from inducer_bench.plm.load import load_model
+        from inducer_bench.plm.load import load_model, quiet_libraries
 
+        quiet_libraries()
         task = self.config.task
         return load(load_model(self.config.plm, task.family, task.outputs()), self.folder / "adapter")
 

@@ -69,7 +69,10 @@ def _already_done(folder: Path) -> Outcome | None:
 
 def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
     """Turn what can go wrong in a run into a record and an exit code."""
+    from inducer_bench.plm.load import quiet_libraries
     from inducer_bench.runs import experiment
+
+    quiet_libraries()
 
     try:
         record = experiment.execute(config, identity, folder)
@@ -104,8 +107,10 @@ def _diagnosis(error: BaseException) -> tuple[str, ExitCode, str]:
 
 
 def _dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
+    from inducer_bench.plm.load import quiet_libraries
     from inducer_bench.runs import experiment
 
+    quiet_libraries()
     offline = fetch(config)
     try:
         with hub.offline(offline):

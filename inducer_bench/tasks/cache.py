@@ -25,7 +25,6 @@ Encoded = dict[str, Any]  # `length`: tokens; input_ids and what else a task giv
 _CHECKSUM = "sha256"
 _PACKAGES = ("transformers", "tokenizers", "datasets")
 log = logging.getLogger("inducer_bench")
-datasets.disable_progress_bars()
 
 
 class Examples(Sequence[Encoded]):

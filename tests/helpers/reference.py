@@ -3,7 +3,7 @@
 A `Reference` runs a whole RoBERTa or GPT-2 from its weights, with a method's equations in their places:
 
     RoBERTa   h = LN_att(x + att(x)),      x' = LN_out(h + ffn(h))
-    GPT-2     h = x + att(LN_1(x)),        x' = h + ffn(LN_2(h)),      LN_f behind the last layer
+    GPT-2     h = x + att(LN_1(x)),        x' = h + ffn(LN_2(h)),      LN_f after the last layer
 
 It takes nothing from the package but the names of its weights. A sentence is a list of vectors x_1 ... x_n (d); padding
 does not exist, unless `real` says which tokens are no padding, for the released code's gates that see it.
@@ -48,7 +48,7 @@ class Reference:
         self.layers = [Layer(architecture, weights, i, heads, parts) for i in range(layers)]
 
     def __call__(self, ids: list[int], real: list[bool] | None = None) -> Tensor:
-        """Hidden states (n, d) behind the last layer, for a sentence of n token ids."""
+        """Hidden states (n, d) after the last layer, for a sentence of n token ids."""
         real = real or [True] * len(ids)
         xs = [self.embedding(i, ids, real) for i in range(len(ids))]
         for layer in self.layers:
@@ -95,7 +95,7 @@ class Layer:
     # -- attention ---------------------------------------------------------------------------------------------------
 
     def attention(self, xs: list[Tensor], real: list[bool]) -> list[Tensor]:
-        """out_i for each x_i, behind W_O and whatever the method puts there."""
+        """out_i for each x_i, after W_O and whatever the method puts there."""
         keys = [self.split(self.linear("key", x)) for x in xs]
         queries = [self.split(self.query(x)) for x in xs]
         values = [self.value(x, K) for x, K in zip(xs, keys, strict=True)]
@@ -122,18 +122,13 @@ class Layer:
                 beside = beside + self.own("b_B")  # once for all heads, not gated
             if "kernel_mix" in self.parts:
                 beside = self.kernel_mix_output(heads)
-            outs.append(self.attention_output(x, torch.cat(heads), beside))
+            outs.append(self.attention_output(torch.cat(heads), beside))
         return outs
 
-    def attention_output(self, x: Tensor, merged: Tensor, beside: Tensor) -> Tensor:
+    def attention_output(self, merged: Tensor, beside: Tensor) -> Tensor:
         """merged heads W_O + b_O + beside, with the attention's adapter, if it has one."""
-        placement = self.placement("attention")
-        if placement == "parallel" and not self.pre_norm:
-            return self.linear("output", merged + self.adapter("output", x)) + beside
         out = self.linear("output", merged) + beside
-        if placement == "parallel":
-            return out + self.adapter("output", x)
-        return out if placement is None else self.adapted("output", out)
+        return out if self.placement("attention") is None else out + self.adapter("output", out)
 
     def query(self, x: Tensor) -> Tensor:
         """Q (H p); kernel_mix: Q_h += x A_q^h B_q^h + b_q^h + [x A_q' B_q']_h."""
@@ -170,10 +165,10 @@ class Layer:
         return [self.split(k)[h] for k, _ in keys_and_values], [self.split(v)[h] for _, v in keys_and_values]
 
     def inducer(self, h: int, i: int, Q: Tensor, f: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Head h of token i with one virtual pair (P_k, P_v) more, and what it adds behind W_O.
+        """Head h of token i with one more virtual pair (P_k, P_v), and the vector to add after W_O.
 
         P_k = Q + MLP_k(Q),  g = exp(Q.P_k / sqrt p) / (exp(Q.P_k / sqrt p) + sum_j exp s_ij),  (1 - g) f + g P_v
-        P_v = f + MLP_v(Q); with extension MLP_v ends behind W_O, and its bias (b_B) is neither per head nor gated.
+        P_v = f + MLP_v(Q); with extension MLP_v ends after W_O, and its bias (b_B) is neither per head nor gated.
         """
         options = self.parts["inducer"]
         g = torch.ones(())
@@ -194,40 +189,25 @@ class Layer:
     # -- FFN and adapters --------------------------------------------------------------------------------------------
 
     def ffn(self, x: Tensor) -> Tensor:
-        """W_down gelu(W_up x), with the FFN's adapter unless it stands behind the residual."""
+        """W_down gelu(W_up x), with the FFN's adapter unless that comes after the residual."""
         y = self.linear("ffn_up", x)
         y = self.linear("ffn_down", gelu_tanh(y) if self.pre_norm else gelu(y))
         placement = self.placement("ffn")
         if placement == "parallel":
             return y + self.adapter("ffn_down", x)
         if placement == "sequential" or (placement == "pfeiffer" and self.pre_norm):
-            return self.adapted("ffn_down", y)
+            return y + self.adapter("ffn_down", y)
         return y
 
-    def adapted(self, host: str, y: Tensor) -> Tensor:
-        """Sequential: y + A(y); pre-norm PLMs with a LayerNorm after: LN(y + bottleneck(y))."""
-        if self.pre_norm and self.parts["adapter"]["layer_norm"] == "after":
-            return self.adapter_norm(host, y + self.bottleneck(host, y))
-        return y + self.adapter(host, y)
-
     def adapter(self, host: str, x: Tensor) -> Tensor:
-        """A(x): the bottleneck with its LayerNorm in front of it, or behind it, or none."""
-        layer_norm = self.parts["adapter"]["layer_norm"]
-        if layer_norm == "before":
-            return self.bottleneck(host, self.adapter_norm(host, x))
-        return self.adapter_norm(host, self.bottleneck(host, x)) if layer_norm == "after" else self.bottleneck(host, x)
-
-    def bottleneck(self, host: str, x: Tensor) -> Tensor:
-        """s (W_up relu(W_down x + b_down) + b_up)."""
+        """A(x) = s (W_up relu(W_down LN(x) + b_down) + b_up), LN optional."""
         root = f"{self.names[host]}.adapter."
+        if self.parts["adapter"]["layer_norm"] == "before":
+            x = layer_norm(self.w, f"{root}norm", x)
         hidden = linear(self.w[f"{root}down.weight"], self.w[f"{root}down.bias"], x)
         return self.parts["adapter"]["scale"] * linear(
             self.w[f"{root}up.weight"], self.w[f"{root}up.bias"], hidden.clamp(min=0)
         )
-
-    def adapter_norm(self, host: str, x: Tensor) -> Tensor:
-        """The adapter's own LayerNorm."""
-        return layer_norm(self.w, f"{self.names[host]}.adapter.norm", x)
 
     def placement(self, site: str) -> str | None:
         """Where a site, "attention" or "ffn", has its adapter; None if it has none."""

@@ -1,4 +1,4 @@
-"""Every method as a whole, in values and gradients, against `reference.py`; padding on either side changes nothing."""
+"""Every method, in values and gradients, against `helpers/reference.py`; padding on either side changes nothing."""
 
 from itertools import product
 
@@ -22,7 +22,7 @@ PREFIX = {"length": 2, "reparameterize": False}
 REPARAMETERIZED = {"length": 2, "reparameterize": True, "hidden": 5}
 KERNEL_MIX = {"q": 1, "q_shared": 3, "v_o": 2, "v_o_shared": 4}
 
-# What a combination of parts is called.
+# Combination of parts -> name of the method.
 METHOD = {("inducer", "lora"): "inducer_lora", ("inducer", "lora", "adapter"): "inducer_ffn",
           ("prefix", "adapter"): "mam"}  # fmt: skip
 CASES = {
@@ -51,14 +51,15 @@ CASES |= {
         "adapter": ADAPTER | {"placement": placement, "sites": [site], "layer_norm": layer_norm}
     }
     for placement, site, layer_norm in product(
-        ["pfeiffer", "sequential", "parallel"], ["ffn", "attention"], ["none", "before", "after"]
+        ["pfeiffer", "sequential", "parallel"], ["ffn", "attention"], ["none", "before"]
     )
+    if (placement, site) != ("parallel", "attention")
 }
 each_architecture = pytest.mark.parametrize("architecture", PADDING)
 
 
 def tiny_plm(architecture):
-    """A base model without head or pooler; d = 12, H = 3, p = 4 and the FFN's 20 cannot be taken for each other."""
+    """A base model without head or pooler; d = 12, H = 3, p = 4 and the FFN's 20 all differ."""
     if architecture == "roberta":
         config = RobertaConfig(
             vocab_size=13, hidden_size=12, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=20,
@@ -98,7 +99,7 @@ def batches(side):
 
 
 def outputs(tuned, architecture, side):
-    """Hidden states (tokens, d) of all SENTENCES, one behind the other."""
+    """Hidden states (tokens, d) of all SENTENCES, one after the other."""
     states = []
     for inputs, places in batches(side):
         if side != "none" and architecture == "gpt2":
@@ -154,7 +155,7 @@ def test_hidden_states_and_gradients_equal_the_equations(architecture, parts):
 
 @each_architecture
 def test_self_score_grows_with_the_root_of_the_position(architecture):
-    """Position: the place in the row, so that padding on the left counts, as in the released code."""
+    """Positions are counted in the row, so that left padding counts, as in the released code."""
     parts = {"inducer": INDUCER | {"r_k": 0, "sqrt_position": True}}
     check(architecture, tuned_plm(architecture, parts), parts, sides=["none", "right"])
 

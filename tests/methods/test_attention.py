@@ -1,5 +1,7 @@
 """The attention functions against explicit formulas in float64."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -80,7 +82,7 @@ def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
     torch.manual_seed(7)
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
     torch.manual_seed(7)
-    kept = kernels.signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
+    kept = kernels.dropout_signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
     weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
     torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
     torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
@@ -103,7 +105,7 @@ def test_a_module_without_a_part_gets_plain_attention_with_and_without_dropout(d
 @pytest.mark.parametrize("dropout", [0.001, 0.1, 0.5, 1.0])
 def test_as_many_weights_are_dropped_as_asked_for(dropout):
     torch.manual_seed(0)
-    dropped = (kernels.signs(torch.empty(1001, 1003), dropout) < 0).double()
+    dropped = (kernels.dropout_signs(torch.empty(1001, 1003), dropout) < 0).double()
     for some in (dropped, dropped.flatten()[0::4], dropped.flatten()[3::4]):  # first and last numbers of each draw
         error = 4 * (dropout * (1 - dropout) / some.numel()) ** 0.5
         assert some.mean().item() == pytest.approx(dropout, abs=error + 1 / 65536)
@@ -144,7 +146,7 @@ def test_a_batch_in_parts_equals_the_whole(monkeypatch, fused_from, rows_of_mask
         return f, logsumexp, *torch.autograd.grad(loss, (q, k, v))
 
     whole = outputs_and_gradients()
-    monkeypatch.setattr(kernels, "CACHED", 2 * H * T * S)  # two rows at once, and one is left over
+    monkeypatch.setattr(kernels, "CACHE_SCORES", 2 * H * T * S)  # two rows at once, and one is left over
     for part, reference in zip(outputs_and_gradients(), whole, strict=True):
         torch.testing.assert_close(part, reference, rtol=0, atol=1e-12)
 
@@ -190,3 +192,43 @@ def test_half_precision_scores_are_summed_in_float32():
     q, k, v = (t.to(torch.bfloat16) for t in (heads(T, 1), heads(S, 2), heads(S, 3)))
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
     assert (f.dtype, logsumexp.dtype) == (torch.bfloat16, torch.float32)
+
+
+def test_this_torch_has_the_fused_kernel_as_we_call_it():
+    assert kernels.has_fused_kernel()
+    assert kernels.HAS_FUSED_KERNEL
+
+
+@pytest.mark.parametrize("operator", ["", "_backward"])
+@pytest.mark.parametrize("change", ["missing", "another argument", "another result"])
+def test_operator_that_is_missing_or_has_another_schema_is_not_used(operator, change):
+    names = ["_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"]
+    operators = {name: getattr(torch.ops.aten, name) for name in names}
+    schema = operators[names[0] + operator].default._schema
+    arguments, returns = list(schema.arguments), list(schema.returns)
+    if change == "another argument":
+        arguments.insert(3, SimpleNamespace(name="window"))
+    if change == "another result":
+        returns.pop()
+    changed = SimpleNamespace(default=SimpleNamespace(_schema=SimpleNamespace(arguments=arguments, returns=returns)))
+    operators[names[0] + operator] = None if change == "missing" else changed
+    assert not kernels.has_fused_kernel(SimpleNamespace(**operators))
+
+
+def test_without_the_fused_kernel_the_explicit_form_gives_the_same(monkeypatch):
+    q, k, v = (torch.randn(B, H, n, P, dtype=torch.float64, requires_grad=True) for n in (T, S, S))
+    monkeypatch.setattr(kernels, "FUSED_FROM", 0)
+
+    def outputs_and_gradients():
+        f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.0)
+        name = type(f.grad_fn).__name__
+        loss = (f * torch.arange(P)).sum() + logsumexp.square().sum()
+        return name, (f, logsumexp, *torch.autograd.grad(loss, (q, k, v)))
+
+    name, fused_results = outputs_and_gradients()
+    assert name.startswith("FusedAttention")
+    monkeypatch.setattr(kernels, "HAS_FUSED_KERNEL", kernels.has_fused_kernel(SimpleNamespace()))
+    name, explicit_results = outputs_and_gradients()
+    assert name.startswith("ExplicitAttention")
+    for ours, reference in zip(explicit_results, fused_results, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -231,3 +233,30 @@ def test_fused_activation_computes_what_transformers_computes(tiny_gpt2_folder):
     (found,) = torch.autograd.grad(logits.square().sum(), weight)
     (wanted,) = torch.autograd.grad(expected.square().sum(), reference)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+
+
+LOAD = """
+import sys, datasets
+from transformers.utils import logging
+from inducer_bench.config.compose import compose
+from inducer_bench.plm.load import load_model, quiet_libraries
+import inducer_bench.tasks.cache
+
+def state():
+    return logging.get_verbosity(), logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+
+assert state() == (logging.WARNING, True, False), state()
+if sys.argv[2] == "quiet":
+    quiet_libraries()
+    assert state() == (logging.ERROR, False, True), state()
+load_model(compose([f"plm.path={sys.argv[1]}", "task.max_length=32"]).plm, "nlu", 2)
+"""
+
+
+@pytest.mark.parametrize("volume", ["quiet", "loud"])
+def test_libraries_are_silenced_when_a_run_starts_and_never_by_an_import(tiny_roberta_folder, volume):
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, tiny_roberta_folder, volume], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (done.stderr == "") == (volume == "quiet"), done.stderr

@@ -6,11 +6,12 @@ import pytest
 import torch
 from helpers.runs import results
 
+import inducer_bench as ib
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
 from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_model
-from inducer_bench.plm.reuse import give_back, take
+from inducer_bench.plm.reuse import borrowed
 from inducer_bench.runs import experiment
 from inducer_bench.runs.run import run
 
@@ -30,6 +31,12 @@ def loads(monkeypatch):
 
 def config_of(folder, *own):
     return compose([f"plm.path={folder}", "task.max_length=32", *own])
+
+
+def lend(*arguments):
+    """Borrow a PLM and give it back at once."""
+    with borrowed(*arguments) as model:
+        return model
 
 
 def on(method, overrides):
@@ -73,28 +80,25 @@ def test_job_that_failed_in_the_middle_leaves_nothing_behind(overrides, loads, m
 def test_kept_plm_is_as_loaded_and_so_are_the_generators(tiny_roberta_folder, tiny_gpt2_folder, name, family, labels):
     plm = config_of(*((tiny_roberta_folder,) if name == "roberta" else (tiny_gpt2_folder, "plm=gpt2"))).plm
     torch.manual_seed(1)
-    kept = take(plm, family, labels)
-    give_back(kept)
+    with borrowed(plm, family, labels) as kept:
+        pass
     for seed in (1, 2):
         torch.manual_seed(seed)
         fresh, state = load_model(plm, family, labels), torch.get_rng_state()
         torch.manual_seed(seed)
-        again = take(plm, family, labels)
-        assert again is kept
-        assert torch.equal(torch.get_rng_state(), state)
-        assert again.model.training == fresh.training
-        for (name, ours), (other, expected) in zip(
-            again.model.named_parameters(), fresh.named_parameters(), strict=True
-        ):
-            assert name == other
-            assert torch.equal(ours, expected), name
-        give_back(again)
+        with borrowed(plm, family, labels) as again:
+            assert again is kept
+            assert torch.equal(torch.get_rng_state(), state)
+            assert again.training == fresh.training
+            for (name, ours), (other, expected) in zip(again.named_parameters(), fresh.named_parameters(), strict=True):
+                assert name == other
+                assert torch.equal(ours, expected), name
 
 
 def test_plm_that_is_not_the_same_is_loaded(tiny_roberta_folder, tiny_gpt2_folder, tmp_path, loads):
     copy = shutil.copytree(tiny_roberta_folder, tmp_path / "copy")
     plm = config_of(tiny_roberta_folder).plm
-    give_back(take(plm, "nlu", 2))
+    lend(plm, "nlu", 2)
     for other in (
         (plm, "nlu", 3),
         (config_of(tiny_gpt2_folder, "plm=gpt2").plm, "nlu", 3),
@@ -102,10 +106,10 @@ def test_plm_that_is_not_the_same_is_loaded(tiny_roberta_folder, tiny_gpt2_folde
         (config_of(copy).plm, "nlu", 2),
     ):
         before = len(loads)
-        give_back(take(*other))
+        lend(*other)
         assert len(loads) == before + 1
     (copy / "model.safetensors").touch()
-    give_back(take(config_of(copy).plm, "nlu", 2))
+    lend(config_of(copy).plm, "nlu", 2)
     assert len(loads) == 6
 
 
@@ -114,9 +118,50 @@ def test_random_weights_are_drawn_for_every_job(tiny_roberta_folder, loads):
     weights = []
     for seed in (1, 2, 1):
         torch.manual_seed(seed)
-        taken = take(plm, "nlu", 2)
-        weights.append(taken.model.roberta.embeddings.word_embeddings.weight.clone())
-        give_back(taken)
+        with borrowed(plm, "nlu", 2) as model:
+            weights.append(model.roberta.embeddings.word_embeddings.weight.clone())
     assert torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], weights[1])
     assert len(loads) == 3
+
+
+def test_block_that_fails_gives_nothing_back(tiny_roberta_folder, loads):
+    plm = config_of(tiny_roberta_folder).plm
+    first = lend(plm, "nlu", 2)
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), borrowed(plm, "nlu", 2):
+            raise error
+    assert lend(plm, "nlu", 2) is not first
+    assert len(loads) == 3
+
+
+def test_plm_is_lent_to_one_block_at_a_time(tiny_roberta_folder):
+    plm = config_of(tiny_roberta_folder).plm
+    with borrowed(plm, "nlu", 2) as one, borrowed(plm, "nlu", 2) as other:
+        assert one is not other
+
+
+def test_plm_with_a_method_attached_is_not_taken_back(tiny_roberta_folder):
+    plm = config_of(tiny_roberta_folder).plm
+    with pytest.raises(AssertionError, match="with its method detached"), borrowed(plm, "nlu", 2) as model:
+        ib.attach(model, "lora", r=2, alpha=4.0)
+    assert lend(plm, "nlu", 2) is not model
+
+
+def test_transformers_still_marks_what_it_has_initialised_by_the_private_name_that_we_clear(tiny_roberta_folder):
+    """`reuse._renew` relies on it: `initialize_weights` skips marked modules and draws the others."""
+    model = load_model(config_of(tiny_roberta_folder).plm, "nlu", 2)
+    assert all(
+        module._is_hf_initialized
+        for module in model.modules()
+        if next(module.parameters(recurse=False), None) is not None
+    )
+    head, body = model.classifier.out_proj, model.roberta.encoder.layer[0].output.dense
+    before = head.weight.clone(), body.weight.clone()
+    model.initialize_weights()
+    assert torch.equal(head.weight, before[0])
+    head._is_hf_initialized = False
+    model.initialize_weights()
+    assert not torch.equal(head.weight, before[0])
+    assert torch.equal(body.weight, before[1])
+    assert head._is_hf_initialized
