@@ -1,9 +1,11 @@
 """Whole runs: a process that kills itself, what two equal runs have in common, and data for a run of seconds."""
 
+from dataclasses import asdict
+
 from inducer_bench.runs import record as records
 
 # Differs between equal runs: the clock, the command that was typed, and the state of the process.
-CIRCUMSTANCE = {"train_seconds", "eval_seconds", "peak_memory_bytes", "command", "checksum"}
+CIRCUMSTANCE = {"train_seconds", "eval_seconds", "peak_memory_bytes", "command"}
 
 # The process kills itself with SIGKILL: before the n-th rename of a file (in the middle of a write), or after a step.
 KILLER = """
@@ -32,7 +34,7 @@ PEOPLE = ("Ada", "Bo", "Cleo", "Dan", "Eva", "Fox", "Gus", "Hal")
 
 def results(folder):
     """All that a finished run computed."""
-    record = {key: value for key, value in records.read(folder).items() if key not in CIRCUMSTANCE}
+    record = {key: value for key, value in asdict(records.read(folder)).items() if key not in CIRCUMSTANCE}
     record["config"].pop("output_dir")
     names = ("adapter/adapter.safetensors", "metrics.jsonl", "predictions.jsonl.gz")
     return record, {name: (folder / name).read_bytes() for name in names}
