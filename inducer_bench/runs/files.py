@@ -29,8 +29,8 @@ def write_config(folder: Path, config: ExperimentConfig) -> None:
 def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapping[str, Evaluation]) -> None:
     """Write the adapter, the predictions, and further files of the task.
 
-    Predictions are JSON lines, one per example, in the order of the data. Further files, such as the input of an official
-    scorer, are of the first split.
+    Predictions are JSON lines, one per example, in the order of the data. Further files, such as the input of an
+    official scorer, are of the first split.
     """
     lines = "".join(
         json.dumps({"split": split, "index": i, **prediction}) + "\n"
@@ -47,7 +47,7 @@ def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapp
 def remove_checkpoint(folder: Path) -> None:
     """Delete the checkpoint of a finished run, which nothing reads any more.
 
-    What cannot be deleted, or is left by a crash between record and deletion, does no harm: a run with a record of status
-    `done` is never resumed.
+    One that cannot be deleted, or is left by a crash between record and deletion, does no harm: a finished run is never
+    resumed.
     """
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)

@@ -36,7 +36,7 @@ class FinishedRun:
         """
         if plm_fingerprint(self.config.plm) != self.record.plm_fingerprint:
             raise UserError(
-                f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than those here now"
+                f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than there are now"
             )
 
         from inducer_bench.methods.attach import load

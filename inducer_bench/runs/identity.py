@@ -93,8 +93,8 @@ def run_folder(config: ExperimentConfig, identity: Identity) -> Path:
 def plm_fingerprint(plm: PlmOptions) -> str:
     """The fingerprint of a PLM and its tokenizer.
 
-    It is the sha256 of a local PLM's files, the name and commit of one on the hub, or the sha256 of the architecture for
-    random weights. The revision stands for a commit that is not known yet; such a PLM is not loaded.
+    It is the sha256 of a local PLM's files, the name and commit of one on the hub, or the sha256 of the architecture
+    for random weights. The revision stands for a commit that is not known yet; such a PLM is not loaded.
 
     Raises:
         UserError: the folder of a local PLM holds no weights.

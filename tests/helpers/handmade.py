@@ -27,6 +27,7 @@ def configuration(overrides: tuple[str, ...]) -> ExperimentConfig:
 def record_of(
     config: ExperimentConfig,
     config_hash: str = "0123456789abcdef",
+    /,
     *,
     status: Status = "done",
     score: float = 80.0,
@@ -89,6 +90,10 @@ def record_of(
 
 def data(fingerprint: str, source: str = "mini") -> Data:
     return Data(source=source, fingerprint=fingerprint)
+
+
+def code(version: str) -> Code:
+    return Code(version=version, algorithm=1, git_sha=None, git_dirty=None)
 
 
 def write_run(

@@ -31,7 +31,12 @@ def write_webnlg(folder):
 
 def write_coqa(folder):
     rows = [
-        {"source": "cnn", "story": f"{person} saw a film .", "questions": ["Who ?"], "answers": {"input_text": [person]}}
+        {
+            "source": "cnn",
+            "story": f"{person} saw a film .",
+            "questions": ["Who ?"],
+            "answers": {"input_text": [person]},
+        }
         for person in PEOPLE
     ]
     for split in ("train", "dev"):
@@ -41,7 +46,11 @@ def write_coqa(folder):
 OWN_TEXTS = ("task=classification", "task.text=review", "task.label=stars")
 ONE_TEXT = ("task=text_to_text", "task.metrics=[chrf]", "task.metric=chrf")
 KINDS = {  # name -> the PLM's fixture, what writes the data, overrides
-    "labels found in train": ("roberta", lambda to: write_rows(to, lambda i: {"review": "a", "stars": i % 4}), OWN_TEXTS),
+    "labels found in train": (
+        "roberta",
+        lambda to: write_rows(to, lambda i: {"review": "a", "stars": i % 4}),
+        OWN_TEXTS,
+    ),
     "listed labels": (
         "roberta",
         lambda to: write_rows(to, lambda i: {"review": "a", "stars": "ab"[i % 2]}),

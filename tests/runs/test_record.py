@@ -120,8 +120,8 @@ def test_record_of_version_0_1_0_says_what_to_do(tmp_path):
     records.write(tmp_path, record())
     rewrite(tmp_path, lambda body: body.update(schema=2))
     assert refusal(tmp_path) == (
-        f"{tmp_path / records.FILE}: found schema 2, of version 0.1.0; allowed: 3; run the same command again with this "
-        "version, or read the record with version 0.1.0"
+        f"{tmp_path / records.FILE}: found schema 2, of version 0.1.0; allowed: 3; run the same command again with "
+        "this version, or read the record with version 0.1.0"
     )
 
 
