@@ -31,7 +31,7 @@ def main(folder: Path, sentence: str, out: Path) -> None:
     """Draw the figure."""
     run = open_run(folder)
     tokens, gates = gates_of(run, sentence)
-    title = f"Gate g of {run.record['method']} on {run.record['plm']}, {run.record['task']}: {sentence}"
+    title = f"Gate g of {run.record.method} on {run.record.plm}, {run.record.task}: {sentence}"
     picture = figures.picture("gates", title, draw(tokens, gates))
     write_atomic(out.with_suffix(".svg"), picture.svg)
     write_atomic(out.with_suffix(".png"), picture.png)
@@ -51,7 +51,7 @@ def gates_of(run: FinishedRun, sentence: str) -> tuple[list[str], np.ndarray]:
     with recorded() as gates, torch.inference_mode():
         tuned(**inputs)
     if not gates:
-        raise UserError(f"RUN: '{run.folder}' is of method {run.record['method']}; allowed: a method with inducers")
+        raise UserError(f"RUN: '{run.folder}' is of method {run.record.method}; allowed: a method with inducers")
     tokens = [str(tokenizer.decode([token])).strip() or "␣" for token in inputs["input_ids"][0]]
     return tokens, torch.stack(gates).float().numpy()
 

@@ -16,7 +16,7 @@ from inducer_bench.runs import record as records
 def main(root: Path, task: str, count: int) -> None:
     """Print Markdown: a reference, then each method's text."""
     found = [(folder, records.read(folder)) for folder in records.find(root)]
-    done = [(r["seed"], r["method"], folder) for folder, r in found if r and (r["status"], r["task"]) == ("done", task)]
+    done = [(r.seed, r.method, folder) for folder, r in found if r and (r.status, r.task) == ("done", task)]
     written = {method: predictions(folder) for _, method, folder in sorted(done, reverse=True)}
     taken: Counter[str] = Counter()
     for index, row in enumerate(next(iter(written.values()), [])):

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -174,12 +175,12 @@ def test_two_processes_compute_what_one_computes(launched, alone, job):
     assert_close(events(two), events(one))
     assert_close(predictions(two), predictions(one))
     ours, expected = records.read(two), records.read(one)
-    assert_close(ours["scores"], expected["scores"])
-    assert_close(ours["evaluations"], expected["evaluations"])
+    assert_close(asdict(ours)["scores"], asdict(expected)["scores"])
+    assert_close(ours.evaluations, expected.evaluations)
     for key in ("config_hash", "steps", "best_epoch", "examples", "parameters"):
-        assert ours[key] == expected[key]
-    assert ours["tokens"]["real"] == expected["tokens"]["real"]
-    assert (ours["processes"], expected["processes"]) == (2, 1)
+        assert getattr(ours, key) == getattr(expected, key)
+    assert ours.tokens.real == expected.tokens.real
+    assert (ours.processes, expected.processes) == (2, 1)
 
 
 def test_one_process_writes(launched, alone):
@@ -198,7 +199,7 @@ def test_bad_data_are_rejected_by_all_processes_in_one_line(launched):
 def test_signal_to_one_process_stops_all_at_one_step_and_one_process_resumes(launched, classifying, alone, room):
     folder = Path(launched[0][1][4][1])
     record = records.read(folder)
-    assert (record["status"], "stopped at step" in record["error"]) == ("interrupted", True)
+    assert (record.status, "stopped at step" in record.error) == ("interrupted", True)
     resumed = run(compose([*classifying, f"output_dir={room / 'two'}", "seed=1"]))
     assert "resuming at step" in (folder / "log.txt").read_text()
     assert resumed.folder == folder
@@ -209,7 +210,7 @@ def test_signal_to_one_process_stops_all_at_one_step_and_one_process_resumes(lau
 def test_failure_of_one_process_ends_all_and_its_traceback_is_in_the_folder(launched, classifying, room):
     overrides = [*classifying, f"output_dir={room / 'two'}", "seed=2", "dry_run=true"]
     folder = run(compose(overrides)).folder
-    assert records.read(folder)["status"] == "failed"
+    assert records.read(folder).status == "failed"
     assert "MemoryError: no room for this" in (folder / "log.txt").read_text()
 
 
@@ -231,4 +232,4 @@ def test_torchrun_prints_the_result_once(classifying, tmp_path):
     *_, headline, folder = ended.stdout.splitlines()
     assert headline.startswith("accuracy ")
     assert ended.stdout.count("accuracy ") == 1
-    assert records.read(tmp_path / folder)["processes"] == 2
+    assert records.read(tmp_path / folder).processes == 2

@@ -9,13 +9,15 @@ import sys
 import time
 
 import pytest
+from helpers.handmade import record_of
 
 from inducer_bench import hub
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.plm.fetch import plm_files
+from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
-from inducer_bench.runs.identity import identify
+from inducer_bench.runs.identity import identify, run_folder
 from inducer_bench.tasks import source
 
 NO_ONE = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -134,20 +136,13 @@ def test_cached_plm_of_no_known_branch_is_not_taken(cached_plm, sst2_folder):
 
 FINISHED = """
 import socket, sys
-from dataclasses import asdict
 from inducer_bench.config.compose import compose
-from inducer_bench.runs.identity import identify, run_folder
-from inducer_bench.runs import record
 from inducer_bench.runs.run import run
 
 def no_network(*arguments, **options):
     raise AssertionError("the network was asked")
 socket.create_connection = socket.socket.connect = no_network
-config = compose([])
-folder = run_folder(config, identify(config))
-folder.mkdir(parents=True)
-record.write(folder, {"status": "done", "config": asdict(config), "scores": {"accuracy": {"value": 90.0}}})
-print(run(config).message, [name for name in ("torch", "datasets", "huggingface_hub") if name in sys.modules])
+print(run(compose([])).message, [name for name in ("torch", "datasets", "huggingface_hub") if name in sys.modules])
 """
 
 
@@ -157,6 +152,10 @@ def test_finished_run_on_the_hubs_data_and_plm_is_recognised_without_network_and
     reference = tmp_path / "datasets--nyu-mll--glue" / "refs" / "main"
     reference.parent.mkdir(parents=True)
     reference.write_text(COMMIT)
+    config = compose([])
+    folder = tmp_path / run_folder(config, identify(config))
+    folder.mkdir(parents=True)
+    records.write(folder, record_of(config, score=90.0))
     process = subprocess.run(
         [sys.executable, "-c", FINISHED], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )

@@ -16,8 +16,9 @@ from inducer_bench.cli import sweep
 from inducer_bench.cli.sweep import Job
 from inducer_bench.config.compose import CONF_DIR, CONFIG_ERRORS, check_choices, experiment_config, explain
 from inducer_bench.errors import ExitCode, UserError
-from inducer_bench.runs.record import Record
-from inducer_bench.runs.run import Outcome, run
+from inducer_bench.runs.outcome import Outcome
+from inducer_bench.runs.record import FinishedRecord
+from inducer_bench.runs.run import run
 
 
 def launch(arguments: list[str]) -> int:
@@ -51,7 +52,8 @@ def launch(arguments: list[str]) -> int:
             result.write(Path(hydra_config.sweep.dir))
         if outcome.code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt  # end a sweep, too
-        return None if outcome.record is None else optimized(outcome.record, composed.optimized_metric)
+        record = outcome.record
+        return optimized(record, composed.optimized_metric) if isinstance(record, FinishedRecord) else None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's exceptions through: they are explained here
     sys.argv[1:] = arguments
@@ -69,9 +71,11 @@ def launch(arguments: list[str]) -> int:
     return max((outcome.code for outcome in outcomes), key=sweep.SEVERITY.index, default=ExitCode.DONE)
 
 
-def optimized(record: Record, metric: str | None) -> float | None:
-    """What a sweeper that searches (Optuna) is told of a run: one of its scores, by default what selected the epoch."""
-    return record.get("selection_score") if metric is None else record.get("scores", {}).get(metric, {}).get("value")
+def optimized(record: FinishedRecord, metric: str | None) -> float | None:
+    """The objective value for a searching sweeper (Optuna): a score, by default the one that selected the epoch."""
+    if metric is None:
+        return record.selection_score
+    return record.scores[metric].value if metric in record.scores else None
 
 
 def _overrides(arguments: list[str]) -> list[str]:

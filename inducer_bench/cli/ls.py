@@ -1,4 +1,4 @@
-"""`inducer-bench ls [what]`: what there is, one line each."""
+"""`inducer-bench ls [what]`: list tasks, PLMs, methods and other choices, or runs; one line each."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import CONF_DIR, choices
 from inducer_bench.errors import ExitCode, UserError, unknown
 from inducer_bench.runs import record as records
+from inducer_bench.runs.record import Record
 
 _GROUPS = {
     "tasks": "task",
@@ -18,7 +19,7 @@ _GROUPS = {
 
 
 def main(arguments: list[str]) -> int:
-    """List one kind of thing, or every kind that ships with the package."""
+    """List one kind of thing, or every kind that ships with the package; returns the exit code."""
     parser = Parser(prog="inducer-bench ls", description="What there is, one line each.")
     parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
@@ -36,9 +37,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _list_runs(root: Path) -> int:
-    """One line for each record, by setting and seed; damaged ones are named first, and make the exit code 1."""
+    """Print one line for each record, by setting and seed; unreadable ones come first and make the exit code 1."""
     code = ExitCode.DONE
-    found = []
+    found: list[tuple[Record, Path]] = []
     for folder in records.find(root):
         try:
             record = records.read(folder)
@@ -48,12 +49,11 @@ def _list_runs(root: Path) -> int:
             continue
         assert record is not None
         found.append((record, folder))
-    found.sort(key=lambda run: (*(run[0][key] for key in ("suite", "task", "plm", "method", "seed")), run[1]))
+    found.sort(key=lambda run: (run[0].suite, run[0].task, run[0].plm, run[0].method, run[0].seed, run[1]))
     lines = [
-        (record["status"], f"{record['suite']}/{record['task']}", record["plm"], record["method"],
-         f"seed {record['seed']}", records.headline(record), str(folder))
-        for record, folder in found
-    ]  # fmt: skip
+        (r.status, f"{r.suite}/{r.task}", r.plm, r.method, f"seed {r.seed}", r.headline(), str(folder))
+        for r, folder in found
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

@@ -1,37 +1,74 @@
-"""What stands in one cell of a table, and the footnotes that belong to it."""
+"""The cells of a table, and the footnotes that belong to them."""
 
 import statistics
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
+from typing import Self
 
 from inducer_bench.report.measures import Measure
 from inducer_bench.report.reference import Figure
-from inducer_bench.report.store import Group, Run
-from inducer_bench.runs import record as records
+from inducer_bench.report.store import DoneRun, Group
 
 MISSING, IMPOSSIBLE, NOT_COMPUTED = "missing", "n/a", "not computed"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean over seeds, a published figure, or the reason why there is no number.
+    """A cell without a number: the reason why there is none.
 
     Args:
-        text: in place of a number.
-        values: seed -> value.
+        text: the reason; empty in a cell that has a number.
         marks: letters of its footnotes.
         best: best of its column, supported by a test.
     """
 
     text: str = ""
-    values: tuple[tuple[int, float], ...] = ()
-    measure: Measure | None = None
-    group: Group | None = None
-    published: Figure | None = None
     marks: tuple[str, ...] = ()
     best: bool = False
+
+    def shown(self) -> tuple[str, str, str]:
+        """Number, deviation and number of seeds as tables show them; empty where there is none."""
+        return self.text, "", ""
+
+    def marked(self, marks: Iterable[str]) -> Self:
+        """The cell with further footnotes."""
+        return replace(self, marks=tuple(dict.fromkeys([*self.marks, *marks])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Cell):
+    """A published number."""
+
+    figure: Figure
+
+    @property
+    def mean(self) -> float:
+        """The number."""
+        return self.figure.value
+
+    @property
+    def std(self) -> float | None:
+        """The deviation that the source prints."""
+        return self.figure.pm
+
+    def shown(self) -> tuple[str, str, str]:
+        """Number and deviation as the source has them."""
+        return f"{self.mean:g}", "" if self.std is None else f"{self.std:g}", ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Cell):
+    """A mean over seeds.
+
+    Args:
+        values: seed and value of each run; at least one.
+    """
+
+    values: tuple[tuple[int, float], ...]
+    measure: Measure
+    group: Group
 
     @property
     def numbers(self) -> list[float]:
@@ -39,67 +76,55 @@ class Cell:
         return [value for _, value in self.values]
 
     @property
-    def mean(self) -> float | None:
-        """Over seeds, or the published figure."""
-        if self.published:
-            return self.published.value
-        return statistics.fmean(self.numbers) if self.values else None
+    def mean(self) -> float:
+        """The mean over seeds."""
+        return statistics.fmean(self.numbers)
 
     @property
     def std(self) -> float | None:
-        """The sample standard deviation over seeds, or the deviation that the source prints."""
-        if self.published:
-            return self.published.pm
+        """The sample standard deviation over seeds; None for one seed."""
         return statistics.stdev(self.numbers) if len(self.values) > 1 else None
 
     def shown(self) -> tuple[str, str, str]:
-        """Number, deviation and number of seeds as tables show them; empty where there is none."""
-        if self.published:
-            pm = self.published.pm
-            return f"{self.published.value:g}", "" if pm is None else f"{pm:g}", ""
-        if self.mean is None or self.measure is None:
-            return self.text, "", ""
+        """Mean, standard deviation and number of seeds, rounded; only the mean of a cost that does not vary."""
+        if not self.measure.spread:
+            return self.measure.write(self.mean), "", ""
         spread = "" if self.std is None else self.measure.write(self.std)
-        return self.measure.write(self.mean), *((spread, str(len(self.values))) if self.measure.spread else ("", ""))
-
-    def marked(self, marks: Iterable[str]) -> "Cell":
-        """With further footnotes."""
-        return replace(self, marks=tuple(dict.fromkeys([*self.marks, *marks])))
+        return self.measure.write(self.mean), spread, str(len(self.values))
 
 
 class Notes:
-    """The footnotes of a table, lettered in the order in which they came."""
+    """The footnotes of a table, lettered in the order in which they were added."""
 
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
 
     def add(self, text: str) -> str:
-        """The letter of a footnote; the same text has one letter."""
+        """The letter of a footnote; equal texts share one."""
         return self._letters.setdefault(text, _letter(len(self._letters)))
 
     def listed(self) -> tuple[tuple[str, str], ...]:
-        """(letter, text)"""
+        """The letter and text of each footnote."""
         return tuple((letter, text) for text, letter in self._letters.items())
 
 
 def cell_of(group: Group, measure: Measure, notes: Notes) -> Cell:
-    """The mean over the finished runs of a group; what went wrong with the others is a footnote."""
+    """The mean over the finished runs of a group; the fate of its other runs is a footnote."""
     values = tuple((run.seed, value) for run in group.done if (value := measure.read(run)) is not None)
-    marks = [notes.add(text) for text in _remarks(group, measure)]
+    marks = tuple(notes.add(text) for text in _remarks(group, measure))
     if values:
-        return Cell(values=values, measure=measure, group=group, marks=tuple(marks))
-    ended = {str(run.record["status"]) for run in group.runs}
-    computed = NOT_COMPUTED if measure.score else MISSING  # a cost is known when a run ends; only its files can go
-    text = computed if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended))
-    return Cell(text, measure=measure, group=group, marks=tuple(marks))
+        return Measured(values=values, measure=measure, group=group, marks=marks)
+    ended = {run.record.status for run in group.runs}
+    computed = NOT_COMPUTED if measure.score else MISSING  # a finished run has all its costs, unless its files are gone
+    return Cell(computed if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended)), marks)
 
 
 def mixes(cells: Iterable[Cell], notes: Notes) -> tuple[str, dict[str, tuple[str, ...]]]:
-    """What most runs of a table were made with, in one line; and the footnotes of groups made otherwise.
+    """How most runs of a table were made, in one line; and the footnotes of groups that were made otherwise.
 
-    Marks are kept under the group's first folder, which no other group has.
+    Footnotes are by the folder of the group's first run, which no other group has.
     """
-    groups = {_name(cell.group): cell.group for cell in cells if cell.group and cell.values}
+    groups = {_name(cell): cell.group for cell in cells if isinstance(cell, Measured)}
     counts: dict[str, Counter[str]] = {}
     for group in groups.values():
         for run in group.done:
@@ -115,25 +140,26 @@ def mixes(cells: Iterable[Cell], notes: Notes) -> tuple[str, dict[str, tuple[str
             if value != usual[aspect]
         }
         marks[name] = tuple(notes.add(text) for text in unusual)
-    line = "; ".join(f"{aspect}: {value}" for aspect, value in usual.items() if not aspect.startswith("data"))
+    unsaid = ("algorithm", "data")  # footnotes only
+    line = "; ".join(f"{aspect}: {value}" for aspect, value in usual.items() if not aspect.startswith(unsaid))
     return line, marks
 
 
 def marks_of(cell: Cell, marks: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The footnotes that `mixes` found for a cell."""
-    return marks.get(_name(cell.group), ()) if cell.group and cell.values else ()
+    """The footnotes that `mixes` has for a cell."""
+    return marks[_name(cell)] if isinstance(cell, Measured) else ()
 
 
-def _name(group: Group) -> str:
-    return str(group.runs[0].folder)
+def _name(cell: Measured) -> str:
+    return str(cell.group.runs[0].folder)
 
 
 def _remarks(group: Group, measure: Measure) -> list[str]:
     found: list[str] = []
     by_status: dict[str, list[int]] = {}
     for run in group.runs if measure.score else ():  # once in a row is enough
-        if not run.done:
-            by_status.setdefault(str(run.record["status"]), []).append(run.seed)
+        if not isinstance(run, DoneRun):
+            by_status.setdefault(run.record.status, []).append(run.seed)
     for status, seeds in sorted(by_status.items()):
         ended = "out of memory" if status == "oom" else status
         found.append(f"{ended}: seed {', '.join(map(str, seeds))}; not in the mean")
@@ -143,17 +169,18 @@ def _remarks(group: Group, measure: Measure) -> list[str]:
     return found
 
 
-def _aspects(run: Run) -> dict[str, str]:
-    """What a table's runs should have in common."""
+def _aspects(run: DoneRun) -> dict[str, str]:
+    """The aspects that the runs of a table should share."""
     record = run.record
     return {
-        "code": records.code_of(record),
-        "device": records.device_of(record),
-        "precision": records.precision_of(record),
-        "torch": record["versions"]["torch"],
-        "protocol": record["protocol"],
-        "PLM weights": record["plm_fingerprint"],
-        f"data of {record['task']}": record["data"]["fingerprint"],
+        "code": str(record.code),
+        "algorithm": f"version {record.code.algorithm}",
+        "device": str(record.device),
+        "precision": record.dtype,
+        "torch": record.versions["torch"],
+        "protocol": record.protocol,
+        "PLM weights": record.plm_fingerprint,
+        f"data of {record.task}": record.data.fingerprint,
     }
 
 

@@ -1,4 +1,4 @@
-"""Two finished runs side by side: what differs in their making, in their scores, and in their costs."""
+"""Two finished runs side by side: differences in configuration, scores and costs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from inducer_bench.report.examples import Rows, read_predictions, same_examples
 from inducer_bench.report.statistics import paired_test
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.runs.identity import flat
-from inducer_bench.runs.record import Record, code_of, device_of, precision_of
+from inducer_bench.runs.record import FinishedRecord
 
 _NONE = "-"
 _REMARK = (
-    "The tests are of these two tuned models, each score by itself. Whether the methods differ takes several seeds of "
-    "each: inducer-bench tables."
+    "The tests compare these two tuned models, one score at a time. To compare the methods, run several seeds of each: "
+    "inducer-bench tables."
 )
 
 
@@ -29,61 +29,62 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What to say first, what to show, and what to say of it; one line each."""
+    """The warnings, tables and remarks of a comparison, in this order."""
 
-    warnings: list[str]  # what makes the two hard to compare
+    warnings: list[str]  # differences that make the two hard to compare, one line each
     tables: list[Table]
     remarks: list[str]
 
 
 def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
-    """Two runs of one task; where they predicted the same examples, with a paired test of each score.
+    """The comparison of two runs of one task, with a paired test of each score where both predicted the same examples.
 
     Raises:
         UserError: they are of different tasks, or their predictions are missing or damaged.
     """
     one, two = left.record, right.record
-    if one["task"] != two["task"]:
-        raise UserError(f"RUN: found runs of {one['task']} and {two['task']}; allowed: two runs of the same task")
+    if one.task != two.task:
+        raise UserError(f"RUN: found runs of {one.task} and {two.task}; allowed: two runs of the same task")
     warnings = [*_warnings(one, two)]
     predictions = None
-    if one["data"]["fingerprint"] == two["data"]["fingerprint"]:
+    if one.data.fingerprint == two.data.fingerprint:
         predictions = read_predictions(left.folder), read_predictions(right.folder)
         if not same_examples(predictions):
             predictions = None
-            warnings.append("examples: not the same ones were predicted; no paired test")
+            warnings.append("examples: the runs predicted different ones; no paired test")
     tables = [
-        Table("configuration", ("key", "left", "right"), [*_settings(one["config"], two["config"])]),
+        Table("configuration", ("key", "left", "right"), [*_settings(one.config, two.config)]),
         Table(
             "scores",
             ("score", "left", "right", "difference", "95 % interval", "p", "test"),
-            [_score(name, one, two, predictions) for name in {**one["scores"], **two["scores"]}],
+            [_score(name, one, two, predictions) for name in {**one.scores, **two.scores}],
         ),
         Table("costs", ("cost", "left", "right", "right / left"), [*_costs(one, two)]),
     ]
     return Comparison(warnings, tables, [_REMARK] if predictions else [])
 
 
-def _warnings(one: Record, two: Record) -> Iterator[str]:
-    aspects: dict[str, tuple[Callable[[Record], str], str]] = {
-        "suite": (lambda record: record["suite"], "their scores say nothing about each other"),
-        "data": (lambda record: record["data"]["fingerprint"], "no paired test"),
-        "PLM files": (lambda record: record["plm_fingerprint"], "they did not start from the same weights"),
-        "protocol": (lambda record: record["protocol"], "their epochs were selected differently"),
-        "code": (code_of, "a difference may come from it"),
+def _warnings(one: FinishedRecord, two: FinishedRecord) -> Iterator[str]:
+    aspects: dict[str, tuple[Callable[[FinishedRecord], str], str]] = {
+        "suite": (lambda record: record.suite, "their scores say nothing about each other"),
+        "data": (lambda record: record.data.fingerprint, "no paired test"),
+        "PLM files": (lambda record: record.plm_fingerprint, "they did not start from the same weights"),
+        "protocol": (lambda record: record.protocol, "their epochs were selected differently"),
+        "algorithm": (lambda record: f"version {record.code.algorithm}", "equal configurations give other numbers"),
+        "code": (lambda record: str(record.code), "a difference may come from it"),
         "machine": (_machine, "times and memory cannot be compared, and a difference may come from it"),
     }
     for aspect, (read, consequence) in aspects.items():
         if read(one) != read(two):
             yield f"{aspect}: {read(one)} -> {read(two)}; {consequence}"
-    for name, score in one["scores"].items():
-        found = two["scores"].get(name, score)["signature"]
-        if found != score["signature"]:
-            yield f"{name}: {score['signature']} -> {found}; computed differently"
+    for name, score in one.scores.items():
+        other = two.scores.get(name, score).signature
+        if other != score.signature:
+            yield f"{name}: {score.signature} -> {other}; computed differently"
 
 
-def _machine(record: Record) -> str:
-    return f"{device_of(record)}, {precision_of(record)}, torch {record['versions']['torch']}"
+def _machine(record: FinishedRecord) -> str:
+    return f"{record.device}, {record.dtype}, torch {record.versions['torch']}"
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------
@@ -99,8 +100,10 @@ def _settings(one: dict[str, Any], two: dict[str, Any]) -> Iterator[tuple[str, .
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
-def _score(name: str, one: Record, two: Record, predictions: tuple[Rows, Rows] | None) -> tuple[str, ...]:
-    left, right = (record["scores"].get(name, {"value": None})["value"] for record in (one, two))
+def _score(
+    name: str, one: FinishedRecord, two: FinishedRecord, predictions: tuple[Rows, Rows] | None
+) -> tuple[str, ...]:
+    left, right = (record.scores[name].value if name in record.scores else None for record in (one, two))
     shown = [_NONE if value is None else f"{value:.2f}" for value in (left, right)]
     if left is None or right is None:
         return name, *shown, *[_NONE] * 4
@@ -120,18 +123,17 @@ def _score(name: str, one: Record, two: Record, predictions: tuple[Rows, Rows] |
 # -- costs -------------------------------------------------------------------------------------------------------------
 
 
-def _costs(one: Record, two: Record) -> Iterator[tuple[str, ...]]:
-    costs: dict[str, tuple[Callable[[Record], float | None], str]] = {
-        "parameters of the method": (lambda record: record["parameters"]["method"], ",.0f"),
-        "of the head": (lambda record: record["parameters"]["head"], ",.0f"),
-        "of special-token rows": (lambda record: record["parameters"]["tokens"], ",.0f"),
-        "of the PLM": (lambda record: record["parameters"]["plm"], ",.0f"),
-        "method / PLM, %": (lambda record: record["parameters"]["percent"], ".4f"),
-        "training, s": (lambda record: record["train_seconds"], ",.1f"),
-        "evaluation, s": (lambda record: record["eval_seconds"], ",.1f"),
-        "peak memory, MiB": (lambda record: (record["peak_memory_bytes"] or 0) / 2**20 or None, ",.0f"),
+def _costs(one: FinishedRecord, two: FinishedRecord) -> Iterator[tuple[str, ...]]:
+    costs: dict[str, tuple[Callable[[FinishedRecord], float], str]] = {
+        "parameters of the method": (lambda record: record.parameters.method, ",.0f"),
+        "of the head": (lambda record: record.parameters.head, ",.0f"),
+        "of special-token rows": (lambda record: record.parameters.tokens, ",.0f"),
+        "of the PLM": (lambda record: record.parameters.plm, ",.0f"),
+        "method / PLM, %": (lambda record: record.parameters.percent, ".4f"),
+        "training, s": (lambda record: record.train_seconds, ",.1f"),
+        "evaluation, s": (lambda record: record.eval_seconds, ",.1f"),
+        "peak memory, MiB": (lambda record: record.peak_memory_bytes / 2**20, ",.0f"),
     }
     for name, (read, form) in costs.items():
         left, right = read(one), read(two)
-        shown = [_NONE if value is None else format(value, form) for value in (left, right)]
-        yield name, *shown, f"{right / left:.2f}" if left and right is not None else _NONE
+        yield name, format(left, form), format(right, form), f"{right / left:.2f}" if left else _NONE

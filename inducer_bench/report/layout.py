@@ -17,7 +17,8 @@ from inducer_bench.methods import budget
 from inducer_bench.methods.architectures import sizes
 from inducer_bench.options import PositiveInt, options, typed
 from inducer_bench.plm.location import architecture
-from inducer_bench.report.store import Group, setting_key
+from inducer_bench.report.store import Group
+from inducer_bench.runs.identity import setting_key
 
 FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "bars", "budget_curve"]
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
@@ -27,7 +28,7 @@ Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
 class ColumnLayout:
     """One column."""
 
-    value: str  # a score's name, `headline`, or a cost (results/measures.py)
+    value: str  # a score's name, `headline`, or a cost (report/measures.py)
     task: str | None = None  # by default the task that the table is about
     group: str | None = None  # a heading over several columns
     label: str | None = None  # by default what the value is called
@@ -49,7 +50,7 @@ class TableLayout:
 
 
 @dataclass(frozen=True)
-class Place:
+class Scope:
     """What all rows of a table share."""
 
     suite: Literal["full", "mini"]
@@ -81,9 +82,9 @@ class RowLayout:
         """The overrides that choose it, but for the method."""
         return (*self.overrides, *([f"method.budget={self.budget}"] if self.budget else []))
 
-    def key(self, place: Place, task: str, plm_parameters: int) -> str | None:
+    def key(self, scope: Scope, task: str, plm_parameters: int) -> str | None:
         """The setting's key on a task; None if the method has no such setting there (a budget below its smallest)."""
-        config = _composed((*place.overrides(), f"task={task}", f"method={self.method}", *self.overrides))
+        config = _composed((*scope.overrides(), f"task={task}", f"method={self.method}", *self.overrides))
         if self.budget is not None:
             allowed = int(float(self.budget.rstrip("%")) / 100 * plm_parameters)
             try:
@@ -129,7 +130,7 @@ def rows(table: TableLayout) -> list[RowLayout]:
     return found
 
 
-def commands(place: Place, missing: Sequence[tuple[str, RowLayout, tuple[int, ...]]], known: Sequence[Group],
+def commands(scope: Scope, missing: Sequence[tuple[str, RowLayout, tuple[int, ...]]], known: Sequence[Group],
              output_dir: str) -> list[str]:  # fmt: skip
     """The fewest commands that run what is missing: (task, row, seeds) each.
 
@@ -145,7 +146,7 @@ def commands(place: Place, missing: Sequence[tuple[str, RowLayout, tuple[int, ..
         tasks.setdefault(rest, []).append(task)
     found = []
     for rest, names in tasks.items():
-        words = [*place.overrides(), f"task={','.join(names)}", *rest]
+        words = [*scope.overrides(), f"task={','.join(names)}", *rest]
         words += [] if output_dir == "runs" else [f"output_dir={output_dir}"]
         sweep = ["-m"] if any("," in word for word in words) else []
         found.append(shlex.join(["inducer-bench", *sweep, *words]))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inducer_bench.report.store import Run
+from inducer_bench.report.store import DoneRun
 from inducer_bench.tasks.options import TaskOptions
 
 _MIB = 2**20
@@ -32,16 +32,16 @@ class Measure:
     decimals: int
     score: bool
     spread: bool
-    read: Callable[[Run], float | None]
+    read: Callable[[DoneRun], float | None]
 
-    def reason(self, run: Run) -> str | None:
+    def reason(self, run: DoneRun) -> str | None:
         """Why a finished run has no value."""
         if self.read(run) is not None:
             return None
         if self.name == "adapter_size":
             return "the adapter's files are gone from the run's folder"
-        found = run.record["scores"].get(self.name) if self.score else None
-        return found.get("reason", "not computed") if found else "not among the numbers of the record"
+        found = run.record.scores.get(self.name) if self.score else None
+        return found.reason or "not computed" if found else "not among the numbers of the record"
 
     def write(self, number: float) -> str:
         """The number as tables show it."""
@@ -54,38 +54,35 @@ def measure(name: str, task: TaskOptions) -> Measure:
         return _COSTS[name]
     score = task.metric if name == "headline" else name
 
-    def read(run: Run) -> float | None:
-        found = run.record["scores"].get(score)
-        return None if found is None else found["value"]
+    def read(run: DoneRun) -> float | None:
+        found = run.record.scores.get(score)
+        return None if found is None else found.value
 
     better = -1 if score.split("_")[0] in _LOWER_IS_BETTER else 1
     return Measure(score, _NAMES.get(score, score), better, 1, True, True, read)
 
 
-def _adapter_bytes(run: Run) -> float | None:
+def _adapter_bytes(run: DoneRun) -> float | None:
     """The files may have been deleted, or never been copied with the record."""
     sizes = [path.stat().st_size for path in (run.folder / "adapter").glob("*.safetensors")]
     return sum(sizes) / _MIB if sizes else None
 
 
-def _memory(run: Run) -> float | None:
-    found = run.record["peak_memory_bytes"]
-    return None if found is None else found / _MIB
-
-
-def _cost(name: str, label: str, decimals: int, read: Callable[[Run], float | None], spread: bool = False) -> Measure:
+def _cost(
+    name: str, label: str, decimals: int, read: Callable[[DoneRun], float | None], spread: bool = False
+) -> Measure:
     return Measure(name, label, -1, decimals, False, spread, read)
 
 
 _COSTS = {
     cost.name: cost
     for cost in (
-        _cost("parameters", "parameters", 0, lambda run: run.record["parameters"]["method"]),
-        _cost("percent", "% of PLM", 3, lambda run: run.record["parameters"]["percent"]),
-        _cost("train_seconds", "training, s", 0, lambda run: run.record["train_seconds"], spread=True),
-        _cost("eval_seconds", "evaluation, s", 1, lambda run: run.record["eval_seconds"], spread=True),
-        _cost("peak_memory", "peak memory, MiB", 0, _memory),
+        _cost("parameters", "parameters", 0, lambda run: run.record.parameters.method),
+        _cost("percent", "% of PLM", 3, lambda run: run.record.parameters.percent),
+        _cost("train_seconds", "training, s", 0, lambda run: run.record.train_seconds, spread=True),
+        _cost("eval_seconds", "evaluation, s", 1, lambda run: run.record.eval_seconds, spread=True),
+        _cost("peak_memory", "peak memory, MiB", 0, lambda run: run.record.peak_memory_bytes / _MIB),
         _cost("adapter_size", "adapter file, MiB", 2, _adapter_bytes),
-        _cost("train_examples", "training examples", 0, lambda run: run.record["examples"]["train"]),
+        _cost("train_examples", "training examples", 0, lambda run: run.record.examples["train"]),
     )
 }

@@ -1,6 +1,6 @@
-"""Tables as Markdown, CSV and LaTeX, and all of them with their figures as one HTML page without a network.
+"""Tables as Markdown, CSV and LaTeX, and all of them with their figures as one self-contained HTML page.
 
-The same tables give the same bytes.
+Equal tables give equal bytes.
 """
 
 import csv
@@ -13,11 +13,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from inducer_bench.report.cells import Cell
+from inducer_bench.report.cells import Cell, Measured, Published
 from inducer_bench.report.figures import Picture
 from inducer_bench.report.tables import LEVEL, Column, Table
 
-Pictures = Mapping[str, Sequence[Picture]]  # by the table's path
+Pictures = Mapping[str, Sequence[Picture]]  # by table path
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _LATEX = {
@@ -30,16 +30,16 @@ _CSV = ("suite", "plm", "protocol", "row", "method", "task", "score", "source", 
 
 
 def caption(table: Table) -> str:
-    """What a table shows, in words."""
-    place = table.place
-    parts = [f"{table.title}. {place.plm}"]
-    parts += [] if place.protocol == "any" else [f"protocol {place.protocol}"]
-    parts += ["mini suite: not to be compared with real figures"] if place.suite == "mini" else []
+    """The title of a table, with its PLM, protocol and suite."""
+    scope = table.scope
+    parts = [f"{table.title}. {scope.plm}"]
+    parts += [] if scope.protocol == "any" else [f"protocol {scope.protocol}"]
+    parts += ["mini suite: not to be compared with real figures"] if scope.suite == "mini" else []
     return ", ".join(parts) + "."
 
 
 def legend(table: Table) -> str:
-    """How to read the numbers."""
+    """The meaning of the numbers; empty for a table without any."""
     cells = [cell for row in table.rows for cell in row.cells]
     parts = []
     if any(cell.shown()[2] for cell in cells):
@@ -54,7 +54,7 @@ def legend(table: Table) -> str:
 
 
 def markdown(table: Table) -> str:
-    """A GitHub table with its footnotes and commands."""
+    """A GitHub-flavoured table with its footnotes and commands."""
     head = [f"{_md(column.heading)}{_superscript(column.marks)}" for column in table.columns]
     lines = [f"### {caption(table)}", "", f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
     for row in table.rows:
@@ -68,19 +68,21 @@ def markdown(table: Table) -> str:
 
 
 def csv_text(tables: Sequence[Table]) -> str:
-    """One line for each cell, with full precision and the value of every seed."""
+    """CSV with one line per cell, at full precision and with the value of every seed."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_CSV)
     for table in tables:
-        place, notes = table.place, dict(table.notes)
+        scope, notes = table.scope, dict(table.notes)
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
-                values = " ".join(f"{seed}:{value!r}" for seed, value in cell.values)
+                mean, std = (cell.mean, cell.std) if isinstance(cell, Measured | Published) else (None, None)
+                seeds = cell.values if isinstance(cell, Measured) else ()
+                values = " ".join(f"{seed}:{value!r}" for seed, value in seeds)
                 writer.writerow([
-                    place.suite, place.plm, place.protocol, row.label, row.method, column.task, column.value,
-                    column.source or "", _exact(cell.mean), _exact(cell.std), len(cell.values) or "", values, cell.text,
-                    int(cell.best), _exact(column.p_value) if cell.values else "",
+                    scope.suite, scope.plm, scope.protocol, row.label, row.method, column.task, column.value,
+                    column.source or "", _exact(mean), _exact(std), len(seeds) or "", values, cell.text,
+                    int(cell.best), _exact(column.p_value) if seeds else "",
                     " | ".join(notes[mark] for mark in (*column.marks, *cell.marks)),
                 ])  # fmt: skip
     return out.getvalue()
@@ -94,7 +96,7 @@ def latex(table: Table) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{tex(caption(table))}}}",
-        rf"\label{{tab:{table.place.suite}-{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}}}",
+        rf"\label{{tab:{table.scope.suite}-{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}}}",
         r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
@@ -111,7 +113,7 @@ def latex(table: Table) -> str:
 
 
 def html(tables: Sequence[Table], pictures: Pictures) -> str:
-    """One page with all tables and figures; it works from a file."""
+    """A page with all tables and figures that needs no other file."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -120,14 +122,14 @@ def html(tables: Sequence[Table], pictures: Pictures) -> str:
         path: [(drawn.title, Markup(_inline(drawn, f"{path.replace('/', '-')}-{drawn.name}"))) for drawn in found]
         for path, found in pictures.items()
     }
-    suites = [(suite, list(members)) for suite, members in groupby(tables, key=lambda table: table.place.suite)]
+    suites = [(suite, list(members)) for suite, members in groupby(tables, key=lambda table: table.scope.suite)]
     return environment.get_template("report.html.j2").render(
         suites=suites, figures=figures, caption=caption, legend=legend, head=_head
     )
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Text escaped for LaTeX."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
@@ -135,7 +137,7 @@ def tex(text: str) -> str:
 
 
 def _head(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
-    """Neighbouring columns under the heading that they share."""
+    """Neighbouring columns by the heading that they share."""
     return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
@@ -185,7 +187,7 @@ def _exact(number: float | None) -> str:
 
 
 def _inline(picture: Picture, name: str) -> str:
-    """An SVG for the middle of a page: without its XML prolog, and with ids that no other figure has."""
+    """An SVG to embed in a page: without its XML prolog, and with ids that are unique in the page."""
     svg = picture.svg.decode()
     body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)

@@ -1,10 +1,9 @@
-"""The records below a folder, in groups of runs that differ in nothing but the seed.
+"""The records below a folder, in groups of runs that differ only in the seed.
 
-Damaged records are named and left out; so are records of random weights, which show nothing about a method.
+Damaged records are named and left out. Records of random weights are left out: they show nothing about a method.
 """
 
-import hashlib
-import json
+import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,13 +13,11 @@ from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
-from inducer_bench.methods.options import METHODS
+from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.options import typed
 from inducer_bench.runs import record as records
-from inducer_bench.runs.identity import canonical, flat
-from inducer_bench.runs.record import Record
-
-_MACHINE = ("device", "precision", "micro_batch_size", "eval_batch_size")  # of the trainer; footnotes tell mixes
+from inducer_bench.runs.identity import flat, setting, setting_key
+from inducer_bench.runs.record import FinishedRecord, Record
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,14 @@ class Run:
     @property
     def seed(self) -> int:
         """The run's seed."""
-        return int(self.record["seed"])
+        return self.record.seed
 
-    @property
-    def done(self) -> bool:
-        """Whether it counts."""
-        return bool(self.record["status"] == "done")
+
+@dataclass(frozen=True)
+class DoneRun(Run):
+    """A run with scores."""
+
+    record: FinishedRecord
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,21 @@ class Group:
     """Runs of one setting: they differ in the seed, and perhaps in the machine and the code."""
 
     config: ExperimentConfig  # of the first run
-    key: str  # equal for equal settings, whatever files of data and PLM they met
+    key: str  # equal for equal settings, whatever their files of data and PLM
     data: str  # fingerprint
     weights: str  # fingerprint of the PLM
     runs: tuple[Run, ...]  # one for each seed, by seed
     superseded: int  # further records of these seeds, made by other code
 
     @property
-    def done(self) -> tuple[Run, ...]:
-        """The runs that count."""
-        return tuple(run for run in self.runs if run.done)
+    def done(self) -> tuple[DoneRun, ...]:
+        """The runs with scores."""
+        return tuple(run for run in self.runs if isinstance(run, DoneRun))
 
 
 @dataclass(frozen=True)
 class Store:
-    """All groups, and one line for each record that is left out because it is damaged or cannot be understood."""
+    """All groups, and one line for each record that is damaged or cannot be understood."""
 
     groups: list[Group]
     damaged: list[str]
@@ -76,74 +75,28 @@ def load(root: Path) -> Store:
         except UserError as error:
             damaged.append(str(error))
             continue
-        if run.record["plm_weights"] != "random":
+        if run.record.plm_weights != "random":
             key = (config.suite, config.protocol.name, config.task.name, config.plm.name, config.method.name,
-                   setting_key(config), run.record["data"]["fingerprint"], run.record["plm_fingerprint"])  # fmt: skip
+                   setting_key(config), run.record.data.fingerprint, run.record.plm_fingerprint)  # fmt: skip
             found[key].append((config, run))
     return Store([_group(members) for _, members in sorted(found.items(), key=lambda item: item[0])], damaged)
 
 
-def setting_key(config: ExperimentConfig) -> str:
-    """The hash of what a configuration computes, whatever its seed and machine."""
-    return hashlib.sha256(json.dumps(_setting(config), sort_keys=True).encode()).hexdigest()
-
-
 def labels(groups: Sequence[Group]) -> list[str]:
-    """A short name for each group: its method, and what tells it from the others of that method.
+    """A short label for each group: its method, and the values that distinguish it from other groups of that method.
 
-    A value that more than half of them share goes without saying, unless it is a rank.
+    A value that more than half of them share is left out, unless it is a rank.
     """
-    by_method: dict[str, list[dict[str, str]]] = defaultdict(list)
+    by_method: dict[str, list[Group]] = defaultdict(list)
     for group in groups:
-        by_method[group.config.method.name].append(_values(group))
-    told = {method: _telling(settings, method) for method, settings in by_method.items()}
-    return [_label(group.config.method.name, _values(group), told, by_method) for group in groups]
+        by_method[group.config.method.name].append(group)
+    settings = {method: [_values(group) for group in members] for method, members in by_method.items()}
+    keys = {method: distinguishing_keys(settings[method], _ranks(members[0])) for method, members in by_method.items()}
+    return [_label(group, keys[group.config.method.name], settings[group.config.method.name]) for group in groups]
 
 
-def _read(folder: Path) -> tuple[Run, ExperimentConfig]:
-    record = records.read(folder)
-    assert record is not None  # `find` saw the file
-    try:
-        return Run(folder, record), typed(ExperimentConfig, record["config"])
-    except UserError as error:
-        raise UserError(f"{folder / records.FILE}: its configuration is of another release ({error})") from None
-
-
-def _group(members: list[tuple[ExperimentConfig, Run]]) -> Group:
-    """Of several runs with one seed the finished one counts, then the one of the latest version."""
-    by_seed: dict[int, Run] = {}
-    for _, run in sorted(members, key=lambda member: _precedence(member[1])):
-        by_seed[run.seed] = run
-    config, first = members[0]
-    return Group(
-        config=config,
-        key=setting_key(config),
-        data=first.record["data"]["fingerprint"],
-        weights=first.record["plm_fingerprint"],
-        runs=tuple(by_seed[seed] for seed in sorted(by_seed)),
-        superseded=len(members) - len(by_seed),
-    )
-
-
-def _precedence(run: Run) -> tuple[bool, list[int], str]:
-    version = [int(number) for number in re.findall(r"\d+", run.record["code"]["version"])]
-    return run.done, version, run.folder.name
-
-
-def _setting(config: ExperimentConfig) -> dict[str, Any]:
-    values = canonical(config)
-    del values["seed"]
-    values["trainer"] = {key: value for key, value in values["trainer"].items() if key not in _MACHINE}
-    return values
-
-
-def _values(group: Group) -> dict[str, str]:
-    """Every value of a setting by its key as a user writes it, and the fingerprints of its files."""
-    return {**flat(_setting(group.config)), "data": group.data, "plm files": group.weights}
-
-
-def _telling(settings: list[dict[str, str]], method: str) -> list[str]:
-    """Keys that tell these settings apart: ranks first, then the method's own, and none that adds nothing."""
+def distinguishing_keys(settings: Sequence[dict[str, str]], ranks: Sequence[str]) -> list[str]:
+    """The fewest keys that distinguish these settings: ranks first, then keys of the method, the trainer and others."""
     sections = ("method", "trainer", "task", "protocol", "plm", "data")
     others = sorted(
         {key for values in settings for key in values},
@@ -151,24 +104,92 @@ def _telling(settings: list[dict[str, str]], method: str) -> list[str]:
     )
     kept: list[str] = []
     different = 1
-    for key in [*_ranks(method), *others]:
+    for key in [*ranks, *others]:
         parts = len({tuple(values.get(name, "") for name in [*kept, key]) for values in settings})
         if parts > different:
             kept, different = [*kept, key], parts
     return kept
 
 
-def _ranks(method: str) -> list[str]:
-    return [".".join(("method", *rank.path)) for rank in METHODS[method].ranks] if method in METHODS else []
+# -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _label(
-    method: str, values: dict[str, str], told: dict[str, list[str]], settings: dict[str, list[dict[str, str]]]
-) -> str:
-    parts = [method]
-    for key in told[method]:
-        value = values.get(key, "none")
-        sharing = sum(other.get(key, "none") == value for other in settings[method])
-        if key in _ranks(method) or 2 * sharing <= len(settings[method]):
+def _read(folder: Path) -> tuple[Run, ExperimentConfig]:
+    record = records.read(folder)
+    assert record is not None  # `find` saw the file
+    try:
+        config = _configuration(record)
+    except UserError as error:
+        raise UserError(f"{folder / records.FILE}: its configuration is of another release ({error})") from None
+    return DoneRun(folder, record) if isinstance(record, FinishedRecord) else Run(folder, record), config
+
+
+def _configuration(record: Record) -> ExperimentConfig:
+    """The typed configuration; options of a method from outside whose module is gone keep their values unchecked."""
+    values, method = record.config, record.config["method"]
+    if "." not in record.method or _importable(record.method):
+        return typed(ExperimentConfig, values)
+    config = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
+    return dataclasses.replace(config, method=_unchecked(method))
+
+
+def _importable(method: str) -> bool:
+    try:
+        options_class(method)
+    except UserError:
+        return False
+    return True
+
+
+def _unchecked(values: dict[str, Any]) -> MethodOptions:
+    """Options of a class made for these values alone."""
+    fields: list[Any] = [(key, Any) for key in values if key != "name"]
+    name = {"method_name": classmethod(lambda cls: values["name"])}
+    made: Any = dataclasses.make_dataclass("Unchecked", fields, bases=(MethodOptions,), namespace=name, frozen=True,
+                                           kw_only=True)  # fmt: skip
+    found: MethodOptions = made(**values)
+    return found
+
+
+def _group(members: list[tuple[ExperimentConfig, Run]]) -> Group:
+    """The runs of one setting; of several with one seed a finished one counts, then that of the latest version."""
+    by_seed: dict[int, Run] = {}
+    for _, run in sorted(members, key=lambda member: _precedence(member[1])):
+        by_seed[run.seed] = run
+    config, first = members[0]
+    return Group(
+        config=config,
+        key=setting_key(config),
+        data=first.record.data.fingerprint,
+        weights=first.record.plm_fingerprint,
+        runs=tuple(by_seed[seed] for seed in sorted(by_seed)),
+        superseded=len(members) - len(by_seed),
+    )
+
+
+def _precedence(run: Run) -> tuple[bool, list[int], str]:
+    version = [int(number) for number in re.findall(r"\d+", run.record.code.version)]
+    return isinstance(run, DoneRun), version, run.folder.name
+
+
+# -- labels ------------------------------------------------------------------------------------------------------------
+
+
+def _values(group: Group) -> dict[str, str]:
+    """Every value of a setting by its dotted key, and the fingerprints of its files."""
+    return {**flat(setting(group.config)), "data": group.data, "plm files": group.weights}
+
+
+def _ranks(group: Group) -> list[str]:
+    return [".".join(("method", *rank.path)) for rank in group.config.method.ranks]
+
+
+def _label(group: Group, keys: Sequence[str], settings: Sequence[dict[str, str]]) -> str:
+    own, ranks = _values(group), _ranks(group)
+    parts = [group.config.method.name]
+    for key in keys:
+        value = own.get(key, "none")
+        sharing = sum(other.get(key, "none") == value for other in settings)
+        if key in ranks or 2 * sharing <= len(settings):
             parts.append(f"{key.removeprefix('method.').removesuffix('.name')}={value}")
     return ", ".join(parts)

@@ -11,9 +11,9 @@ from pathlib import Path
 from inducer_bench.errors import UserError
 from inducer_bench.report import layout as layouts
 from inducer_bench.report import statistics
-from inducer_bench.report.cells import IMPOSSIBLE, MISSING, Cell, Notes, cell_of, marks_of, mixes
+from inducer_bench.report.cells import IMPOSSIBLE, MISSING, Cell, Measured, Notes, Published, cell_of, marks_of, mixes
 from inducer_bench.report.examples import read_predictions
-from inducer_bench.report.layout import ColumnLayout, FigureKind, Place, RowLayout, TableLayout
+from inducer_bench.report.layout import ColumnLayout, FigureKind, RowLayout, Scope, TableLayout
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.reference import Source
 from inducer_bench.report.store import Group, Store, labels
@@ -24,9 +24,12 @@ LEVEL = 0.05  # of significance
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; `source` names the publication where the column holds another's figures.
+    """One column.
 
     Args:
+        value: the score's or cost's name.
+        better: 1 if higher is better, -1 if lower is.
+        source: the publication that the figures are from; None: our runs.
         p_value: Holm-adjusted over the table, of the best row against the runner-up; None: not tested.
     """
 
@@ -34,13 +37,14 @@ class Column:
     group: str
     label: str
     value: str
+    better: int
     source: str | None = None
     p_value: float | None = None
     marks: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
-        """In one line."""
+        """Group and label in one line."""
         return " ".join(part for part in (self.group, self.label) if part)
 
 
@@ -55,11 +59,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All that is shown, whatever the format."""
+    """The content of a table, for every format."""
 
     name: str  # of its files
     title: str
-    place: Place
+    scope: Scope
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     made_with: str
@@ -69,20 +73,29 @@ class Table:
 
     @property
     def path(self) -> str:
-        """Where its files are, below the output folder and without an ending; suites have folders of their own."""
-        return f"{self.place.suite}/{self.name}"
+        """The path of its files below the output folder, without a suffix; each suite has a folder of its own."""
+        return f"{self.scope.suite}/{self.name}"
+
+    @property
+    def better(self) -> int:
+        """The direction of the first column, which figures show: 1 if higher is better, -1 if lower is."""
+        return self.columns[0].better
+
+    def measured(self, column: int = 0) -> list[tuple[Row, Measured]]:
+        """The rows that have numbers of our runs in a column, with that cell."""
+        return [(row, cell) for row in self.rows if isinstance(cell := row.cells[column], Measured)]
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """A table whose cells know their groups, but not yet their numbers."""
+    """A table with the groups of its cells, before their numbers are known."""
 
     name: str
     layout: TableLayout
-    place: Place
+    scope: Scope
     task: str | None
     rows: list[tuple[str, RowLayout, dict[str, Group]]]  # label, what it asks for, task -> group
-    known: list[Group]  # of that place
+    known: list[Group]  # of that scope
 
     def task_of(self, column: ColumnLayout) -> str:
         found = column.task or self.task
@@ -96,7 +109,7 @@ class _Plan:
 def build(store: Store, sources: Sequence[Source], output_dir: str) -> list[Table]:
     """Every table that has a record, in the order of `conf/table/`; real ones before those of the mini suite."""
     plans = [plan for name, layout in layouts.layouts().items() for plan in _plans(name, layout, store.groups)]
-    return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.place.suite == "mini")]
+    return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.scope.suite == "mini")]
 
 
 # -- which groups are the rows of which table --------------------------------------------------------------------------
@@ -104,7 +117,7 @@ def build(store: Store, sources: Sequence[Source], output_dir: str) -> list[Tabl
 
 def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Plan]:
     plans = []
-    for place, members in _by_place(groups, by_protocol=layout.methods is not None).items():
+    for scope, members in _by_scope(groups, by_protocol=layout.methods is not None).items():
         present = sorted({group.config.task.name for group in members})
         tasks = [task for task in layout.tasks or present if task in present] if _about_one_task(layout) else [None]
         for task in tasks:
@@ -116,9 +129,9 @@ def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Pla
                         zip(labels(about), about, strict=True), key=lambda pair: _natural(pair[0])
                     )
                 ]
-                plans.append(_Plan(name, layout, place, task, rows, members))
-            elif place.composable():
-                plan = _Plan(name, layout, place, task, [], members)
+                plans.append(_Plan(name, layout, scope, task, rows, members))
+            elif scope.composable():
+                plan = _Plan(name, layout, scope, task, [], members)
                 plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout))
                 special = layout.variants or layout.budgets  # the plain setting alone makes no ablation
                 if any(found and (row.command() or not special) for _, row, found in plan.rows):
@@ -135,12 +148,12 @@ def _about_one_task(layout: TableLayout) -> bool:
     return any(column.task is None for column in layout.columns)
 
 
-def _by_place(groups: Sequence[Group], by_protocol: bool) -> dict[Place, list[Group]]:
-    found: dict[Place, list[Group]] = {}
+def _by_scope(groups: Sequence[Group], by_protocol: bool) -> dict[Scope, list[Group]]:
+    found: dict[Scope, list[Group]] = {}
     for group in groups:
         config = group.config
-        place = Place(config.suite, config.plm.name, config.protocol.name if by_protocol else "any")
-        found.setdefault(place, []).append(group)
+        scope = Scope(config.suite, config.plm.name, config.protocol.name if by_protocol else "any")
+        found.setdefault(scope, []).append(group)
     return dict(sorted(found.items(), key=lambda item: (item[0].suite, item[0].plm, item[0].protocol)))
 
 
@@ -150,7 +163,7 @@ def _matching(row: RowLayout, plan: _Plan) -> dict[str, Group]:
     for task in plan.tasks():
         candidates = [g for g in plan.known if (g.config.task.name, g.config.method.name) == (task, row.method)]
         if candidates:  # else there is nothing to look for, and composing takes time
-            key = row.key(plan.place, task, _plm_parameters(plan.known))
+            key = row.key(plan.scope, task, _plm_parameters(plan.known))
             equal = [group for group in candidates if group.key == key]
             if equal:
                 found[task] = max(equal, key=lambda group: (len(group.done), group.data, group.weights))
@@ -158,7 +171,7 @@ def _matching(row: RowLayout, plan: _Plan) -> dict[str, Group]:
 
 
 def _plm_parameters(groups: Sequence[Group]) -> int:
-    return next((int(run.record["parameters"]["plm"]) for group in groups for run in group.done), 0)
+    return next((run.record.parameters.plm for group in groups for run in group.done), 0)
 
 
 # -- numbers, tests, footnotes -----------------------------------------------------------------------------------------
@@ -172,13 +185,13 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         shown = _measure(column, task, plan.known)
         label = column.label or (shown.label if shown else column.value)
         value = shown.name if shown else column.value
-        own = Column(task, column.group or "", label, value)
+        own = Column(task, column.group or "", label, value, better=shown.better if shown else 1)
         columns.append(own)
         by_column.append([_cell(row, found, task, shown, plan, notes) for _, row, found in plan.rows])
         for source in sources:
             published = _published(source, plan, task, value, notes)
             if published:
-                mark = notes.add(_citation(source, plan.place.plm))
+                mark = notes.add(_citation(source, plan.scope.plm))
                 columns.append(replace(own, label=f"{label}, {source.name}", source=source.name, marks=(mark,)))
                 by_column.append(published)
     made_with, marks = mixes([cell for cells in by_column for cell in cells], notes)
@@ -188,24 +201,24 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         Row(label, row.method, cells)
         for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
     )
-    place = plan.place
-    name = "_".join([plan.name, *([plan.task] if plan.task else []), place.plm,
-                     *([] if place.protocol in ("paper", "any") else [place.protocol])])  # fmt: skip
+    scope = plan.scope
+    name = "_".join([plan.name, *([plan.task] if plan.task else []), scope.plm,
+                     *([] if scope.protocol in ("paper", "any") else [scope.protocol])])  # fmt: skip
     return Table(
         name=re.sub(r"[^\w.-]+", "_", name),
         title=plan.layout.title.format(task=plan.task),
-        place=place,
+        scope=scope,
         columns=tuple(columns),
         rows=rows,
         made_with=made_with,
         notes=notes.listed(),
-        commands=tuple(layouts.commands(place, _missing(plan), plan.known, output_dir)),
+        commands=tuple(layouts.commands(scope, _missing(plan), plan.known, output_dir)),
         figures=tuple(plan.layout.figures),
     )
 
 
 def _measure(column: ColumnLayout, task: str, known: Sequence[Group]) -> Measure | None:
-    """None if no record tells what the task's headline is."""
+    """The measure of a column; None without a record of its task, which says what its headline is."""
     config: TaskOptions | None = next((g.config.task for g in known if g.config.task.name == task), None)
     return measure(column.value, config) if config else None
 
@@ -220,19 +233,19 @@ def _cell(row: RowLayout, found: dict[str, Group], task: str, shown: Measure | N
 
 
 def _impossible(row: RowLayout, task: str, plan: _Plan) -> bool:
-    return row.budget is not None and row.key(plan.place, task, _plm_parameters(plan.known)) is None
+    return row.budget is not None and row.key(plan.scope, task, _plm_parameters(plan.known)) is None
 
 
 def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
-    """Task, row, and the seeds without a result; running out of memory is one."""
+    """Task, row, and the seeds without a result; running out of memory counts as a result."""
     if plan.layout.methods is None:
         return []
     found = []
     for _, row, groups in plan.rows:
         for task in plan.tasks():
             runs = groups[task].runs if task in groups else ()
-            there = {run.seed for run in runs if run.record["status"] in ("done", "oom")}
-            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.place.suite]) if seed not in there)
+            there = {run.seed for run in runs if run.record.status in ("done", "oom")}
+            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.scope.suite]) if seed not in there)
             if seeds and not _impossible(row, task, plan):
                 found.append((task, row, seeds))
     return found
@@ -240,12 +253,12 @@ def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
 
 def _published(source: Source, plan: _Plan, task: str, score: str, notes: Notes) -> list[Cell] | None:
     """A source's figures for a column; None if it has none, or the table is of the mini suite."""
-    if plan.place.suite == "mini" or plan.layout.methods is None:
+    if plan.scope.suite == "mini" or plan.layout.methods is None:
         return None
     figures = [
-        None if row.command() else source.find(plan.place.plm, task, score, row.method) for _, row, _ in plan.rows
+        None if row.command() else source.find(plan.scope.plm, task, score, row.method) for _, row, _ in plan.rows
     ]
-    return [Cell(published=figure) for figure in figures] if any(figures) else None
+    return [Published(figure=figure) if figure else Cell() for figure in figures] if any(figures) else None
 
 
 def _citation(source: Source, plm: str) -> str:
@@ -256,7 +269,9 @@ def _tested(columns: list[Column], by_column: list[list[Cell]]) -> tuple[list[Co
     """Mark the best of each column where a paired test against the runner-up supports it, Holm over the columns."""
     tests: dict[int, tuple[Cell, float]] = {}
     for number, cells in enumerate(by_column):
-        ranked = sorted((cell for cell in cells if cell.values and cell.measure and cell.measure.score), key=_rank)
+        better = columns[number].better
+        scored = [cell for cell in cells if isinstance(cell, Measured) and cell.measure.score]
+        ranked = sorted(scored, key=lambda cell: -better * cell.mean)
         if len(ranked) > 1 and (p_value := _paired(ranked[0], ranked[1])) is not None:
             tests[number] = ranked[0], p_value
     adjusted = statistics.holm([p_value for _, p_value in tests.values()]) if tests else []
@@ -267,20 +282,11 @@ def _tested(columns: list[Column], by_column: list[list[Cell]]) -> tuple[list[Co
     return columns, by_column
 
 
-def _rank(cell: Cell) -> float:
-    assert cell.measure is not None
-    assert cell.mean is not None
-    return -cell.measure.better * cell.mean
+def _paired(best: Measured, other: Measured) -> float | None:
+    """The p-value over all runs of the two means; None if they were scored on different data.
 
-
-def _paired(best: Cell, other: Cell) -> float | None:
-    """The p-value over all runs behind the two means; None if they were scored on other data.
-
-    Examples are paired, seeds are not (`results/statistics.py`), so the two may have different ones.
+    Examples are paired, seeds are not (`report/statistics.py`): the two may have different seeds.
     """
-    assert best.group is not None
-    assert best.measure is not None
-    assert other.group is not None
     if best.group.data != other.group.data:
         return None
     try:
@@ -290,8 +296,7 @@ def _paired(best: Cell, other: Cell) -> float | None:
     return statistics.paired_p_value(best.measure.name, left, right)
 
 
-def _folders(cell: Cell) -> list[Path]:
-    """Of the runs that its mean is made of."""
-    assert cell.group is not None
+def _folders(cell: Measured) -> list[Path]:
+    """The folders of the runs in a mean."""
     seeds = dict(cell.values)
     return [run.folder for run in cell.group.done if run.seed in seeds]

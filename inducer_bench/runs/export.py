@@ -1,4 +1,4 @@
-"""A finished run as a folder to share: adapter files and a model card, in PEFT's format where PEFT has the method."""
+"""Export of a finished run: adapter files and a model card, in PEFT's format where PEFT has the method."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ from inducer_bench.files import write_atomic
 from inducer_bench.methods import peft_format
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.finished import FinishedRun
-from inducer_bench.version import __version__
+from inducer_bench.runs.record import Score
 
 _AUTO = {"nlu": "AutoModelForSequenceClassification", "nlg": "AutoModelForCausalLM"}
-_LOAD = {  # library -> (import, what puts the adapter on the model)
+_LOAD = {  # library -> (import, call that puts the adapter on a model)
     "peft": ("from peft import PeftModel", "PeftModel.from_pretrained(model, FOLDER)"),
     "inducer-bench": ("import inducer_bench as ib", "ib.load(model, FOLDER)"),
 }
@@ -25,7 +25,7 @@ def export(run: FinishedRun, folder: Path) -> str:
     """Write the run's method parameters, head and model card into `folder`; returns the name of the format.
 
     Raises:
-        UserError: the PLM is no longer there.
+        UserError: the PLM's files are missing, or are not those of the run.
     """
     tuned = run.load()
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,33 +42,33 @@ def export(run: FinishedRun, folder: Path) -> str:
 
 
 def base_model(plm: PlmOptions) -> str:
-    """How others find the PLM: its id on the hub, its folder, or the name under which it is bundled."""
+    """The PLM's folder, its id on the hub, or the name of the bundled one."""
     return plm.path or plm.hub or plm.name
 
 
 def model_card(run: FinishedRun, library: str) -> str:
-    """What the adapter is, how to load it, what it scored and how it was made, as Markdown with a YAML header."""
+    """The model card, as Markdown with a YAML header: use, scores, origin and limits of the adapter."""
     record, config = run.record, run.config
     header: dict[str, Any] = {
         "library_name": library,
         "base_model": base_model(config.plm),
         "tags": [config.method.name, config.task.name, *(["mini-suite"] if config.suite == "mini" else [])],
     }
-    scores = [_score_row(name, score) for name, score in record["scores"].items()]
-    counts = record["parameters"]
+    scores = [_score_row(name, score) for name, score in record.scores.items()]
+    counts = record.parameters
     return f"""---
 {yaml.safe_dump(header, sort_keys=False)}---
 
 # {config.method.name} on {config.plm.name} for {config.task.name}
 
 An adapter for the pre-trained language model `{base_model(config.plm)}`, tuned by the method `{config.method.name}`:
-{counts["method"]:,} method parameters ({counts["percent"]:.2f} % of the {counts["plm"]:,} of the model) and
-{counts["head"]:,} of the task's head, which is part of these files.
+{counts.method:,} method parameters ({counts.percent:.2f} % of the {counts.plm:,} of the model) and
+{counts.head:,} of the task's head, which is part of these files.
 
 ## Use
 
 ```python
-{_usage(config, library)}
+{_usage(run, library)}
 ```
 
 ## Scores
@@ -81,11 +81,11 @@ Seed {config.seed}, protocol `{config.protocol.name}`: {_selection(config)}.
 
 ## How it was made
 
-inducer-bench {__version__}, run `{record["config_hash"]}`, data `{record["data"]["fingerprint"]}`
-(source: {record["data"]["source"]}), {record["train_seconds"]:.0f} s of training on {record["device"]["name"]}.
+inducer-bench {record.code.version}, run `{record.config_hash}`, data `{record.data.fingerprint}`
+(source: {record.data.source}), {record.train_seconds:.0f} s of training on {record.device.name}.
 
 ```yaml
-{yaml.safe_dump({key: record["config"][key] for key in ("method", "trainer")}, sort_keys=False)}```
+{yaml.safe_dump({key: record.config[key] for key in ("method", "trainer")}, sort_keys=False)}```
 
 ## Limits
 
@@ -93,18 +93,19 @@ inducer-bench {__version__}, run `{record["config_hash"]}`, data `{record["data"
 """
 
 
-def _score_row(name: str, score: dict[str, Any]) -> str:
-    value = "not computed" if score["value"] is None else f"{score['value']:.2f}"
-    signature = score["signature"].replace("|", "\\|")  # which would end the cell
+def _score_row(name: str, score: Score) -> str:
+    value = "not computed" if score.value is None else f"{score.value:.2f}"
+    signature = score.signature.replace("|", "\\|")  # which would end the cell
     return f"| {name} | {value} | {signature} |"
 
 
-def _usage(config: ExperimentConfig, library: str) -> str:
-    """The Python lines that put the adapter on the PLM."""
+def _usage(run: FinishedRun, library: str) -> str:
+    """The lines of Python that put the adapter on the PLM."""
+    config = run.config
     auto, (library_import, call) = _AUTO[config.task.family], _LOAD[library]
     bundled = config.plm.path is None and config.plm.hub is None
     plm = f'plm_dir("{config.plm.name}")' if bundled else f'"{base_model(config.plm)}"'
-    labels = f", num_labels={config.task.outputs()}" if config.task.family == "nlu" else ""
+    labels = f", num_labels={run.outputs}" if config.task.family == "nlu" else ""
     lines = [
         library_import,
         *(["from inducer_bench.mini.suite import plm_dir"] if bundled else []),
@@ -124,7 +125,7 @@ def _selection(config: ExperimentConfig) -> str:
 def _limits(config: ExperimentConfig) -> str:
     if config.suite == "mini":
         return (
-            "Trained on the generated data of the mini suite: it shows that a pipeline works and knows nothing of "
-            "the world."
+            "Trained on the generated data of the mini suite: it shows that the pipeline works, and knows nothing "
+            "about the world."
         )
-    return "One seed of one configuration; not examined beyond the scores above."
+    return "One seed of one configuration; not evaluated beyond the scores above."

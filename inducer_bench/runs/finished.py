@@ -1,4 +1,4 @@
-"""A finished run, opened again: its record, its configuration, and its tuned model."""
+"""A finished run opened again: its record, its configuration and its tuned model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from inducer_bench.config.validate import validated
 from inducer_bench.errors import UserError
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import plm_fingerprint
-from inducer_bench.runs.record import Record
+from inducer_bench.runs.record import FinishedRecord
 
 if TYPE_CHECKING:
     from inducer_bench.methods.tuned import TunedModel
@@ -17,29 +17,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run folder holds."""
+    """The folder of a finished run."""
 
     folder: Path
-    record: Record
+    record: FinishedRecord
     config: ExperimentConfig
+
+    @property
+    def outputs(self) -> int | None:
+        """The outputs of the classification head; None where the PLM's own language model head is used."""
+        return self.config.task.outputs() if self.record.labels is None else len(self.record.labels)
 
     def load(self) -> "TunedModel":
         """The PLM with the run's method, weights and head.
 
         Raises:
-            UserError: the PLM is no longer there, or is another one.
+            UserError: the PLM's files are missing, or are not those of the run.
         """
-        if plm_fingerprint(self.config.plm) != self.record["plm_fingerprint"]:
+        if plm_fingerprint(self.config.plm) != self.record.plm_fingerprint:
             raise UserError(
-                f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than are there now"
+                f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than there are now"
             )
 
         from inducer_bench.methods.attach import load
         from inducer_bench.plm.load import load_model, quiet_libraries
 
         quiet_libraries()
-        task = self.config.task
-        return load(load_model(self.config.plm, task.family, task.outputs()), self.folder / "adapter")
+        return load(load_model(self.config.plm, self.config.task.family, self.outputs), self.folder / "adapter")
 
 
 def open_run(folder: Path) -> FinishedRun:
@@ -51,6 +55,6 @@ def open_run(folder: Path) -> FinishedRun:
     record = records.read(folder)
     if record is None:
         raise UserError(f"RUN: found '{folder}', which holds no record; `inducer-bench ls runs` lists runs")
-    if record["status"] != "done":
-        raise UserError(f"RUN: found '{folder}', which is {record['status']}; allowed: a run that is done")
-    return FinishedRun(folder, record, validated(record["config"]))
+    if not isinstance(record, FinishedRecord):
+        raise UserError(f"RUN: found '{folder}', which is {record.status}; allowed: a run that is done")
+    return FinishedRun(folder, record, validated(record.config))

@@ -1,6 +1,6 @@
-"""What makes two runs the same run: the hash of configuration, package version, data and PLM.
+"""The identity of a run: the hash of its configuration, the algorithm's version, the data and the PLM.
 
-What comes from the hub is identified by the commit behind its revision.
+Data and PLMs from the hub are identified by the commit that their revision stands for.
 """
 
 import dataclasses
@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from inducer_bench import __version__
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.files import sha256
@@ -18,19 +17,21 @@ from inducer_bench.plm.location import plm_folder, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.fetch import learn_commits
 from inducer_bench.tasks import source
+from inducer_bench.version import ALGORITHM
 
-# Keys that say where things are, or how often something is written, but not what is computed.
+# Keys that decide where things are and what is written, but not what is computed.
 _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
-    "trainer": {"log_every", "checkpoint_every"},
+    "trainer": {"log_every", "checkpoint_every", "keep_checkpoint"},
 }
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 _NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+_MACHINE = {"device", "precision", "micro_batch_size", "eval_batch_size"}  # of the trainer; tables footnote mixes
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Names a run: equal identities give equal results."""
+    """The identity of a run; equal identities give equal results."""
 
     hash: str
     data: str
@@ -38,14 +39,14 @@ class Identity:
 
 
 def identify(config: ExperimentConfig) -> Identity:
-    """The identity of an experiment; the hub is asked for commits that its cache does not know.
+    """The identity of an experiment; the hub is asked for commits that the local cache does not know.
 
     Raises:
         UserError: local data or PLM files are missing.
     """
     learn_commits(config)
     data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
-    identity = {"config": canonical(config), "version": __version__, "data": data, "plm": plm}
+    identity = {"config": canonical(config), "algorithm": ALGORITHM, "data": data, "plm": plm}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Identity(hash=hashlib.sha256(text.encode()).hexdigest()[:16], data=data, plm=plm)
 
@@ -60,8 +61,21 @@ def canonical(config: ExperimentConfig) -> dict[str, Any]:
     return {**values, "task": config.task.without_place()}
 
 
+def setting(config: ExperimentConfig) -> dict[str, Any]:
+    """The canonical configuration without the seed and the machine: equal for runs that a table averages."""
+    values = canonical(config)
+    del values["seed"]
+    values["trainer"] = {key: value for key, value in values["trainer"].items() if key not in _MACHINE}
+    return values
+
+
+def setting_key(config: ExperimentConfig) -> str:
+    """The hash of a setting, in hexadecimal."""
+    return hashlib.sha256(json.dumps(setting(config), sort_keys=True).encode()).hexdigest()
+
+
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Every value of a configuration as one would read it, by its key as a user writes it: `trainer.lr`."""
+    """Every value of a configuration as text, by its dotted key: `trainer.lr`."""
     found: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -77,9 +91,13 @@ def run_folder(config: ExperimentConfig, identity: Identity) -> Path:
 
 
 def plm_fingerprint(plm: PlmOptions) -> str:
-    """sha256 of a local PLM's files, the hub's name and commit, or random weights' sizes; and its tokenizer's.
+    """The fingerprint of a PLM and its tokenizer.
 
-    The revision stands for a commit that is not known yet; such a PLM is not loaded.
+    It is the sha256 of a local PLM's files, the name and commit of one on the hub, or the sha256 of the architecture
+    for random weights. The revision stands for a commit that is not known yet; such a PLM is not loaded.
+
+    Raises:
+        UserError: the folder of a local PLM holds no weights.
     """
     folder = plm_folder(plm)
     if folder is None:

@@ -1,16 +1,16 @@
-"""One experiment, from configuration to record. Reads top to bottom.
+"""One run, from configuration to exit code. Reads top to bottom; `experiment.py` has what happens inside.
 
-    config -> identity -> (done already?) -> fetch -> lock -> data + PLM -> method -> training -> evaluation -> record
+    config -> identity -> (done already?) -> fetch -> lock -> experiment -> record
 
-Imports of torch wait until there is something to compute: a finished run is recognised without it. Of several processes
-the main one decides, locks and writes; see `processes`.
+torch is imported only when there is something to compute: a finished run is recognised without it. With several
+processes the main one decides, locks and writes; see `distributed`.
 """
 
 import logging
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,36 +21,27 @@ from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserEr
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.identity import Identity, identify, run_folder
-from inducer_bench.runs.record import Record
+from inducer_bench.runs.outcome import Outcome, diagnosis
+from inducer_bench.runs.record import FinishedRecord
 
 log = logging.getLogger("inducer_bench")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    code: ExitCode
-    folder: Path
-    status: str  # as in the record; or skipped, or refused
-    message: str
-    record: Record | None = None
 
 
 def run(config: ExperimentConfig) -> Outcome:
     """Run one experiment, or find it done.
 
-    Whatever happens inside is recorded in the run's folder and told by the exit code.
+    Whatever happens inside is recorded in the run's folder and decides the exit code.
 
     Raises:
         UserError: bad input, found before any training; nothing is recorded.
     """
     identity = distributed.raise_on_all(lambda: identify(config))
-    if len(set(distributed.all_gather([identity]))) > 1:
-        raise UserError("WORLD_SIZE: the processes of one run found different configurations, data or PLM files")
+    _check_same_everywhere(identity)
     folder = run_folder(config, identity)
     if config.dry_run:
-        return _dry_run(config, folder)
+        from inducer_bench.runs.dry_run import dry_run
+
+        return dry_run(config, folder)
     if done := distributed.broadcast_from_main(lambda: _already_done(folder)):
         return done
 
@@ -61,71 +52,68 @@ def run(config: ExperimentConfig) -> Outcome:
         return _guarded(config, identity, folder)
 
 
+def _check_same_everywhere(identity: Identity) -> None:
+    if any(other != identity for other in distributed.all_gather([identity])):
+        raise UserError(
+            "configuration: the processes of this run found different configurations, data or PLM files; allowed: the "
+            "same command and the same files for all of them"
+        )
+
+
 def _already_done(folder: Path) -> Outcome | None:
-    if (record := records.read(folder)) and record["status"] == "done":
-        return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {records.headline(record)}", record)
+    record = records.read(folder)
+    if isinstance(record, FinishedRecord):
+        return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {record.headline()}", record)
     return None
 
 
 def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
-    """Turn what can go wrong in a run into a record and an exit code."""
-    from inducer_bench.plm.load import quiet_libraries
-    from inducer_bench.runs import experiment
+    """Run the experiment; an error becomes a record and an exit code.
 
-    quiet_libraries()
-
+    Raises:
+        UserError: bad input, which is not recorded.
+        SystemExit: an error of this process alone, of several. The others may wait for it in a collective; the launcher
+            ends them once this process has exited.
+    """
     try:
-        record = experiment.execute(config, identity, folder)
-        distributed.on_main_process(records.write)(folder, record)
-        return Outcome(ExitCode.DONE, folder, "done", records.headline(record), record)
+        return _finished(config, identity, folder)
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        status, code, message = _diagnosis(error)
-        if code != ExitCode.INTERRUPTED:
-            log.error(traceback.format_exc())
-        record = experiment.describe(config, identity, status) | {"error": message}
-        with suppress(OSError):  # a full disk may be what stopped the run; the exit code still tells
-            distributed.on_main_process(records.write)(folder, record)
-        if distributed.world_size() > 1 and not isinstance(error, TrainingDiverged | Interrupted):
-            # Only these are known to have stopped all processes at once; others may wait for this one, in vain.
-            traceback.print_exc()
-            raise SystemExit(code) from None
-        return Outcome(code, folder, status, message, record)
+        outcome = _failed(error, config, identity, folder)
+        here_alone = distributed.world_size() > 1 and not isinstance(error, TrainingDiverged | Interrupted)
+        if here_alone:
+            traceback.print_exception(error)  # the launcher shows it; the exit code alone would not say why
+    if here_alone:
+        sys.exit(outcome.code)
+    return outcome
 
 
-def _diagnosis(error: BaseException) -> tuple[str, ExitCode, str]:
-    """Status, exit code and one line for what stopped a run."""
-    import torch
+def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+    from inducer_bench.runs import experiment, files
 
-    line = (str(error).strip().splitlines() or [""])[0]
-    if isinstance(error, Interrupted | KeyboardInterrupt):
-        return "interrupted", ExitCode.INTERRUPTED, f"{line or 'interrupted'}; the same command resumes"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in line:
-        return "oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {line or 'lower trainer.micro_batch_size'}"
-    return "failed", ExitCode.FAILED, f"{type(error).__name__}: {line}"
+    record = experiment.execute(config, identity, folder)
+    distributed.on_main_process(records.write)(folder, record)
+    if not config.trainer.keep_checkpoint:
+        files.remove_checkpoint(folder)
+    return Outcome(ExitCode.DONE, folder, "done", record.headline(), record)
 
 
-def _dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
-    from inducer_bench.plm.load import quiet_libraries
-    from inducer_bench.runs import experiment
+def _failed(error: BaseException, config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+    from inducer_bench.runs import recording
 
-    quiet_libraries()
-    offline = fetch(config)
-    try:
-        with hub.offline(offline):
-            loss = experiment.dry_run(config)
-    except (TrainingDiverged, MemoryError, RuntimeError) as error:
-        status, code, message = _diagnosis(error)
-        if distributed.world_size() > 1 or (status == "failed" and not isinstance(error, TrainingDiverged)):
-            raise  # the other processes wait for this one, or it is no user's mistake
-        return Outcome(code, folder, status, f"dry run: {message}")
-    return Outcome(ExitCode.DONE, folder, "done", f"dry run: one step with loss {loss:.4f}; nothing was recorded")
+    status, code, message = diagnosis(error)
+    if code != ExitCode.INTERRUPTED:
+        log.error(traceback.format_exc())
+    record = recording.unfinished(config, identity, status, message)
+    with suppress(OSError):  # a full disk may be what stopped the run; the exit code still says so
+        distributed.on_main_process(records.write)(folder, record)
+    return Outcome(code, folder, status, message, record)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run's folder; a process that dies gives it back.
+    """Create the run's folder and hold its lock, which the system releases when the process dies.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written.
@@ -153,18 +141,20 @@ def _acquire(lock: FileLock, folder: Path) -> None:
 
 def _check_visible(folder: Path) -> None:
     if not folder.is_dir():
-        raise UserError(f"output_dir: found '{folder}' in the main process alone; allowed: a folder that all can read")
+        raise UserError(
+            f"output_dir: found '{folder}' in the main process only; allowed: a folder that all processes can read"
+        )
 
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Send this package's log to the run's own file; of processes other than the main one, what stops them."""
+    """Send this package's log to the run's log file; processes other than the main one log only errors."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setLevel(logging.INFO if distributed.is_main_process() else logging.ERROR)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    log.propagate = False  # a library may have given the root logger a handler, and each line would show twice
+    log.propagate = False  # a library may have given the root logger a handler, which would show each line twice
     try:
         yield
     finally:

@@ -31,11 +31,18 @@ class Splits:
     selection: Examples
 
 
+@dataclass(frozen=True)
+class Setup:
+    """The model, its task and its data, on the accelerator's device."""
+
+    accelerator: Accelerator
+    tuned: TunedModel
+    task: Task
+    splits: Splits
+
+
 def train(
-    accelerator: Accelerator,
-    tuned: TunedModel,
-    task: Task,
-    splits: Splits,
+    setup: Setup,
     config: TrainerOptions,
     seed: int,
     checkpoint: Checkpoint,
@@ -50,6 +57,7 @@ def train(
         TrainingDiverged: a loss or gradient norm is not finite; that step is neither applied nor saved.
         Interrupted: `stop` was requested; the checkpoint holds the last finished step.
     """
+    accelerator, tuned, task, splits = setup.accelerator, setup.tuned, setup.task, setup.splits
     optimizer = checkpoint.optimizer
     trained = list(checkpoint.trained.values())
     steps_per_epoch = math.ceil(len(splits.train) / config.batch_size)

@@ -92,11 +92,11 @@ class Tracker:
             return file.tell()
 
     @on_main_process
-    def close(self, record: dict[str, Any] | None) -> None:
-        """End the progress bar and the mirror."""
+    def close(self, summary: dict[str, Any] | None) -> None:
+        """Stop the progress bar and close the mirror; `summary` is None unless the run finished."""
         if self._bar:
             self._bar.stop()
-        self.mirror.finish(record)
+        self.mirror.finish(summary)
 
     def _write(self, metrics: dict[str, Any], times: dict[str, float]) -> None:
         with open(self.path, "a", encoding="utf-8") as file:

@@ -1,6 +1,5 @@
 """Weights & Biases as a mirror of the local files; its failures change no number and no exit code."""
 
-import dataclasses
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -9,8 +8,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from inducer_bench import hub
-from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.report.store import setting_key
+from inducer_bench.training.options import TrackerOptions
 
 INIT_SECONDS = 20  # to start a W&B run before the mirror is given up
 FINISH_SECONDS = 60  # to send the remaining rows at the end
@@ -31,16 +29,14 @@ class Mirror:
             row = {f"{metrics['event']}/{key}": value for key, value in metrics.items() if key not in ("event", "step")}
             self._guarded(lambda: run.log(row, step=step))
 
-    def finish(self, record: dict[str, Any] | None) -> None:
-        """Send the final scores and close the W&B run."""
+    def finish(self, summary: dict[str, Any] | None) -> None:
+        """Send the summary of a finished run and end the W&B run; without a summary it ends as failed."""
         if self._run is None:
             return
         run = self._run
-        if record is not None and record["status"] == "done":
-            scores = {name: score["value"] for name, score in record["scores"].items()}
-            self._guarded(lambda: run.summary.update({**scores, "parameters": record["parameters"]}))
-        failed = record is None or record["status"] != "done"
-        self._guarded(lambda: run.finish(exit_code=int(failed)))
+        if summary is not None:
+            self._guarded(lambda: run.summary.update(summary))
+        self._guarded(lambda: run.finish(exit_code=int(summary is None)))
 
     def _guarded(self, call: Callable[[], object]) -> None:
         try:
@@ -50,9 +46,17 @@ class Mirror:
             self._run = None
 
 
-def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror:
-    """A mirror as `tracker` asks for, online only with a key and a network."""
-    tracker = config.tracker
+def open_mirror(
+    tracker: TrackerOptions, folder: Path, run_id: str, name: str, group: str, config: dict[str, Any]
+) -> Mirror:
+    """The mirror that `tracker` asks for, online only with a key and a network.
+
+    Args:
+        folder: of the run; W&B keeps its own files there.
+        run_id: a resumed run continues under the same one.
+        name, group: the run's, as W&B shows them.
+        config: the run's configuration as plain values.
+    """
     if tracker.name == "none":
         return Mirror()
     online = tracker.mode == "online" or (tracker.mode == "auto" and _can_be_online())
@@ -61,14 +65,14 @@ def open_mirror(config: ExperimentConfig, folder: Path, run_hash: str) -> Mirror
             online,
             project=tracker.project,
             entity=tracker.entity,
-            id=run_hash,
-            name=f"{config.task.name}/{config.method.name}/{config.seed}",
-            group=f"{config.suite}/{config.task.name}/{config.plm.name}/{config.method.name}/{setting_key(config)[:8]}",
-            config=dataclasses.asdict(config),
+            id=run_id,
+            name=name,
+            group=group,
+            config=config,
             dir=str(folder),
             resume="allow" if online else None,
         )
-    except Exception as error:  # as above: told, and the run goes on
+    except Exception as error:  # a mirror must never stop a run
         log.warning("Weights & Biases is left out: %s", error)
         return Mirror()
     return Mirror(run)

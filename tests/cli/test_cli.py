@@ -182,8 +182,8 @@ def test_run_prints_its_folder_last(finished):
     assert score.startswith("accuracy ")
     assert folder.startswith("runs/sst2/tiny_roberta/inducer/")
     record = records.read(cwd / folder)
-    assert record["status"] == "done"
-    assert record["command"].startswith("inducer-bench plm.path=")
+    assert record.status == "done"
+    assert record.command.startswith("inducer-bench plm.path=")
     assert [path for path in cwd.iterdir() if path.name != "runs"] == []
 
 
@@ -235,7 +235,7 @@ def test_ls_runs_names_a_damaged_record_and_lists_the_others(finished, capsys, t
 
 def test_bad_and_failing_jobs_do_not_stop_a_sweep(sweep):
     process, cwd = sweep
-    status = {folder: records.read(folder)["status"] for folder in records.find(cwd / "runs")}
+    status = {folder: records.read(folder).status for folder in records.find(cwd / "runs")}
     assert sorted(status.values()) == ["done", "failed"], process.stderr
     failed = next(folder for folder, found in status.items() if found == "failed")
     assert "Traceback" in (failed / "log.txt").read_text()
@@ -254,7 +254,7 @@ def test_sweep_ends_with_its_worst_exit_code_and_a_line_for_each_job(sweep):
 
 def test_last_line_of_a_sweep_is_the_folder_of_its_last_run(sweep):
     process, cwd = sweep
-    assert records.read(cwd / Path(process.stdout.splitlines()[-1]))["status"] == "done"
+    assert records.read(cwd / Path(process.stdout.splitlines()[-1])).status == "done"
 
 
 def test_closed_pipe_is_no_error():

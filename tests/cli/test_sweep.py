@@ -59,7 +59,7 @@ def test_time_to_go_is_that_of_computed_jobs(tmp_path, monkeypatch):
 
 def scores(cwd):
     found = [records.read(folder) for folder in records.find(cwd / "runs")]
-    return {(record["method"], record["seed"]): record["scores"] for record in found}
+    return {(record.method, record.seed): record.scores for record in found}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_optuna_finds_the_learning_rate_that_does_something(run_cli, overrides, 
     assert process.returncode == 0, process.stderr
     (result,) = (tmp_path / "runs").glob("sweeps/*/optimization_results.yaml")
     found = [records.read(folder) for folder in records.find(tmp_path / "runs")]
-    best = max(record["scores"]["accuracy"]["value"] for record in found)
+    best = max(record.scores["accuracy"].value for record in found)
     assert f"best_value: {best}" in result.read_text()
     assert "sweep of 3 jobs:" in process.stderr
 

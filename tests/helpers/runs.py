@@ -1,9 +1,14 @@
 """Whole runs: a process that kills itself, what two equal runs have in common, and data for a run of seconds."""
 
+from dataclasses import asdict
+
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.runs import experiment
 from inducer_bench.runs import record as records
+from inducer_bench.runs.experiment import Experiment
 
 # Differs between equal runs: the clock, the command that was typed, and the state of the process.
-CIRCUMSTANCE = {"train_seconds", "eval_seconds", "peak_memory_bytes", "command", "checksum"}
+CIRCUMSTANCE = {"train_seconds", "eval_seconds", "peak_memory_bytes", "command"}
 
 # The process kills itself with SIGKILL: before the n-th rename of a file (in the middle of a write), or after a step.
 KILLER = """
@@ -30,9 +35,14 @@ sys.exit(main.main(sys.argv[3:]))
 PEOPLE = ("Ada", "Bo", "Cleo", "Dan", "Eva", "Fox", "Gus", "Hal")
 
 
+def built(config: ExperimentConfig) -> Experiment:
+    """Everything that a run works with; its model stays with the caller and is not left to a later run."""
+    return experiment.build(config).__enter__()
+
+
 def results(folder):
     """All that a finished run computed."""
-    record = {key: value for key, value in records.read(folder).items() if key not in CIRCUMSTANCE}
+    record = {key: value for key, value in asdict(records.read(folder)).items() if key not in CIRCUMSTANCE}
     record["config"].pop("output_dir")
     names = ("adapter/adapter.safetensors", "metrics.jsonl", "predictions.jsonl.gz")
     return record, {name: (folder / name).read_bytes() for name in names}

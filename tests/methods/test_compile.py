@@ -50,8 +50,8 @@ def test_compiled_code_sees_few_lengths(overrides, compiled_calls):
     assert compiled_calls
     assert all(length % 8 == 0 or length == 30 for length in compiled_calls)
     record = records.read(outcome.folder)
-    assert record["config"]["trainer"]["compile"] == "default"
-    assert record["tokens"]["padded"] > record["tokens"]["real"]
+    assert record.config["trainer"]["compile"] == "default"
+    assert record.tokens.padded > record.tokens.real
 
 
 def test_detached_model_is_not_compiled(overrides, compiled_calls):

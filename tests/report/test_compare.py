@@ -5,9 +5,10 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
-from helpers.handmade import write_run
+from helpers.handmade import code, data, write_run
 from rich.console import Console
 from scipy import stats
 
@@ -16,6 +17,7 @@ from inducer_bench.cli import main
 from inducer_bench.metrics.generation import generation_scores
 from inducer_bench.report.examples import read_predictions
 from inducer_bench.runs import record as records
+from inducer_bench.runs.record import Code, Score
 
 MINI = ("preset=mini", "task=sst2")
 MACHINE = "cpu x86_64, threads: 1, fp32, torch"
@@ -102,10 +104,10 @@ def test_runs_that_differ_in_nothing_else_get_no_warning(capsys, lora, inducer):
     ("changes", "line"),
     [
         ({"suite": "full"}, "suite: mini -> full; their scores say nothing about each other"),
-        ({"data": {"fingerprint": "sha256:other"}}, "data: sha256:data -> sha256:other; no paired test"),
+        ({"data": data("sha256:other")}, "data: sha256:data -> sha256:other; no paired test"),
         ({"plm_fingerprint": "sha256:else"}, "PLM files: sha256:plm -> sha256:else; "),
         ({"protocol": "clean"}, "protocol: paper -> clean; "),
-        ({"code": {"version": "0.2.0", "git_sha": None, "git_dirty": None}}, "code: 0.1.0 at 0123456 -> 0.2.0; "),
+        ({"code": code("0.2.0")}, "code: 0.1.0 at 0123456 -> 0.2.0; "),
         ({"versions": {"torch": "3.0"}}, f"machine: {MACHINE} 2.13.0 -> {MACHINE} 3.0; "),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
@@ -117,10 +119,15 @@ def test_what_keeps_runs_from_being_compared_is_said_in_a_line(capsys, lora, tmp
     assert warnings[0].startswith(line)
 
 
+def test_another_algorithm_is_named(capsys, lora, tmp_path):
+    newer = Code(version="0.1.0", algorithm=2, git_sha="0123456789abcdef", git_dirty=False)
+    shown = compare(capsys, lora, write_run(tmp_path / "other", *MINI, "method=lora", code=newer))
+    assert "\nalgorithm: version 1 -> version 2; equal configurations give other numbers\n" in shown
+
+
 def test_score_that_was_computed_differently_is_named(capsys, lora, inducer):
-    record = records.read(inducer)
-    record["scores"]["accuracy"]["signature"] = "other"
-    records.write(inducer, record)
+    scores = {"accuracy": Score(value=90.0, signature="other")}
+    records.write(inducer, replace(records.read(inducer), scores=scores))
     assert "\naccuracy: accuracy -> other; computed differently\n" in compare(capsys, lora, inducer)
 
 
@@ -131,7 +138,7 @@ def test_predictions_that_do_not_give_the_recorded_score_are_not_tested(capsys, 
 
 
 def test_other_data_are_compared_without_a_test(capsys, lora, tmp_path):
-    other = write_run(tmp_path, *MINI, "method=inducer", score=90.0, data={"fingerprint": "other"}, predictions=False)
+    other = write_run(tmp_path, *MINI, "method=inducer", score=90.0, data=data("other"), predictions=False)
     shown = compare(capsys, lora, other)
     assert row(shown, "accuracy") == ["accuracy", "80.00", "90.00", "+10.00", "-", "-", "none"]
     assert "inducer-bench tables" not in shown
@@ -140,7 +147,7 @@ def test_other_data_are_compared_without_a_test(capsys, lora, tmp_path):
 def test_other_examples_of_the_same_data_are_compared_without_a_test(capsys, lora, inducer):
     predict(inducer, [{"split": "dev", "index": 0, "label": 0, "prediction": 0, "loss": 0.5}])
     shown = compare(capsys, lora, inducer)
-    assert "\nexamples: not the same ones were predicted; no paired test\n" in shown
+    assert "\nexamples: the runs predicted different ones; no paired test\n" in shown
     assert row(shown, "accuracy")[4:] == ["-", "-", "none"]
 
 

@@ -45,9 +45,18 @@ def test_svg_is_xml(drawn):
 
 
 def test_every_method_has_a_marker_and_line_of_its_own():
-    styles = [figures.style(method) for method in METHODS]
+    styles = list(figures.looks(METHODS).values())
     assert len({marker for _, marker, _ in styles}) == len(METHODS)
     assert len(set(styles)) == len(METHODS)
+
+
+def test_methods_from_outside_have_looks_of_their_own_that_their_names_decide():
+    outside = [f"package.method_{number}" for number in range(40)]
+    found = figures.looks([*METHODS, *outside])
+    assert len({(colour, marker) for colour, marker, _ in found.values()}) == len(found)
+    assert {found[method] for method in outside} & {found[method] for method in METHODS} == set()
+    assert figures.looks([*outside, *METHODS][::-1]) == found
+    assert figures.looks(["lora", outside[0]])[outside[0]] == figures.looks([outside[0]])[outside[0]]
 
 
 def test_pareto_front_equals_its_definition():

@@ -116,7 +116,12 @@ def test_latex_compiles(built, tmp_path):
 def test_csv_has_full_precision_and_every_seed(built):
     rows = list(csv.DictReader(io.StringIO(render.csv_text([built["mini/cost_sst2_mini_roberta"]]))))
     lora = next(row for row in rows if row["row"] == "lora" and row["score"] == "accuracy")
-    assert (float(lora["mean"]), float(lora["std"]), lora["n"], lora["values"]) == (91.0, 1.0, "3", "0:90 1:91 2:92")
+    assert (float(lora["mean"]), float(lora["std"]), lora["n"], lora["values"]) == (
+        91.0,
+        1.0,
+        "3",
+        "0:90.0 1:91.0 2:92.0",
+    )
     percent = next(row for row in rows if row["row"] == "lora" and row["score"] == "percent")
     assert float(percent["mean"]) == pytest.approx(100 * 16_384 / 1_210_496, rel=1e-15)
     failed = next(row for row in rows if row["row"] == "prefix" and row["score"] == "accuracy")

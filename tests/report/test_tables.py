@@ -4,12 +4,14 @@ import re
 
 import pytest
 from helpers import handmade
-from helpers.handmade import FULL, MINI
+from helpers.handmade import FULL, MINI, data
 
 from inducer_bench.cli.main import main
 from inducer_bench.config.compose import choices, compose
 from inducer_bench.report import layout, reference, store, tables
-from inducer_bench.report.layout import Place
+from inducer_bench.report.cells import Measured
+from inducer_bench.report.layout import Scope
+from inducer_bench.runs.record import Code, Device
 
 
 def build(root):
@@ -32,7 +34,7 @@ def test_every_shipped_table_composes_and_so_does_every_setting_it_asks_for():
         assert set(tasks) <= set(choices("task"))
         task, plm = ("webnlg", "gpt2") if tasks[:1] == ["webnlg"] else ("sst2", "roberta-base")
         rows = layout.rows(table)
-        keys = {row.label: row.key(Place("full", plm, "paper"), task, 124_000_000) for row in rows}
+        keys = {row.label: row.key(Scope("full", plm, "paper"), task, 124_000_000) for row in rows}
         assert len(keys) == len(rows)
         assert all(key or row.budget for row, key in zip(rows, keys.values(), strict=True))
         reachable = {row.method for row, key in zip(rows, keys.values(), strict=True) if key}
@@ -47,7 +49,7 @@ def test_scores_are_mean_and_sample_deviation_over_seeds(built):
 
 def test_mini_and_real_records_never_share_a_table(built):
     for path, table in built.items():
-        suites = {cell.group.config.suite for row in table.rows for cell in row.cells if cell.group}
+        suites = {cell.group.config.suite for row in table.rows for cell in row.cells if isinstance(cell, Measured)}
         assert suites == {path.split("/")[0]}
 
 
@@ -72,7 +74,7 @@ def test_nothing_is_marked_without_predictions_to_test(tmp_path):
 
 def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path):
     handmade.write_run(tmp_path, *MINI, "method=lora", score=90)
-    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60, data={"source": "local", "fingerprint": "other"})
+    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60, data=data("other", "local"))
     table = build(tmp_path)["mini/nlu_main_mini_roberta"]
     assert table.columns[0].p_value is None
     assert not any(cell.best for row in table.rows for cell in row.cells)
@@ -198,11 +200,15 @@ def test_mixes_within_a_table_are_footnoted(built):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"device": {"type": "cuda", "name": "H200", "threads": 8}}, "device: cuda H200"),
+        ({"device": Device(type="cuda", name="H200", threads=8)}, "device: cuda H200"),
         ({"precision": "bf16"}, "precision: bf16"),
+        (
+            {"code": Code(version="0.1.0", algorithm=2, git_sha="0123456789abcdef", git_dirty=False)},
+            "algorithm: version 2",
+        ),
         ({"versions": {"torch": "9.9"}}, "torch: 9.9"),
         ({"plm_fingerprint": "sha256:other"}, "PLM weights: sha256:other"),
-        ({"data": {"source": "local", "fingerprint": "sha256:local"}}, "data of sst2: sha256:local"),
+        ({"data": data("sha256:local", "local")}, "data of sst2: sha256:local"),
     ],
 )
 def test_each_kind_of_mix_is_told(tmp_path, change, told):

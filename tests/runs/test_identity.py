@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from inducer_bench import version
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.runs import identity
@@ -59,7 +60,8 @@ def test_what_is_computed_changes_the_hash(originals, plain_name, override):
     "override",
     [
         "output_dir=elsewhere", "tracker=wandb", "tracker.project=other", "trainer.log_every=3",
-        "trainer.checkpoint_every=7", "dry_run=true", "optimized_metric=accuracy", "task.hub.revision=v2",
+        "trainer.checkpoint_every=7", "trainer.keep_checkpoint=true", "dry_run=true",
+        "optimized_metric=accuracy", "task.hub.revision=v2",
         "plm.revision=v2",
         "task.hub.splits.dev=test",
     ],
@@ -105,9 +107,12 @@ def test_file_of_a_split_that_is_not_used_does_not_change_the_hash(folders, plai
     assert name(folders, "+task.files.test=test") == plain_name
 
 
-def test_other_release_changes_the_hash(folders, monkeypatch):
+def test_other_algorithm_changes_the_hash_and_a_release_alone_does_not(folders, monkeypatch):
     before = name(folders)
-    monkeypatch.setattr(identity, "__version__", "99.0")
+    monkeypatch.setattr(version, "__version__", "99.0")
+    monkeypatch.setattr("inducer_bench.__version__", "99.0")
+    assert name(folders) == before
+    monkeypatch.setattr(identity, "ALGORITHM", 99)
     assert name(folders) != before
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from helpers.runs import CIRCUMSTANCE, KILLER, PEOPLE, write_table
+from helpers.runs import KILLER, PEOPLE, built, results, write_table
 from helpers.webnlg_files import as_json
 from safetensors.torch import load_file
 
@@ -17,8 +17,8 @@ import inducer_bench as ib
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.plm.load import load_model
-from inducer_bench.runs import experiment
 from inducer_bench.runs import record as records
+from inducer_bench.runs.record import Score
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.training.evaluation import evaluate, report
@@ -87,14 +87,6 @@ def predictions_in(folder):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def results(folder):
-    """All that a finished run computed."""
-    record = {key: value for key, value in records.read(folder).items() if key not in CIRCUMSTANCE}
-    record["config"].pop("output_dir")
-    names = ("adapter/adapter.safetensors", "metrics.jsonl", "predictions.jsonl.gz")
-    return record, {name: (folder / name).read_bytes() for name in names}
-
-
 def events(folder, kind):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if line["event"] == kind]
@@ -105,14 +97,14 @@ def test_webnlg_run_records_scores_of_all_seen_and_unseen_with_signatures(overri
     assert outcome.code == ExitCode.DONE
     record = records.read(outcome.folder)
     metrics = ("bleu", "bleu_multi", "chrf", "rougeL")
-    assert set(record["scores"]) == {f"{name}{part}" for part in ("", "_seen", "_unseen") for name in metrics}
-    assert all(score["value"] >= 0 and score["signature"] for score in record["scores"].values())
-    assert "version:" in record["scores"]["bleu_seen"]["signature"]
+    assert set(record.scores) == {f"{name}{part}" for part in ("", "_seen", "_unseen") for name in metrics}
+    assert all(score.value >= 0 and score.signature for score in record.scores.values())
+    assert "version:" in record.scores["bleu_seen"].signature
     # 16 and 6 entries with one or two good texts each are 24 and 9 sequences; texts are written for test's 7 entries.
-    assert record["examples"] == {"train": 24, "selection": 9, "test": 7}
-    assert record["losses"] == {}
-    assert record["parameters"]["tokens"] == 16 * D
-    assert record["parameters"]["head"] == 0
+    assert record.examples == {"train": 24, "selection": 9, "test": 7}
+    assert record.losses == {}
+    assert record.parameters.tokens == 16 * D
+    assert record.parameters.head == 0
     saved = load_file(outcome.folder / "adapter/adapter.safetensors")
     assert [tuple(tensor.shape) for name, tensor in saved.items() if "special_tokens" in name] == [(16, D)]
 
@@ -131,15 +123,16 @@ def test_webnlg_predictions_are_in_the_order_of_the_entries(overrides):
 def test_scores_of_a_run_are_those_of_its_predictions(overrides):
     config = compose(overrides("webnlg"))
     outcome = run(config)
-    task = experiment.build(config).task
-    assert task.score_texts(predictions_in(outcome.folder)) == outcome.record["scores"]
+    task = built(config).task
+    scores = task.score_texts(predictions_in(outcome.folder))
+    assert {name: Score(**score) for name, score in scores.items()} == outcome.record.scores
 
 
 @pytest.mark.parametrize("history", ["gold", "model"])
 def test_coqa_run_answers_turn_after_turn_and_writes_the_official_file(overrides, history):
     outcome = run(compose([*overrides("coqa"), f"task.history={history}"]))
     assert outcome.code == ExitCode.DONE
-    assert {"f1", "em", "f1_news", "f1_mid-high_school", "em_in_domain"} <= set(outcome.record["scores"])
+    assert {"f1", "em", "f1_news", "f1_mid-high_school", "em_in_domain"} <= set(outcome.record.scores)
     rows = predictions_in(outcome.folder)
     assert [row["id"] for row in rows] == ["0/1", "1/1", "1/2", "2/1", "2/2", "2/3", "3/1"]
     assert json.loads((outcome.folder / "coqa_predictions.json").read_text()) == [
@@ -149,7 +142,7 @@ def test_coqa_run_answers_turn_after_turn_and_writes_the_official_file(overrides
 
 def test_text_to_text_run_pools_references(overrides):
     outcome = run(compose(overrides("text_to_text")))
-    assert list(outcome.record["scores"]) == ["chrf", "rouge1"]
+    assert list(outcome.record.scores) == ["chrf", "rouge1"]
     rows = predictions_in(outcome.folder)
     assert [len(row["references"]) for row in rows] == [2, 1, 1, 1, 1]
     assert outcome.message.startswith("chrf ")
@@ -160,14 +153,14 @@ def test_text_to_text_run_pools_references(overrides):
 def test_saved_adapter_writes_the_recorded_texts(overrides, task):
     config = compose(overrides(task))
     outcome = run(config)
-    setting = experiment.build(config)
+    setting = built(config)
     torch.manual_seed(99)
     tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
     (split,) = config.task.report
-    result = report(setting.accelerator, tuned, setting.task, setting.reported[split], batch_size=3)
+    result = report(setting.accelerator, tuned, setting.task, setting.eval_splits[split], batch_size=3)
     expected = [{"split": split, "index": i, **row} for i, row in enumerate(result.predictions)]
     assert expected == predictions_in(outcome.folder)
-    untrained = report(setting.accelerator, setting.tuned, setting.task, setting.reported[split], batch_size=3)
+    untrained = report(setting.accelerator, setting.tuned, setting.task, setting.eval_splits[split], batch_size=3)
     assert [row["prediction"] for row in untrained.predictions] != [row["prediction"] for row in expected]
 
 
@@ -193,8 +186,8 @@ def test_epoch_of_lowest_perplexity_is_kept_and_patience_ends_the_run(overrides,
     monkeypatch.setattr(GenerationTask, "score", score)
     config = compose([*overrides("webnlg"), "trainer.epochs=5", "trainer.patience=2"])
     record = run(config).record
-    assert (record["best_epoch"], record["selection_score"]) == (2, 4.0)
-    assert [entry["perplexity"] for entry in record["evaluations"]] == [9.0, 4.0, 7.0, 5.0]  # two were no better
+    assert (record.best_epoch, record.selection_score) == (2, 4.0)
+    assert [entry["perplexity"] for entry in record.evaluations] == [9.0, 4.0, 7.0, 5.0]  # two were no better
 
 
 def test_overfitting_run_keeps_the_weights_of_its_best_epoch(overrides, tmp_path):
@@ -205,10 +198,10 @@ def test_overfitting_run_keeps_the_weights_of_its_best_epoch(overrides, tmp_path
     fast = ["method=fine_tune", "trainer.epochs=7", "trainer.lr=5e-3", "trainer.schedule=constant"]
     config = compose([*own, *fast, "trainer.patience=null"])
     outcome = run(config)
-    perplexities = [entry["perplexity"] for entry in outcome.record["evaluations"]]
+    perplexities = [entry["perplexity"] for entry in outcome.record.evaluations]
     assert min(perplexities) < min(perplexities[0], perplexities[-1])  # else the first or last weights would do as well
-    assert outcome.record["best_epoch"] == perplexities.index(min(perplexities)) + 1
-    setting = experiment.build(config)
+    assert outcome.record.best_epoch == perplexities.index(min(perplexities)) + 1
+    setting = built(config)
     tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
     again = evaluate(setting.accelerator, tuned, setting.task, setting.splits.selection, 64)
     assert again.scores["perplexity"]["value"] == pytest.approx(min(perplexities), rel=1e-5)

@@ -11,18 +11,20 @@ from unittest.mock import Mock
 import pytest
 import torch
 from filelock import FileLock
-from helpers.runs import KILLER, results
+from helpers.runs import KILLER, built, results
 from safetensors.torch import load_file
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.plm.load import load_model
-from inducer_bench.runs import experiment
+from inducer_bench.runs import dry_run, experiment
 from inducer_bench.runs import record as records
+from inducer_bench.runs.finished import open_run
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.training import loop
+from inducer_bench.training.evaluation import report
 
 RECORD_KEYS = """status task plm method seed scores parameters train_seconds eval_seconds peak_memory_bytes config_hash
 code data versions device""".split()
@@ -40,17 +42,19 @@ def _adapter(folder):
 def test_record_tells_everything_and_the_second_launch_is_a_no_op(overrides):
     outcome = run(compose(overrides))
     assert outcome.code == ExitCode.DONE
+    keys = json.loads((outcome.folder / "record.json").read_text()).keys()
+    assert [key for key in RECORD_KEYS if key not in keys] == []
     record = records.read(outcome.folder)
-    assert [key for key in RECORD_KEYS if key not in record] == []
-    assert record["status"] == "done"
-    assert (record["task"], record["method"], record["seed"]) == ("sst2", "inducer", 0)
-    assert outcome.folder.parts[-4:] == ("sst2", record["plm"], "inducer", record["config_hash"])
-    assert record["parameters"]["method"] == sum(
+    assert record == outcome.record
+    assert record.status == "done"
+    assert (record.task, record.method, record.seed) == ("sst2", "inducer", 0)
+    assert outcome.folder.parts[-4:] == ("sst2", record.plm, "inducer", record.config_hash)
+    assert record.parameters.method == sum(
         tensor.numel() for name, tensor in _adapter(outcome.folder).items() if "tuning" in name
     )
     predictions = predictions_in(outcome.folder)
     right = [row["label"] == row["prediction"] for row in predictions]
-    assert record["scores"]["accuracy"]["value"] == pytest.approx(100 * sum(right) / 32)
+    assert record.scores["accuracy"].value == pytest.approx(100 * sum(right) / 32)
     assert [row["index"] for row in predictions] == list(range(32))
     events = [json.loads(line)["event"] for line in (outcome.folder / "metrics.jsonl").read_text().splitlines()]
     assert events == (["train"] * 4 + ["evaluation"]) * 2
@@ -67,9 +71,9 @@ def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_fo
     outcome = run(config)
     torch.manual_seed(99)  # another random head, which loading must replace
     tuned = ib.load(load_model(config.plm, "nlu", 2), outcome.folder / "adapter").eval()
-    setting = experiment.build(config)
-    dev, size = setting.reported["dev"], config.trainer.eval_batch_size
-    result = experiment.report(setting.accelerator, tuned, setting.task, dev, size)
+    setting = built(config)
+    dev, size = setting.eval_splits["dev"], config.trainer.eval_batch_size
+    result = report(setting.accelerator, tuned, setting.task, dev, size)
     expected = [{"split": "dev", "index": i, **p} for i, p in enumerate(result.predictions)]
     assert expected == predictions_in(outcome.folder)
 
@@ -100,7 +104,7 @@ def test_termination_signal_stops_at_a_step_and_the_same_command_resumes(overrid
 
     monkeypatch.setattr(loop, "micro_batches", signalling)
     stopped = run(compose(overrides))
-    assert (stopped.code, stopped.record["status"]) == (ExitCode.INTERRUPTED, "interrupted")
+    assert (stopped.code, stopped.record.status) == (ExitCode.INTERRUPTED, "interrupted")
     assert "step 5 of 16" in stopped.message
     monkeypatch.undo()
     resumed = run(compose(overrides))
@@ -113,7 +117,7 @@ def test_micro_batches_do_not_change_the_result(overrides, tmp_path):
     losses = []
     for size in ("3", "null"):
         config = compose([*overrides, f"trainer.micro_batch_size={size}", f"output_dir={tmp_path / size}"])
-        setting = experiment.build(config)
+        setting = built(config)
         for module in setting.tuned.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
@@ -126,11 +130,40 @@ def test_micro_batches_do_not_change_the_result(overrides, tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_finished_run_keeps_no_checkpoint_unless_it_is_asked_to(overrides, tmp_path):
+    folder = run(compose(overrides)).folder
+    assert not (folder / "checkpoint").exists()
+    assert (folder / "adapter/adapter.safetensors").is_file()
+    asked = [*overrides, "trainer.keep_checkpoint=true", f"output_dir={tmp_path / 'kept'}"]
+    kept = run(compose(asked)).folder
+    assert sorted(path.name for path in (kept / "checkpoint").iterdir()) == ["best-1.safetensors", "state.safetensors"]
+    assert kept.name == folder.name
+
+
+def test_checkpoint_stays_until_the_record_is_on_disk(overrides, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inducer_bench.runs.record.write_atomic", full)
+    stopped = run(compose(overrides))
+    assert stopped.code == ExitCode.FAILED
+    assert (stopped.folder / "checkpoint/state.safetensors").is_file()
+    monkeypatch.undo()
+    monkeypatch.setattr(loop, "add_gradients", lambda *_: pytest.fail("trained again"))
+    assert run(compose(overrides)).code == ExitCode.DONE
+
+
+def test_checkpoint_left_by_a_crash_after_the_record_harms_nothing(overrides):
+    folder = run(compose([*overrides, "trainer.keep_checkpoint=true"])).folder  # as if killed before the deletion
+    again = run(compose(overrides))
+    assert (again.folder, again.status) == (folder, "skipped")
+
+
 def test_failure_is_recorded_with_its_traceback_and_the_run_can_be_repeated(overrides, monkeypatch):
     monkeypatch.setattr(experiment, "train", lambda *_: 1 / 0)
     failed = run(compose(overrides))
-    assert (failed.code, failed.record["status"]) == (ExitCode.FAILED, "failed")
-    assert "ZeroDivisionError" in records.read(failed.folder)["error"]
+    assert (failed.code, failed.record.status) == (ExitCode.FAILED, "failed")
+    assert "ZeroDivisionError" in records.read(failed.folder).error
     assert "Traceback" in (failed.folder / "log.txt").read_text()
     monkeypatch.undo()
     assert run(compose(overrides)).code == ExitCode.DONE
@@ -143,7 +176,7 @@ def test_running_out_of_memory_is_a_recorded_result(overrides, monkeypatch, erro
 
     monkeypatch.setattr(experiment, "train", exhaust)
     outcome = run(compose(overrides))
-    assert (outcome.code, records.read(outcome.folder)["status"]) == (ExitCode.OUT_OF_MEMORY, "oom")
+    assert (outcome.code, records.read(outcome.folder).status) == (ExitCode.OUT_OF_MEMORY, "oom")
 
 
 def test_diverging_loss_stops_with_the_step(overrides):
@@ -180,7 +213,7 @@ def test_read_only_output_folder_is_told_in_one_line(overrides, tmp_path):
 
 
 def test_damaged_checkpoint_is_named_and_not_trained_from(overrides):
-    config = compose(overrides)
+    config = compose([*overrides, "trainer.keep_checkpoint=true"])
     folder = run(config).folder
     (folder / "record.json").unlink()
     state = folder / "checkpoint/state.safetensors"
@@ -192,18 +225,18 @@ def test_damaged_checkpoint_is_named_and_not_trained_from(overrides):
 def test_clean_protocol_selects_on_held_out_train_and_never_on_dev(overrides):
     outcome = run(compose([*overrides, "protocol=clean", "protocol.held_out=0.25"]))
     record = outcome.record
-    assert record["examples"] == {"train": 48, "selection": 16, "dev": 32}
-    assert record["protocol"] == "clean"
+    assert record.examples == {"train": 48, "selection": 16, "dev": 32}
+    assert record.protocol == "clean"
 
 
 def test_as_released_protocol_keeps_the_head_at_its_start(overrides):
     config = compose([*overrides, "protocol=as_released", "protocol.select_first=10"])
     outcome = run(config)
-    setting = experiment.build(config)  # the same seed gives the same random head
+    setting = built(config)  # the same seed gives the same random head
     saved = _adapter(outcome.folder)
     for name, parameter in setting.tuned.head_parameters().items():
         assert torch.equal(saved[name], parameter)
-    assert outcome.record["examples"]["selection"] == 10
+    assert outcome.record.examples["selection"] == 10
 
 
 def test_dry_run_takes_a_step_and_records_nothing(overrides, tmp_path):
@@ -214,11 +247,11 @@ def test_dry_run_takes_a_step_and_records_nothing(overrides, tmp_path):
 
 
 def test_dry_run_takes_the_longest_examples(overrides, monkeypatch):
-    spy = Mock(wraps=experiment.add_gradients)
-    monkeypatch.setattr(experiment, "add_gradients", spy)
+    spy = Mock(wraps=dry_run.add_gradients)
+    monkeypatch.setattr(dry_run, "add_gradients", spy)
     run(compose([*overrides, "dry_run=true", "trainer.batch_size=3"]))
     examples = spy.call_args.args[3]
-    train = experiment.build(compose(overrides)).splits.train
+    train = built(compose(overrides)).splits.train
     assert [example["length"] for example in examples] == sorted(train.lengths)[-3:]
 
 
@@ -226,7 +259,7 @@ def test_dry_run_without_room_says_so_in_a_line(overrides, monkeypatch):
     def no_room(*arguments):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr(experiment, "add_gradients", no_room)
+    monkeypatch.setattr(dry_run, "add_gradients", no_room)
     outcome = run(compose([*overrides, "dry_run=true"]))
     assert outcome.code == ExitCode.OUT_OF_MEMORY
     assert outcome.message.startswith("dry run: out of memory: ")
@@ -259,16 +292,16 @@ def test_both_dev_sets_of_mnli_are_scored_and_the_matched_one_headlines(on_task)
         splits=("train", "dev_matched", "dev_mismatched"),
     )
     record = outcome.record
-    assert list(record["scores"]) == ["accuracy", "accuracy_mismatched"]
-    assert set(record["losses"]) == {"dev", "dev_mismatched"}
-    assert record["examples"] == {"train": 32, "selection": 32, "dev": 32, "dev_mismatched": 32}
+    assert list(record.scores) == ["accuracy", "accuracy_mismatched"]
+    assert set(record.losses) == {"dev", "dev_mismatched"}
+    assert record.examples == {"train": 32, "selection": 32, "dev": 32, "dev_mismatched": 32}
     assert outcome.message.startswith("accuracy ")
     predictions = predictions_in(outcome.folder)
     for split, name in (("dev", "accuracy"), ("dev_mismatched", "accuracy_mismatched")):
         rows = [row for row in predictions if row["split"] == split]
         assert [row["index"] for row in rows] == list(range(32))
         right = sum(row["label"] == row["prediction"] for row in rows)
-        assert record["scores"][name]["value"] == pytest.approx(100 * right / 32)
+        assert record.scores[name].value == pytest.approx(100 * right / 32)
     assert {len(row["probabilities"]) for row in predictions} == {3}
 
 
@@ -279,8 +312,8 @@ def test_labels_found_in_the_data_are_recorded_and_the_run_is_known_again(on_tas
         "task.label=stars",
         row=lambda i: {"review": f"a {i}", "stars": i % 4},
     )
-    assert outcome.record["config"]["task"]["labels"] == ["0", "1", "2", "3"]
-    assert _adapter(outcome.folder)["classifier.out_proj.weight"].shape[0] == 4
+    assert outcome.record.labels == ["0", "1", "2", "3"]
+    assert _adapter(outcome.folder)["classifier.out_proj.weight"].shape[0] == open_run(outcome.folder).outputs == 4
     shared = [override for override in overrides if not override.startswith("task.data_dir")]
     again = ["task=classification", "task.text=[review]", "task.label=stars", f"task.data_dir={tmp_path / 'data'}"]
     assert run(compose([*again, *shared, "trainer.epochs=1"])).message.startswith("already done: accuracy")
@@ -289,16 +322,16 @@ def test_labels_found_in_the_data_are_recorded_and_the_run_is_known_again(on_tas
 def test_regression_has_one_output_and_is_scored_by_correlation(on_task):
     row = lambda i: {"sentence1": "a film", "sentence2": "a dull film " * (i % 4), "label": float(i % 4)}  # noqa: E731
     outcome = on_task("task=stsb", row=row)
-    assert list(outcome.record["scores"]) == ["pearson", "spearman"]
+    assert list(outcome.record.scores) == ["pearson", "spearman"]
     assert _adapter(outcome.folder)["classifier.out_proj.weight"].shape[0] == 1
-    assert outcome.record["selection_score"] == outcome.record["scores"]["pearson"]["value"]
+    assert outcome.record.selection_score == outcome.record.scores["pearson"].value
 
 
 def test_undefined_score_is_recorded_as_such_and_stops_nothing(on_task):
     outcome = on_task("task=stsb", row=lambda i: {"sentence1": "a", "sentence2": "b", "label": 1.0})
     assert outcome.code == ExitCode.DONE
-    assert outcome.record["scores"]["pearson"]["value"] is None
-    assert outcome.record["scores"]["pearson"]["reason"].startswith("not computed: ")
+    assert outcome.record.scores["pearson"].value is None
+    assert outcome.record.scores["pearson"].reason.startswith("not computed: ")
     assert outcome.message == "pearson -  spearman -"
 
 

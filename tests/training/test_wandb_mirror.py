@@ -15,14 +15,15 @@ from inducer_bench import hub
 from inducer_bench.cli.main import main
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
-from inducer_bench.report.store import setting_key
 from inducer_bench.runs import record as records
+from inducer_bench.runs.identity import setting_key
 from inducer_bench.runs.run import run
 from inducer_bench.training import wandb_mirror
 from inducer_bench.training.wandb_mirror import Mirror, open_mirror
 
 ROW = {"event": "train", "step": 2, "loss": 0.5, "lr": 1e-3}
-DONE = {"status": "done", "scores": {"accuracy": {"value": 75.0}}, "parameters": {"method": 12}}
+DONE = {"accuracy": 75.0, "parameters": {"method": 12}}
+START = {"run_id": "abc", "name": "sst2/lora/0", "group": "full/sst2/plm/lora/0", "config": {"seed": 0}}
 
 
 class FakeRun:
@@ -66,8 +67,8 @@ def fake_wandb(monkeypatch):
 
 
 @pytest.fixture
-def config():
-    return compose(["tracker=wandb"])
+def tracker():
+    return compose(["tracker=wandb"]).tracker
 
 
 def test_rows_are_named_by_their_event_and_keep_their_step():
@@ -84,10 +85,9 @@ def test_finished_run_leaves_its_scores_and_a_clean_exit_code():
     assert fake.exit_codes == [0]
 
 
-@pytest.mark.parametrize("record", [None, {"status": "failed"}, {"status": "oom"}])
-def test_run_that_did_not_finish_is_marked_as_failed(record):
+def test_run_that_did_not_finish_is_marked_as_failed():
     fake = FakeRun()
-    Mirror(fake).finish(record)
+    Mirror(fake).finish(None)
     assert fake.summary == {}
     assert fake.exit_codes == [1]
 
@@ -122,23 +122,23 @@ def test_interrupt_of_the_user_is_not_swallowed():
 def test_without_a_tracker_wandb_is_never_imported(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.setattr(wandb_mirror, "log", None)  # a failed import would be told
-    open_mirror(compose(["tracker=none"]), tmp_path, "abc").log(ROW)
+    open_mirror(compose(["tracker=none"]).tracker, tmp_path, **START).log(ROW)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no server"), TimeoutError("too slow"), PermissionError("read-only")])
-def test_failing_start_is_told_and_gives_a_silent_mirror(fake_wandb, config, tmp_path, caplog, error):
+def test_failing_start_is_told_and_gives_a_silent_mirror(fake_wandb, tracker, tmp_path, caplog, error):
     fake_wandb(error=error)
     with caplog.at_level(logging.WARNING, "inducer_bench"):
-        mirror = open_mirror(config, tmp_path, "abc")
+        mirror = open_mirror(tracker, tmp_path, **START)
     mirror.log(ROW)
     mirror.finish(DONE)
     assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
 
 
-def test_missing_package_is_told_and_gives_a_silent_mirror(monkeypatch, config, tmp_path, caplog):
+def test_missing_package_is_told_and_gives_a_silent_mirror(monkeypatch, tracker, tmp_path, caplog):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with caplog.at_level(logging.WARNING, "inducer_bench"):
-        open_mirror(config, tmp_path, "abc").log(ROW)
+        open_mirror(tracker, tmp_path, **START).log(ROW)
     assert len(caplog.records) == 1
 
 
@@ -156,14 +156,14 @@ def test_mirror_is_online_only_with_key_and_network_unless_told(
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setattr(hub, "reachable", lambda url: network)
     calls = fake_wandb(FakeRun())
-    open_mirror(compose(["tracker=wandb", f"tracker.mode={mode}"]), tmp_path, "abc")
+    open_mirror(compose(["tracker=wandb", f"tracker.mode={mode}"]).tracker, tmp_path, **START)
     assert [call["mode"] for call in calls] == [expected]
     assert calls[0]["id"] == "abc", "a resumed run goes on in the same place"
 
 
-def test_start_and_end_wait_only_so_long(fake_wandb, config, tmp_path):
+def test_start_and_end_wait_only_so_long(fake_wandb, tracker, tmp_path):
     settings = fake_wandb(FakeRun())
-    open_mirror(config, tmp_path, "abc")
+    open_mirror(tracker, tmp_path, **START)
     assert 0 < settings[0]["settings"]["init_timeout"] <= 60
     assert 0 < settings[0]["settings"]["finish_timeout"] <= 120
 
@@ -210,14 +210,14 @@ def test_offline_run_reads_back_as_the_local_files(tiny_run, tmp_path):
             assert sent[row["step"]][f"{row['event']}/{name}"] == row[name]
     (start,) = found["run"]
     another_seed = setting_key(dataclasses.replace(config, seed=config.seed + 1))
-    assert start["run_id"] == record["config_hash"]
+    assert start["run_id"] == record.config_hash
     assert start["run_group"] == f"full/sst2/tiny_roberta/inducer/{another_seed[:8]}"
-    assert {key: value for key, value in start["config"]["update"].items() if key != "_wandb"} == record["config"]
+    assert {key: value for key, value in start["config"]["update"].items() if key != "_wandb"} == record.config
     summary = {name: value for entry in found["summary"] for name, value in entry["update"].items()}
-    assert {name: summary[name] for name in record["scores"]} == {
-        name: score["value"] for name, score in record["scores"].items()
+    assert {name: summary[name] for name in record.scores} == {
+        name: score.value for name, score in record.scores.items()
     }
-    assert summary["parameters"] == record["parameters"]
+    assert summary["parameters"] == dataclasses.asdict(record.parameters)
     assert found["exit"][0]["exit_code"] == 0
     assert "artifact" not in found, "a run's files stay in its folder"
 
@@ -260,7 +260,7 @@ def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tm
         )  # fmt: skip
         record = records.read(result.folder)
         files = [(result.folder / file).read_bytes() for file in ("metrics.jsonl", "predictions.jsonl.gz")]
-        return result.code, result.folder.name, record["scores"], record["losses"], files
+        return result.code, result.folder.name, record.scores, record.losses, files
 
     fake = FakeRun("log", "finish")
     calls = fake_wandb(fake)

@@ -1,0 +1,95 @@
+"""The record of a run, made from its configuration, its identity and its results."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from inducer_bench import distributed
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.metrics.score import Scores
+from inducer_bench.options import typed
+from inducer_bench.runs import provenance
+from inducer_bench.runs.identity import Identity
+from inducer_bench.runs.record import Data, FinishedRecord, Parameters, Record, Score, Status, Tokens
+from inducer_bench.training import memory
+from inducer_bench.training.checkpoint import Progress
+from inducer_bench.training.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from inducer_bench.runs.experiment import Experiment
+
+
+def unfinished(config: ExperimentConfig, identity: Identity, status: Status, error: str) -> Record:
+    """The record of a run that failed, was interrupted or ran out of memory."""
+    return Record(**_known(config, identity), status=status, error=error)
+
+
+def finished(
+    config: ExperimentConfig,
+    identity: Identity,
+    experiment: "Experiment",
+    progress: Progress,
+    evaluations: dict[str, Evaluation],
+    eval_seconds: float,
+) -> FinishedRecord:
+    """The record of a run that is done."""
+    counts = typed(Parameters, experiment.tuned.parameter_counts(), "parameters")
+    peak, kind = memory.peak(experiment.accelerator.device)
+    trained = sum(p.numel() for p in experiment.tuned.trained_parameters().values())
+    return FinishedRecord(
+        **_known(config, identity),
+        status="done",
+        scores={name: Score(**score) for name, score in named_by_split(evaluations).items()},
+        losses={split: result.loss for split, result in evaluations.items() if result.loss is not None},
+        labels=getattr(experiment.task, "labels", None),
+        best_epoch=progress.best_epoch,
+        selection_score=progress.best_score,
+        evaluations=progress.evaluations,
+        steps=progress.step,
+        examples={
+            "train": len(experiment.splits.train),
+            "selection": len(experiment.splits.selection),
+            **{split: len(data) for split, data in experiment.eval_splits.items()},
+        },
+        parameters=counts,
+        train_seconds=progress.train_seconds,
+        eval_seconds=eval_seconds,
+        peak_memory_bytes=peak,
+        peak_memory_of=kind,
+        tokens=Tokens(real=progress.real_tokens, padded=progress.padded_tokens),
+        # Estimate: 2 per parameter and token forward, 2 for the gradients of activations, 2 for those of weights.
+        train_flops=(4 * counts.plm + 2 * trained) * progress.padded_tokens,
+        device=provenance.device(experiment.accelerator.device),
+        precision=experiment.accelerator.mixed_precision,
+        processes=distributed.world_size(),
+    )
+
+
+def named_by_split(evaluations: dict[str, Evaluation]) -> Scores:
+    """The scores of all splits: the first split's by their plain names, `accuracy_mismatched` for dev_mismatched."""
+    first = next(iter(evaluations))
+    return {
+        name if split == first else f"{name}_{split.removeprefix(f'{first}_')}": score
+        for split, result in evaluations.items()
+        for name, score in result.scores.items()
+    }
+
+
+def _known(config: ExperimentConfig, identity: Identity) -> dict[str, Any]:
+    """The fields that all records share, but for status and error."""
+    source = config.task.source if config.task.data_dir is None else "local"
+    return {
+        "suite": config.suite,
+        "task": config.task.name,
+        "plm": config.plm.name,
+        "plm_weights": config.plm.weights,
+        "method": config.method.name,
+        "protocol": config.protocol.name,
+        "seed": config.seed,
+        "config": dataclasses.asdict(config),
+        "config_hash": identity.hash,
+        "data": Data(source=source, fingerprint=identity.data),
+        "plm_fingerprint": identity.plm,
+        "code": provenance.code(),
+        "versions": provenance.versions(),
+        "command": provenance.command_line(),
+    }
