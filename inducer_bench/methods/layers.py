@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -119,7 +119,8 @@ def pretrained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
 
 def output_embedding(model: PreTrainedModel) -> nn.Module | None:
     """The map from hidden states (..., d) to logits (..., V) of a language model; None for other models."""
-    found: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    untyped: Any = model
+    found: nn.Module | None = untyped.get_output_embeddings()
     return found
 
 

@@ -43,10 +43,10 @@ def attach(tuned: TunedModel, options: PrefixOptions) -> None:
 
 
 class Trunk(nn.Module):
-    """What the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m).
+    """The part that the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m).
 
-    It is computed once in each forward pass of the base model. Outside one, that is where gradient checkpointing reruns
-    a layer in the backward pass, each layer computes it anew: the graph of the forward pass may be freed by then.
+    It is computed once in each forward pass of the base model. Outside a forward pass each layer computes it for
+    itself: gradient checkpointing reruns layers in the backward pass, when the graph of the forward pass may be freed.
     """
 
     def __init__(self, width: int, options: PrefixOptions) -> None:
@@ -68,10 +68,11 @@ class Trunk(nn.Module):
         self._rows = None
 
     def rows(self) -> Tensor:
-        """What `forward` gives, (L, m): that of the forward pass under way, if there is one."""
+        """tanh(E W_a + a), (L, m): from the current forward pass of the base model, if there is one."""
         if self._rows is not None:
             return self._rows
-        # Checkpointing counts the tensors that a layer saves and wants the same number again. These are not counted.
+        # Checkpointing expects a rerun layer to save the same tensors as before. Under hooks of their own, those of the
+        # trunk are not counted among them.
         with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
             return self.forward()
 

@@ -102,7 +102,7 @@ class Layer:
         outs = []
         for i, x in enumerate(xs):
             visible = [j for j in range(len(xs)) if real[j] and (j <= i or not self.causal)]
-            heads, beside = [], torch.zeros_like(x)
+            heads, extra = [], torch.zeros_like(x)
             for h in range(self.H):
                 Q = queries[i][h]
                 K, V = [keys[j][h] for j in visible], [values[j][h] for j in visible]
@@ -116,18 +116,18 @@ class Layer:
                     if self.parts["inducer"]["gate_before_mask"]:  # of encoders: g also sees padding
                         total = sum(torch.exp(score(Q, K_j[h])) for K_j in keys)
                     f, extension = self.inducer(h, i, Q, f, total)
-                    beside = beside + extension
+                    extra = extra + extension
                 heads.append(f)
             if "inducer" in self.parts and self.parts["inducer"]["extension"]:
-                beside = beside + self.own("b_B")  # once for all heads, not gated
+                extra = extra + self.own("b_B")  # once for all heads, not gated
             if "kernel_mix" in self.parts:
-                beside = self.kernel_mix_output(heads)
-            outs.append(self.attention_output(torch.cat(heads), beside))
+                extra = self.kernel_mix_output(heads)
+            outs.append(self.attention_output(torch.cat(heads), extra))
         return outs
 
-    def attention_output(self, merged: Tensor, beside: Tensor) -> Tensor:
-        """merged heads W_O + b_O + beside, with the attention's adapter, if it has one."""
-        out = self.linear("output", merged) + beside
+    def attention_output(self, merged: Tensor, extra: Tensor) -> Tensor:
+        """merged heads W_O + b_O + extra, with the attention's adapter, if it has one."""
+        out = self.linear("output", merged) + extra
         return out if self.placement("attention") is None else out + self.adapter("output", out)
 
     def query(self, x: Tensor) -> Tensor:

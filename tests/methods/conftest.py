@@ -1,4 +1,4 @@
-"""Says at the end of the test run how many method and architecture pairs the contract covered."""
+"""Reports at the end of a test run how many pairs of method and architecture the contract covered."""
 
 from collections import Counter
 

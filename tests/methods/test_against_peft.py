@@ -53,7 +53,7 @@ def test_method_that_changes_attention_cannot_be_merged():
 
 
 def test_prefix_equals_peft_on_a_decoder_with_the_positions_that_peft_shifts():
-    """peft puts prefixes into the KV cache, which moves positions by L; ours does not, so it is told them."""
+    """peft puts prefixes into the KV cache, which shifts positions by L; ours gets shifted positions explicitly."""
     length, width = 3, 16
     ours = ib.attach(build("gpt2"), "prefix", length=length, reparameterize=False)
     randomised(ours.method_parameters().values())
@@ -95,6 +95,6 @@ def test_bridge_attaches_and_detaches_what_peft_can_inject(kind):
     assert all(torch.equal(value, expected[name]) for name, value in restored.state_dict().items())
 
 
-def test_type_that_peft_does_not_have_is_refused_with_the_nearest():
+def test_type_that_peft_does_not_have_is_rejected_with_the_nearest():
     with pytest.raises(ib.errors.UserError, match="unknown 'LORRA'; did you mean 'LORA'"):
         ib.attach(build("roberta"), "peft", peft_type="LORRA")

@@ -101,11 +101,11 @@ def batches(side):
 def outputs(tuned, architecture, side):
     """Hidden states (tokens, d) of all SENTENCES, one after the other."""
     states = []
-    for inputs, places in batches(side):
+    for inputs, positions in batches(side):
         if side != "none" and architecture == "gpt2":
             inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         hidden = tuned(**inputs).last_hidden_state
-        states += [hidden[place] for place in places]
+        states += [hidden[position] for position in positions]
     return torch.cat(states)
 
 
@@ -165,9 +165,9 @@ def test_gates_before_the_mask_see_padding_as_in_the_released_code():
     parts = {"inducer": INDUCER | {"gate_before_mask": True}}
     tuned = tuned_plm("roberta", parts)
     reference, trained = reference_of("roberta", tuned, parts)
-    [(inputs, places)] = batches("right")
+    [(inputs, positions)] = batches("right")
     rows = zip(inputs["input_ids"].tolist(), inputs["attention_mask"].bool().tolist(), strict=True)
     padded = torch.stack([reference(ids, real) for ids, real in rows])
-    wanted = values_and_gradients(torch.cat([padded[place] for place in places]), trained)
+    wanted = values_and_gradients(torch.cat([padded[position] for position in positions]), trained)
     got = values_and_gradients(outputs(tuned, "roberta", "right"), tuned.method_parameters())
     assert_equal(got, wanted, "padded rows")

@@ -94,7 +94,7 @@ def assert_as_built(model, architecture="roberta"):
 # -- combining --------------------------------------------------------------------------------------------------------
 
 
-def test_second_attention_part_is_refused_instead_of_replacing_the_first():
+def test_second_attention_part_is_rejected_instead_of_replacing_the_first():
     tuned = TunedModel(build("roberta"), InducerOptions(r_k=3, r_v=2))
     prefix.attach(tuned, PrefixOptions(length=2, reparameterize=False))
     count = tuned.parameter_counts()["method"]
@@ -126,12 +126,12 @@ def test_combination_of_ones_own_that_takes_attention_twice_leaves_the_model_alo
     assert_as_built(model)
 
 
-def test_same_target_twice_is_refused():
+def test_same_target_twice_is_rejected():
     with pytest.raises(UserError, match=r"has a 'lora_query' already \(Lora\)"):
         ib.attach(build("roberta"), "lora", r=2, alpha=4.0, targets=["q", "q"])
 
 
-def test_adapter_parallel_to_the_attention_is_refused_with_what_is_allowed():
+def test_adapter_parallel_to_the_attention_is_rejected_with_what_is_allowed():
     with pytest.raises(
         UserError, match=r"method\.placement: found 'parallel'; allowed: .*parallel only with sites=\[f"
     ):
@@ -245,7 +245,7 @@ def test_options_may_be_given_instead_of_a_name(package):
         ("scale", None, r"method: unknown 'scale'.*the dotted name of a module"),
     ],
 )
-def test_module_that_defines_no_method_is_refused_in_one_line(package, name, code, message):
+def test_module_that_defines_no_method_is_rejected_in_one_line(package, name, code, message):
     if code is not None:
         (package / f"{name.rpartition('.')[2]}.py").write_text(code)
     with pytest.raises(UserError, match=message) as caught:
@@ -333,12 +333,12 @@ def test_inducers_without_gates_and_values_are_the_identity_on_an_unknown_archit
     torch.testing.assert_close(logits(tuned, inputs), plain, rtol=0, atol=1e-6)  # RMSNorm and rotation are in float32
 
 
-def test_unknown_architecture_without_a_layout_is_refused_with_what_to_give():
+def test_unknown_architecture_without_a_layout_is_rejected_with_what_to_give():
     with pytest.raises(UserError, match=r"no layout is known for model type 'phi'.*`layout=` from Python"):
         ib.attach(build_outside("phi"), "lora", r=2, alpha=4.0)
 
 
-def test_layout_with_a_wrong_name_is_refused_with_the_nearest():
+def test_layout_with_a_wrong_name_is_rejected_with_the_nearest():
     layout = ib.Layout(
         layers="layers", attention="self_attn", projections=_PROJECTIONS, output="self_attn.dens",
         ffn_up=["mlp.fc1"], ffn_down="mlp.fc2",
@@ -369,7 +369,7 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 def state():
-    loggers = [(log.level, len(log.handlers), log.propagate) for log in (logging.root, logging.getLogger("transformers"))]
+    loggers = [(log.level, len(log.handlers)) for log in (logging.root, logging.getLogger("transformers"))]
     return [dict(os.environ), loggers,
             transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled(),
             datasets.are_progress_bars_disabled(), torch.get_num_threads(), torch.get_default_dtype(), sys.argv]

@@ -82,7 +82,7 @@ def test_budget_below_the_smallest_ranks_says_what_is_needed():
         budget.solve(compose(["method=lora"]).method, 10, plm)
 
 
-def test_method_without_ranks_is_refused():
+def test_method_without_ranks_is_rejected():
     with pytest.raises(UserError, match="'bitfit' has no rank to choose"):
         budget.solve(compose(["method=bitfit"]).method, 100, sizes(compose([]).plm.architecture))
 
@@ -102,6 +102,6 @@ def test_equal_ranks_are_the_same_run_whether_solved_for_or_given():
 
 
 @pytest.mark.parametrize("given", ["some", "-5", "0%", "1.5"])
-def test_budget_that_is_neither_is_refused(given):
+def test_budget_that_is_neither_is_rejected(given):
     with pytest.raises(UserError, match=r"method\.budget: found .*; allowed: a number of parameters"):
         compose([f"method.budget='{given}'"])

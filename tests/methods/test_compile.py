@@ -1,4 +1,4 @@
-"""`trainer.compile`: what is compiled, with which lengths, and that it computes the same."""
+"""`trainer.compile`: the compiled model, the lengths it sees, and that it computes the same."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from inducer_bench.training.device import make_accelerator
 
 @pytest.fixture
 def overrides(tiny_roberta_folder, sst2_folder, tmp_path):
-    """A run of one epoch whose PLM is to be compiled."""
+    """A run of one epoch with a compiled PLM."""
     return [
         f"plm.path={tiny_roberta_folder}", f"task.data_dir={sst2_folder}", "task.max_length=30", "trainer.epochs=1",
         "trainer.compile=default", "method.r_k=4", f"output_dir={tmp_path / 'runs'}",
@@ -26,7 +26,7 @@ def overrides(tiny_roberta_folder, sst2_folder, tmp_path):
 
 @pytest.fixture
 def compiled_calls(monkeypatch):
-    """Stands in for the compiler; lists the lengths that compiled code would have been called with."""
+    """Replaces the compiler; lists the lengths that compiled code would have been called with."""
     lengths: list[int] = []
 
     def compile(module, mode, dynamic):
@@ -34,7 +34,7 @@ def compiled_calls(monkeypatch):
 
         def call(*args, **kwargs):
             ids = args[0] if args else kwargs["input_ids"]
-            if torch.is_grad_enabled():  # the compiler is told to stay out of evaluation
+            if torch.is_grad_enabled():  # evaluation is not compiled
                 lengths.append(ids.shape[1])
             return module._call_impl(*args, **kwargs)
 
@@ -78,7 +78,7 @@ def test_padding_further_changes_no_loss(overrides):
         torch.testing.assert_close(task.loss(model, wide), task.loss(model, batch))
 
 
-def test_missing_compiler_is_told_before_any_data_are_read(overrides, monkeypatch):
+def test_missing_compiler_is_reported_before_any_data_are_read(overrides, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UserError, match=r"trainer.compile: found 'default', but no C\+\+ compiler 'no-such-compiler'"):
         make_accelerator(compose([*overrides, "trainer.device=cpu"]).trainer)

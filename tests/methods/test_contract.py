@@ -1,4 +1,4 @@
-"""What every tuning method promises, on every supported architecture."""
+"""The promises of every tuning method, on every supported architecture."""
 
 import copy
 
@@ -13,12 +13,12 @@ from inducer_bench.methods.attention import IMPLEMENTATION
 from inducer_bench.methods.options import METHODS
 
 IDENTITY_AT_START = {"fine_tune", "head_only", "bitfit", "adapter", "lora", "peft"}
-# What cannot be: a language model's head is part of the PLM, and these PLMs have no biases.
+# Impossible pairs: a language model's head is part of the PLM, and these PLMs have no biases.
 IMPOSSIBLE = {("head_only", name): "trains nothing" for name in DECODERS}
 IMPOSSIBLE |= {("bitfit", name): "has none" for name in ("llama", "mistral", "qwen3")}
 PAIRS = [(m, a) for m in OPTIONS for a in ARCHITECTURES if (m, a) not in IMPOSSIBLE]
 each_pair = pytest.mark.parametrize(("method", "architecture"), PAIRS)
-# Tracing takes seconds for each pair: one architecture in every test run, the others among the slow tests.
+# Tracing takes seconds for each pair: one architecture is in every test run, the others are slow tests.
 each_pair_compiled = pytest.mark.parametrize(
     ("method", "architecture"),
     [pytest.param(m, a, marks=[] if a == "roberta" else pytest.mark.slow) for m, a in PAIRS],
@@ -27,7 +27,7 @@ each_decoder = pytest.mark.parametrize(("method", "architecture"), [pair for pai
 
 
 def attached(method: str, architecture: str, dropout: float = 0.0) -> ib.TunedModel:
-    """A tuned tiny model whose method parameters are far from their start."""
+    """A tuned tiny model whose method parameters are far from their start values."""
     tuned = ib.attach(build(architecture, dropout=dropout), method, **OPTIONS[method])
     torch.manual_seed(1)
     with torch.no_grad():
@@ -56,7 +56,7 @@ def test_contract_covers_every_method():
 
 
 @pytest.mark.parametrize(("method", "architecture"), IMPOSSIBLE)
-def test_pair_that_cannot_be_is_refused_and_leaves_the_model_alone(method, architecture):
+def test_impossible_pair_is_rejected_and_leaves_the_model_alone(method, architecture):
     model = build(architecture)
     with pytest.raises(UserError, match=IMPOSSIBLE[method, architecture]):
         ib.attach(model, method)
@@ -76,7 +76,7 @@ def test_frozen_weights_do_not_change_in_training(method, architecture):
 
 @each_pair
 def test_every_trained_parameter_gets_a_gradient(method, architecture):
-    """Which is also what distributed training asks for: no unused parameters."""
+    """Distributed training requires this too: no unused parameters."""
     tuned = attached(method, architecture)
     loss(tuned, tokens(2, 6)).backward()
     for name, parameter in tuned.trained_parameters().items():

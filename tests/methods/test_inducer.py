@@ -111,7 +111,7 @@ def test_attention_equals_the_equations(architecture, switches):
 
 
 def test_gate_before_mask_lets_padding_dilute_the_gate():
-    """The released code's gates in encoders, which also see padding (design, section 10)."""
+    """The released code's gates in encoders, which also see padding."""
     batch = torch.cat([tokens(1, 5), torch.full((1, 3), PAD)], dim=1)
     mask = (batch != PAD).long()
     gates = {}
@@ -125,8 +125,8 @@ def test_gate_before_mask_lets_padding_dilute_the_gate():
     assert (gates[True][..., :5] < gates[False][..., :5]).all()
 
 
-def test_dropout_falls_on_the_attention_weights_and_apart_on_the_gate():
-    """With every attention weight dropped f is 0; with every gate dropped there is no inducer but its bias."""
+def test_dropout_falls_on_the_attention_weights_and_separately_on_the_gate():
+    """With every attention weight dropped, f is 0; with every gate dropped, only the bias of the inducer is left."""
     tuned = tuned_model("roberta")
     part = tuned.model.base_model.encoder.layer[0].attention.self.tuning
     q, k, v = torch.randn(3, 2, 4, 5, 4, dtype=torch.float64)
@@ -146,19 +146,19 @@ def test_start_values_are_small_and_bounded():
     assert values.std().item() == pytest.approx(0.0088, rel=0.1)  # of fmod(N(0, 1), 2) * 0.01, by integration
 
 
-def test_misspelt_option_is_refused_with_the_nearest_one():
+def test_misspelt_option_is_rejected_with_the_nearest_one():
     with pytest.raises(UserError, match="unknown 'rk'; did you mean 'r_k'"):
         ib.attach(build("roberta"), "inducer", rk=5, r_v=1)
 
 
-def test_second_method_on_one_model_is_refused():
+def test_second_method_on_one_model_is_rejected():
     model = build("roberta")
     ib.attach(model, "inducer", r_k=2, r_v=1)
     with pytest.raises(UserError, match="detach"):
         ib.attach(model, "fine_tune")
 
 
-def test_unsupported_architecture_is_refused_in_one_line():
+def test_unsupported_architecture_is_rejected_in_one_line():
     from transformers import AlbertConfig, AlbertForSequenceClassification
 
     config = AlbertConfig(vocab_size=20, hidden_size=8, embedding_size=8, num_attention_heads=2, intermediate_size=8)
@@ -178,7 +178,7 @@ def test_training_in_bfloat16_autocast_stays_finite_and_close():
 
 
 def test_gates_of_a_decoder_never_see_the_future():
-    """Also with the released code's habit, which is one of encoders."""
+    """Also with `gate_before_mask`, which the released code has in encoders only."""
     tuned = ib.attach(build("gpt2"), "inducer", r_k=2, r_v=2, gate_before_mask=True)
     first, second = tokens(1, 6), tokens(1, 6)
     second[0, -1] = (second[0, -1] + 1) % 30 + 2

@@ -1,4 +1,4 @@
-"""What is written in peft's format is loaded by `peft` itself and gives the same outputs."""
+"""An adapter in peft's format is loaded by `peft` itself and gives the same outputs."""
 
 import json
 
@@ -16,7 +16,7 @@ CASES = {
     "two of three maps in one module": ("gpt2_cls", {"targets": ["q", "v"]}),
     "biases in one module": ("gpt2_cls", {"targets": ["q", "v"], "bias": True}),
     "all maps, ranks that differ": ("gpt2", {"targets": TARGETS}),
-    "a map for itself": ("roberta", {"targets": ["q", "v", "ffn"], "bias": True}),
+    "one map per module": ("roberta", {"targets": ["q", "v", "ffn"], "bias": True}),
     "a head of two layers": ("distilbert", {"targets": TARGETS}),
     "grouped queries, gated FFN": ("llama", {"targets": TARGETS}),
 }
@@ -52,7 +52,7 @@ def test_lora_is_loaded_by_peft(architecture, options, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["IA3", "VERA", "LORA"])
-def test_what_came_through_the_bridge_is_loaded_by_peft(kind, tmp_path):
+def test_method_of_peft_is_loaded_by_peft(kind, tmp_path):
     config = {"target_modules": ["query", "value"]} | ({"feedforward_modules": []} if kind == "IA3" else {})
     config |= {"use_dora": True} if kind == "LORA" else {}
     tuned = ib.attach(build("roberta"), "peft", peft_type=kind, config=config)
@@ -60,7 +60,7 @@ def test_what_came_through_the_bridge_is_loaded_by_peft(kind, tmp_path):
     check_equal(tuned, through_peft(tuned, "roberta", tmp_path))
 
 
-def test_what_peft_does_not_have_has_no_such_form():
+def test_method_that_peft_lacks_has_no_such_form():
     assert not peft_format.has_peft_form(ib.attach(build("roberta"), "inducer", r_k=2, r_v=1))
 
 

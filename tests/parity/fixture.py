@@ -187,11 +187,11 @@ def _kernel_mix(part: nn.Module, names: set[str], roots: tuple[str, ...]) -> Ite
 
 
 def _lora(layer: Any, names: set[str], nlu: str, nlg: str) -> Iterator[Weight]:
-    places = [
+    projections = [
         (layer.query, "q", "attention.self.query", "Q"), (layer.value, "v", "attention.self.value", "V"),
         *((up, "up", "intermediate.dense", "-") for up in layer.ffn_up), (layer.ffn_down, "down", "output.dense", "-"),
     ]  # fmt: skip
-    for projection, _, module, letter in places:
+    for projection, _, module, letter in projections:
         lora = getattr(projection.module, f"lora_{projection.name}", None)
         controller = f"{nlg}attn.adapter_controller_l.adapters.webnlg.W{letter}_LoRA."
         for theirs, ours in (("A", "A"), ("B", "B")):

@@ -1,4 +1,4 @@
-"""PLMs and tokenizers from folders and with random weights; broken or hostile folders are refused in one line."""
+"""PLMs and tokenizers from folders and with random weights; broken or hostile folders are rejected in one line."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def edit_weights(folder, change):
     save_file(change(load_file(path)), path, metadata={"format": "pt"})
 
 
-def refusal(load, *arguments):
+def rejection(load, *arguments):
     with pytest.raises(UserError) as caught:
         load(*arguments)
     assert "\n" not in str(caught.value)
@@ -110,61 +110,63 @@ def test_empty_model_has_shapes_and_no_weights():
     assert sum(p.numel() for p in model.roberta.parameters()) == 354_310_144
 
 
-def test_architecture_without_a_name_is_refused():
+def test_architecture_without_a_name_is_rejected():
     plm = compose(["plm=roberta-base", "plm.weights=random"]).plm
-    message = refusal(load_model, dataclasses.replace(plm, architecture={"hidden_size": 16}), "nlu", 2)
+    message = rejection(load_model, dataclasses.replace(plm, architecture={"hidden_size": 16}), "nlu", 2)
     assert message == "plm.weights: 'roberta-base' names no architecture to build with random weights"
 
 
 @pytest.mark.parametrize("size", [0, 5, 1000, -100])
-def test_truncated_weights_are_refused(copy, size):
+def test_truncated_weights_are_rejected(copy, size):
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:size])
-    assert refusal(load_model, plm_in(copy), "nlu", 2).startswith(f"plm.path: '{copy}' does not load: ")
+    assert rejection(load_model, plm_in(copy), "nlu", 2).startswith(f"plm.path: '{copy}' does not load: ")
 
 
 def test_weights_that_lack_a_layer_are_never_made_up(copy):
     edit_weights(copy, lambda tensors: {name: t for name, t in tensors.items() if "layer.1." not in name})
-    assert "16 tensors are missing or of another shape, first 'roberta.encoder.layer.1." in refusal(
+    assert "16 tensors are missing or of another shape, first 'roberta.encoder.layer.1." in rejection(
         load_model, plm_in(copy), "nlu", 2
     )
 
 
-def test_weights_of_another_width_are_refused(copy):
+def test_weights_of_another_width_are_rejected(copy):
     edit_config(copy, intermediate_size=48)
-    assert "missing or of another shape, first 'roberta.encoder.layer.0." in refusal(load_model, plm_in(copy), "nlu", 2)
+    assert "missing or of another shape, first 'roberta.encoder.layer.0." in rejection(
+        load_model, plm_in(copy), "nlu", 2
+    )
 
 
-def test_pickled_weights_are_refused_and_never_executed(copy, tmp_path):
+def test_pickled_weights_are_rejected_and_never_executed(copy, tmp_path):
     class Trap:
         def __reduce__(self):
             return open, (str(tmp_path / "executed"), "w")
 
     (copy / "model.safetensors").unlink()
     (copy / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
-    assert "model.safetensors" in refusal(load_model, plm_in(copy), "nlu", 2)
+    assert "model.safetensors" in rejection(load_model, plm_in(copy), "nlu", 2)
     assert not (tmp_path / "executed").exists()
 
 
-def test_code_in_a_folder_is_refused_and_never_executed(copy, tmp_path):
+def test_code_in_a_folder_is_rejected_and_never_executed(copy, tmp_path):
     (copy / "trap.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     names = {"AutoConfig": "trap.Config", "AutoModelForSequenceClassification": "trap.Model"}
     edit_config(copy, model_type="trap", auto_map=names)
-    assert "custom code" in refusal(load_model, plm_in(copy), "nlu", 2)
+    assert "custom code" in rejection(load_model, plm_in(copy), "nlu", 2)
     assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", '{"a": 1}', '{"version": "1.0", "added_tokens": [], "model": {"type": "?"}}']
 )
-def test_broken_tokenizer_is_refused(copy, content):
+def test_broken_tokenizer_is_rejected(copy, content):
     (copy / "tokenizer.json").write_text(content)
-    assert refusal(load_tokenizer, plm_in(copy)).startswith(f"plm.tokenizer: '{copy}' ")
+    assert rejection(load_tokenizer, plm_in(copy)).startswith(f"plm.tokenizer: '{copy}' ")
 
 
 def test_folder_without_a_vocabulary_gives_no_tokenizer(copy):
     (copy / "tokenizer.json").unlink()
-    assert "holds no vocabulary" in refusal(load_tokenizer, plm_in(copy))
+    assert "holds no vocabulary" in rejection(load_tokenizer, plm_in(copy))
 
 
 def test_tokenizer_may_come_from_another_folder(tiny_roberta_folder, tiny_gpt2_folder):
@@ -201,14 +203,14 @@ def test_padded_decoder_reads_its_last_real_token(tiny_gpt2_folder):
     torch.testing.assert_close(together, torch.stack(alone))
 
 
-def test_tokenizer_with_more_tokens_than_embeddings_is_refused(tiny_roberta_folder):
+def test_tokenizer_with_more_tokens_than_embeddings_is_rejected(tiny_roberta_folder):
     plm = plm_in(tiny_roberta_folder)
     tokenizer = load_tokenizer(plm)
     model = load_model(plm, "nlu", num_labels=2)
     rows = model.config.vocab_size
     match_padding(model, tokenizer)
     tokenizer.add_tokens(["<one more>"])
-    message = refusal(match_padding, model, tokenizer)
+    message = rejection(match_padding, model, tokenizer)
     assert message == f"plm.tokenizer: found {rows + 1} tokens; allowed: at most {rows}, the PLM's embeddings"
 
 
