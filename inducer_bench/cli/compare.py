@@ -13,10 +13,10 @@ from inducer_bench.runs.finished import open_run
 
 
 def main(arguments: list[str]) -> int:
-    """Tables with colours and lines in a terminal, aligned text anywhere else."""
+    """Print the comparison: ruled tables in a terminal, aligned text otherwise; returns the exit code."""
     parser = Parser(
         prog="inducer-bench compare",
-        description="Two runs of one task: their configurations, their scores with paired tests, and what they cost.",
+        description="Compare two runs of one task: configurations, scores with paired tests, and costs.",
     )
     parser.add_argument("left", type=Path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument("right", type=Path, metavar="RUN", help="the folder of another one")
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _aligned(table: Table) -> str:
-    """Columns of text, the first one flush left, under the table's title."""
+    """A table as aligned columns of text under its title."""
     if not table.rows:
         return f"{table.title}: no difference"
     lines = [table.columns, *table.rows]

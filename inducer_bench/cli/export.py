@@ -8,14 +8,14 @@ from inducer_bench.runs.finished import open_run
 
 
 def main(arguments: list[str]) -> int:
-    """Write the folder, and say in which format."""
-    parser = Parser(prog="inducer-bench export", description="A run's adapter as a folder to share, with a model card.")
+    """Write the folder and print its format; returns the exit code."""
+    parser = Parser(prog="inducer-bench export", description="Export an adapter and a model card to a folder.")
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("dir", type=Path, help="the folder to write; new, or empty")
     args = parser.parse_args(arguments)
     run = open_run(args.run)
     if args.dir.exists() and not (args.dir.is_dir() and not any(args.dir.iterdir())):
-        raise UserError(f"DIR: found '{args.dir}', which is there already; allowed: a new or an empty folder")
+        raise UserError(f"DIR: found '{args.dir}', which is not an empty folder; allowed: a new or an empty one")
 
     from inducer_bench.runs.export import export
 

@@ -20,7 +20,7 @@ _GROUPS = {
 
 def main(arguments: list[str]) -> int:
     """List one kind of thing, or every kind that ships with the package; returns the exit code."""
-    parser = Parser(prog="inducer-bench ls", description="What there is, one line each.")
+    parser = Parser(prog="inducer-bench ls", description="List what is available, one line each.")
     parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
     args = parser.parse_args(arguments)
@@ -61,7 +61,7 @@ def _list_runs(root: Path) -> int:
 
 
 def _summary(group: str, name: str) -> str:
-    """The first comment line of a config file that is not Hydra's."""
+    """The first comment line of a config file, Hydra's package line left out."""
     lines = (CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     comments = [line.removeprefix("#").strip() for line in lines if line.startswith("# ") and "@package" not in line]
     return comments[0] if comments else ""

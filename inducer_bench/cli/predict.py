@@ -12,10 +12,10 @@ from inducer_bench.runs.finished import open_run
 
 
 def main(arguments: list[str]) -> int:
-    """One line of JSON for each line of input."""
+    """Print one line of JSON for each line of input; returns the exit code."""
     parser = Parser(
         prog="inducer-bench predict",
-        description="The tuned model of a finished run on new input, a JSON object in each line: the task's text "
+        description="Apply the tuned model of a finished run to new input, one JSON object per line: the task's text "
         "columns; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but the last.",
     )
     parser.add_argument("run", type=Path, help="the folder of a finished run")

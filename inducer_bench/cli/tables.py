@@ -1,4 +1,4 @@
-"""`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: every table and figure that the records allow."""
+"""`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: make every table and figure from records."""
 
 import sys
 from collections.abc import Iterable
@@ -8,18 +8,18 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.files import write_atomic
 
-MANIFEST = ".written"  # in the output folder: what the last call wrote, a path in each line
+MANIFEST = ".written"  # in the output folder: the files that the last call wrote, one path per line
 
 
 def main(arguments: list[str]) -> int:
-    """Write Markdown, CSV, LaTeX, figures and one HTML page; damaged records are named and make the exit code 1."""
-    parser = Parser(prog="inducer-bench tables", description="Every table and figure from records.")
+    """Write Markdown, CSV, LaTeX, figures and an HTML page; damaged records are named and make the exit code 1."""
+    parser = Parser(prog="inducer-bench tables", description="Make every table and figure from records.")
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
     parser.add_argument("--wandb", metavar="PROJECT", help="also log what was written as an artifact of that project")
     args = parser.parse_args(arguments)
     if not Path(args.runs).is_dir():
-        raise UserError(f"--runs: found '{args.runs}', which is no folder; allowed: the output_dir of runs")
+        raise UserError(f"--runs: found '{args.runs}', which is not a folder; allowed: the output_dir of runs")
 
     from inducer_bench.report import figures, reference, render, store, tables
 
@@ -52,17 +52,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
-    """Write all files, by their paths below `out`, and remove what an earlier call wrote and this one does not."""
+    """Write files, by their paths below `out`, and remove those that an earlier call wrote and this one does not."""
     manifest = out / MANIFEST
     earlier = manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
     out.mkdir(parents=True, exist_ok=True)
-    # Before anything is written, so that a call that is killed leaves no file that the next one does not know.
+    # Written first, so that a killed call leaves no file that the next one does not know of.
     write_atomic(manifest, _lines({*earlier, *files}))
     for path, content in files.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out / path, content)
     for path in {*earlier} - {*files}:
-        if (out / path).resolve().is_relative_to(out.resolve()):  # whatever an edited manifest says
+        if (out / path).resolve().is_relative_to(out.resolve()):  # even if the manifest was edited
             (out / path).unlink(missing_ok=True)
     write_atomic(manifest, _lines(files))
 

@@ -1,1 +1,1 @@
-"""Results: run records and the store they live in."""
+"""Reports on many runs: grouped records, statistics, tables and figures."""

@@ -50,7 +50,7 @@ class Published(Cell):
 
     @property
     def std(self) -> float | None:
-        """The deviation that the source prints."""
+        """The deviation that the source states."""
         return self.figure.pm
 
     def shown(self) -> tuple[str, str, str]:

@@ -97,11 +97,13 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
     A shipped method has the same look in every figure. A method from outside has one that follows from its name, unless
     another one in the figure has taken it.
     """
-    found = {method: _LOOKS[method] for method in methods if method in _LOOKS}
-    for method in sorted({*methods} - {*found}):
-        start = zlib.crc32(method.encode()) % len(_SPARE)
-        own = [*_SPARE[start:], *_SPARE[:start]]
-        found[method] = next((look for look in own if look not in found.values()), own[0])
+    names = sorted(set(methods))
+    found = {name: _LOOKS[name] for name in names if name in _LOOKS}
+    for name in names:
+        if name not in found:
+            start = zlib.crc32(name.encode()) % len(_SPARE)
+            own = [*_SPARE[start:], *_SPARE[:start]]
+            found[name] = next((look for look in own if look not in found.values()), own[0])
     return found
 
 

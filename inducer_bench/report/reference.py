@@ -19,7 +19,7 @@ FOLDER = next(
 
 @options
 class Figure:
-    """A published number, with the deviation that its source prints."""
+    """A published number, with the deviation that its source states."""
 
     value: float
     pm: float | None = None
@@ -27,7 +27,7 @@ class Figure:
 
 @options
 class MethodFigures:
-    """What a source says of one method."""
+    """The figures of one method in a source."""
 
     parameters: str
     scores: dict[str, dict[str, float | Figure]]  # task -> score -> number
@@ -35,7 +35,7 @@ class MethodFigures:
 
 @options
 class PlmFigures:
-    """What a source says of one PLM, and under which conditions."""
+    """The figures of one PLM in a source, and the conditions they were measured under."""
 
     plm: str
     conditions: str
@@ -44,7 +44,7 @@ class PlmFigures:
 
 @options
 class Source:
-    """One file: who published what."""
+    """A file of published figures."""
 
     name: str
     source: Annotated[str, Field(min_length=1)]
@@ -52,11 +52,11 @@ class Source:
     figures: list[PlmFigures]
 
     def conditions(self, plm: str) -> str:
-        """How the figures of that PLM came about."""
+        """The conditions under which the figures of a PLM were measured."""
         return " ".join(part.conditions for part in self.figures if part.plm == plm)
 
     def find(self, plm: str, task: str, score: str, method: str) -> Figure | None:
-        """The figure, if this source has it."""
+        """The figure of a score; None if this source does not have it."""
         for part in self.figures:
             if part.plm == plm and method in part.methods:
                 found = part.methods[method].scores.get(task, {}).get(score)
@@ -69,7 +69,7 @@ def sources(folder: Path = FOLDER) -> list[Source]:
     """Every source in `folder`.
 
     Raises:
-        UserError: a file is not YAML, or not of this layout; a figure without a source is refused.
+        UserError: a file is not YAML, or not of this layout; every figure must have a source.
     """
     return [_read(path) for path in sorted(folder.glob("*.yaml"))]
 

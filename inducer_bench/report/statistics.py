@@ -1,27 +1,28 @@
-"""Paired tests: does a score differ between two methods, on the same examples?
+"""Paired tests of the difference in a score between two methods on the same examples.
 
-One run on each side: whether *these two tuned models* differ on examples such as these. McNemar's exact test for
-accuracy; for every other score approximate randomisation (Noreen 1989, Yeh 2000): if the models were equal, their
-outputs for an example could as well be swapped, so the p-value is how often random swaps of half the examples make a
-difference at least as large. The 95 % interval is that of a paired bootstrap over examples.
+With one run on each side the question is whether *these two tuned models* differ on such examples. Accuracy is tested
+with McNemar's exact test (McNemar 1947, https://doi.org/10.1007/BF02295996), every other score with approximate
+randomisation (Noreen 1989; Yeh 2000, https://aclanthology.org/C00-2137): if the models were equal, their outputs for an
+example could be swapped, so the p-value is the share of random swaps of half the examples with a difference at least as
+large. The 95 % interval is that of a paired bootstrap over examples.
 
-Several runs (seeds) on a side: whether *the methods* differ, on new examples and with new seeds. Swapping examples
-alone would take what three seeds happened to give for what a method gives, and would reject far too often; and three
-runs can be swapped with three others in too few ways. So the difference of mean scores is held against both variances,
-as in studies where several readers see the same cases (Obuchowski and Rockette 1995, Hillis 2007), runs as readers:
+With several runs (seeds) on a side the question is whether *the methods* differ, on new examples and with new seeds.
+Swapping examples alone would ignore the variation between seeds and reject far too often; and three runs can be swapped
+with three others in too few ways. So the difference of mean scores is compared with both variances, as in studies where
+several readers see the same cases (Obuchowski and Rockette 1995, Hillis 2007), with runs as readers:
 
     variance = v + max(0, sum over sides of (s^2 - e^2) / S)
 
-v: variance of the difference when examples are drawn anew and the runs stay, by the paired bootstrap. s^2: variance of
-the scores of a side's S runs. e^2: the part of s^2 that comes from the examples, by the same bootstrap; v holds it
-already. Difference / sqrt(variance) is compared with Student's t, with Satterthwaite's degrees of freedom. Runs of the
-two sides are not paired: an equal seed makes no two methods alike. A lone run on one side is given the other's s^2.
-In simulations of equal methods with 2 to 10 seeds, 1.5 to 5 % of p-values are below 0.05, fewest where seeds hardly
-matter; up to 7 % where one method's seeds vary ten times as much as the other's. Swaps of examples alone: 25 to
-65 %, the more the seeds matter.
+v: variance of the difference over resampled examples with the runs fixed, by the paired bootstrap. s^2: variance of
+the scores of a side's S runs. e^2: the part of s^2 that is due to the examples, by the same bootstrap; v includes it.
+Difference / sqrt(variance) is compared with Student's t, with Satterthwaite's degrees of freedom. Runs of the two sides
+are not paired: an equal seed does not make two methods alike. A single run on one side is assumed to have the other
+side's s^2. In simulations of equal methods with 2 to 10 seeds, 1.5 to 5 % of p-values are below 0.05, the fewest where
+seeds hardly matter; up to 7 % where one method's seeds vary ten times as much as the other's. Swapping examples alone
+gives 25 to 65 %, more the more the seeds matter.
 
-Where examples are not independent (turns of a CoQA dialogue), dialogues are swapped and drawn. All draws come from a
-fixed seed: the same predictions give the same p-value.
+Where examples are not independent (turns of a CoQA dialogue), whole dialogues are swapped and resampled. All random
+numbers come from a fixed seed: equal predictions give equal p-values.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ from inducer_bench.report.examples import Examples, Rows, examples, same_example
 from inducer_bench.report.weighted_metrics import Array, accuracy
 
 RESAMPLES = 10_000
-_BLOCK = 250_000  # weights held at a time; of those tried, the fastest
+_BLOCK = 250_000  # weights in memory at a time; the fastest size of those measured
 _METHODS = "t over examples and seeds"
 
 
@@ -44,10 +45,10 @@ class PairedTest:
     """The outcome of a test.
 
     Args:
-        difference: the right side's score less the left side's, in the score's unit (percent points).
-        interval: the difference's 95 % confidence interval.
-        p_value: two-sided, of no difference.
-        name: which test it was.
+        difference: the right side's score minus the left side's, in the score's unit (percentage points).
+        interval: the 95 % confidence interval of the difference.
+        p_value: two-sided, for the hypothesis of no difference.
+        name: of the test.
     """
 
     difference: float
@@ -65,15 +66,15 @@ def paired_p_value(metric: str, left: Sequence[Rows], right: Sequence[Rows]) -> 
 def paired_test(
     metric: str, left: Sequence[Rows], right: Sequence[Rows], resamples: int = RESAMPLES
 ) -> PairedTest | None:
-    """The difference that a record's score `metric` (`accuracy`, `bleu_seen`) makes between two methods.
+    """A test of the difference in the score `metric` of a record (`accuracy`, `bleu_seen`) between two methods.
 
     Args:
         metric: a score's name in the record.
         left, right: the prediction lines of each run of a side, one entry per seed; at least one.
-        resamples: random swaps, or bootstrap samples.
+        resamples: number of random swaps, or of bootstrap samples.
 
     Returns:
-        None where there is nothing to test: the runs predicted other examples, the metric has no statistics per example
+        None where no test is possible: the runs predicted different examples, the metric has no statistics per example
         (METEOR), there are fewer than two examples, or the score is undefined.
     """
     if not same_examples([*left, *right]):
@@ -92,13 +93,13 @@ def paired_test(
 
 
 def mcnemar(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
-    """McNemar's exact p-value, from whether each example is right (N): are those that one side alone has right even?"""
+    """McNemar's exact p-value from the correctness of each example, (N,), on both sides."""
     only_left, only_right = int((left & ~right).sum()), int((right & ~left).sum())
     return min(1.0, 2 * float(bdtr(min(only_left, only_right), only_left + only_right, 0.5)))
 
 
 def approximate_randomisation(left: Examples, right: Examples, resamples: int = RESAMPLES, seed: int = 0) -> float:
-    """The p-value of the difference in score: how often random swaps of outputs give one as large (itself counted)."""
+    """The p-value of the difference in score: the share of random swaps with one as large, itself counted."""
     pooled, units = left.pooled(right), left.count()
 
     def difference(swapped: Array) -> Array:
@@ -109,7 +110,7 @@ def approximate_randomisation(left: Examples, right: Examples, resamples: int = 
     drawn = _by_blocks(
         lambda rows: difference(random.integers(2, size=(rows, units)).astype(np.float64)), resamples, units
     )
-    smaller = np.abs(drawn) < observed * (1 - 1e-9)  # equal but for rounding counts as equal, undefined as large
+    smaller = np.abs(drawn) < observed * (1 - 1e-9)  # equal up to rounding counts as equal, undefined as large
     return (1 + resamples - int(smaller.sum())) / (1 + resamples)
 
 
@@ -127,7 +128,7 @@ def bootstrap(runs: Sequence[Examples], resamples: int = RESAMPLES, seed: int = 
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for being several (Holm 1979), in the order given: below 0.05, all of them hold at 5 %."""
+    """p-values, in the given order, adjusted to control the family-wise error rate (Holm 1979)."""
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
     steps = values[order] * np.arange(len(values), 0, -1)
@@ -152,14 +153,14 @@ def _of_models(left: Examples, right: Examples, difference: float, resamples: in
 def _of_methods(
     sides: Sequence[Sequence[Examples]], scores: Sequence[Array], difference: float, resamples: int
 ) -> PairedTest:
-    """The test over examples and seeds; scores (S) of each side's runs."""
+    """The test over examples and seeds, from the scores, (S,), of each side's runs."""
     drawn = np.split(bootstrap([*sides[0], *sides[1]], resamples), [len(sides[0])], axis=1)  # (resamples, S) each
     of_examples = np.nanvar(drawn[1].mean(axis=1) - drawn[0].mean(axis=1))
     excess, uncertainty = 0.0, of_examples**2 / (sides[0][0].count() - 1)
     for side, other in ((0, 1), (1, 0)):
         runs = len(sides[side])
         if runs > 1:
-            share = 1 / runs + (len(sides[other]) == 1)  # a lone run on the other side has this side's spread
+            share = 1 / runs + (len(sides[other]) == 1)  # a single run on the other side has this side's spread
             spread = scores[side].var(ddof=1)
             alone = drawn[side] - drawn[side].mean(axis=1, keepdims=True)
             excess += share * (spread - np.nanvar(alone, axis=0).sum() / (runs - 1))
@@ -174,6 +175,6 @@ def _of_methods(
 
 
 def _by_blocks(draw: Callable[[int], Array], resamples: int, units: int) -> Array:
-    """`draw(rows)` often enough for `resamples` rows, of which a block of memory holds some."""
+    """`resamples` rows of `draw(rows)`, drawn in blocks of limited memory."""
     block = max(1, _BLOCK // units)
     return np.concatenate([draw(min(block, resamples - start)) for start in range(0, resamples, block)])

@@ -1,6 +1,6 @@
 """Tables from records: rows are settings of methods, columns are scores and costs.
 
-Every suite, PLM and protocol that has records gets tables of its own, so that mini and real figures never meet.
+Each suite, PLM and protocol that has records gets its own tables, so that mini and real figures never mix.
 """
 
 import re
@@ -19,7 +19,7 @@ from inducer_bench.report.reference import Source
 from inducer_bench.report.store import Group, Store, labels
 from inducer_bench.tasks.options import TaskOptions
 
-LEVEL = 0.05  # of significance
+LEVEL = 0.05  # significance level
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Column:
         value: the score's or cost's name.
         better: 1 if higher is better, -1 if lower is.
         source: the publication that the figures are from; None: our runs.
-        p_value: Holm-adjusted over the table, of the best row against the runner-up; None: not tested.
+        p_value: of the best row against the runner-up, Holm-adjusted over the table; None if not tested.
     """
 
     task: str
@@ -107,7 +107,7 @@ class _Plan:
 
 
 def build(store: Store, sources: Sequence[Source], output_dir: str) -> list[Table]:
-    """Every table that has a record, in the order of `conf/table/`; real ones before those of the mini suite."""
+    """The tables that have a record, in the order of `conf/table/`; those of the mini suite come last."""
     plans = [plan for name, layout in layouts.layouts().items() for plan in _plans(name, layout, store.groups)]
     return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.scope.suite == "mini")]
 
@@ -133,14 +133,14 @@ def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Pla
             elif scope.composable():
                 plan = _Plan(name, layout, scope, task, [], members)
                 plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout))
-                special = layout.variants or layout.budgets  # the plain setting alone makes no ablation
+                special = layout.variants or layout.budgets  # the plain setting alone is no ablation
                 if any(found and (row.command() or not special) for _, row, found in plan.rows):
                     plans.append(plan)
     return plans
 
 
 def _natural(label: str) -> list[tuple[str, int]]:
-    """Sorts numbers within names by their size."""
+    """A sort key that orders the numbers within labels by size."""
     return [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", label)]
 
 
@@ -158,11 +158,11 @@ def _by_scope(groups: Sequence[Group], by_protocol: bool) -> dict[Scope, list[Gr
 
 
 def _matching(row: RowLayout, plan: _Plan) -> dict[str, Group]:
-    """Task -> the group of that setting; of several, that met other files, the one with most finished runs."""
+    """Task -> the group of a row's setting; of several with different files, the one with most finished runs."""
     found = {}
     for task in plan.tasks():
         candidates = [g for g in plan.known if (g.config.task.name, g.config.method.name) == (task, row.method)]
-        if candidates:  # else there is nothing to look for, and composing takes time
+        if candidates:  # composing takes time
             key = row.key(plan.scope, task, _plm_parameters(plan.known))
             equal = [group for group in candidates if group.key == key]
             if equal:
@@ -252,7 +252,7 @@ def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
 
 
 def _published(source: Source, plan: _Plan, task: str, score: str, notes: Notes) -> list[Cell] | None:
-    """A source's figures for a column; None if it has none, or the table is of the mini suite."""
+    """The cells of a source for a column; None if it has none, or the table is of the mini suite."""
     if plan.scope.suite == "mini" or plan.layout.methods is None:
         return None
     figures = [
