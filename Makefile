@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DEVICE ?= cpu
 
-.PHONY: setup run test test-slow lint clean
+.PHONY: setup run test test-slow lint results bench clean
 
 setup: $(VENV)/.installed
 
@@ -26,6 +27,15 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The tables under results/, from the records and benchmark results that are committed there.
+results: setup
+	$(BIN)/python -m scripts.evidence.mini_tables
+	$(BIN)/python -m scripts.evidence.pages
+
+# All benchmarks on one device: hours.
+bench: setup
+	PYTHON=$(BIN)/python sh scripts/bench/all.sh $(DEVICE)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
