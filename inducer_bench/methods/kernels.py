@@ -32,7 +32,7 @@ def attend_with_logsumexp(
 ) -> tuple[Tensor, Tensor]:
     """Softmax attention f_i = softmax_j(s_ij) V with the log of its normaliser, in one softmax.
 
-    The form is the fastest of those in `scripts/bench_attention.py`: scores that are written out to train with dropout
+    The form is the fastest of those in `scripts/bench/attention.py`: scores that are written out to train with dropout
     or on shorter rows, on a CPU for a few rows of the batch at a time; else torch's fused CPU kernel.
 
     Args:
