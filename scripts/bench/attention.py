@@ -124,7 +124,8 @@ def virtual_key(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout
 
 def self_scores(query: Tensor) -> Tensor:
     """Self scores s_i (B, H, T) of inducers without MLP_k."""
-    return (query * query).sum(dim=-1, dtype=torch.float32) * SCALE
+    scores: Tensor = (query * query).sum(dim=-1, dtype=torch.float32) * SCALE
+    return scores
 
 
 FORMS: dict[str, Form] = {
