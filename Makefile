@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DEVICE ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint coverage build clean
+.PHONY: help setup run test test-slow lint coverage results bench build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -33,6 +34,13 @@ lint: setup ## ruff and mypy
 
 coverage: setup ## lines and branches that `make test` does not reach
 	$(BIN)/python -m pytest -m "not slow" -n auto --cov
+
+results: setup ## the tables under results/, from the records and benchmark results that are committed there
+	$(BIN)/python -m scripts.evidence.mini_tables
+	$(BIN)/python -m scripts.evidence.pages
+
+bench: setup ## all benchmarks on one device, DEVICE=cpu or cuda: hours
+	PYTHON=$(BIN)/python sh scripts/bench/all.sh $(DEVICE)
 
 build: setup ## source distribution and wheel, in dist/
 	$(BIN)/python -m build

@@ -33,7 +33,7 @@ def attend_with_logsumexp(
 ) -> tuple[Tensor, Tensor]:
     """Softmax attention f_i = softmax_j(s_ij) V with the log of its normaliser, in one softmax.
 
-    `scripts/bench_attention.py` compares the forms; this picks the fastest. Scores are written out (on a CPU for a few
+    `scripts/bench/attention.py` compares the forms; this picks the fastest. Scores are written out (on a CPU for a few
     rows of the batch at a time) with dropout and to train on short rows; otherwise torch's fused CPU kernel is used, if
     this version of torch has it.
 

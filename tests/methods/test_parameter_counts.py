@@ -1,12 +1,12 @@
 """The exact numbers of parameters, on PLMs built without weights."""
 
 import pytest
-from parameter_table import SETTINGS, counts
 
 from inducer_bench.cli import params
 from inducer_bench.config.compose import compose
 from inducer_bench.methods.attach import attach
 from inducer_bench.plm.load import empty_model
+from scripts.evidence.parameter_table import SETTINGS, counts
 
 PLM_SIZES = {"roberta-base": 124_055_040, "roberta-large": 354_310_144, "gpt2": 124_439_808, "gpt2-medium": 354_823_168}
 

@@ -1,14 +1,10 @@
 """What the PLMs of the mini suite can do before they are trained."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from mini_start import moved, sinusoids
-from pretrain_mini import MASK, gpt2, roberta
+from scripts.mini.pretrain import MASK, gpt2, roberta
+from scripts.mini.start_weights import moved, sinusoids
 
 VOCABULARY, LENGTH = 500, 40
 

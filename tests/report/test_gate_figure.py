@@ -1,12 +1,12 @@
 """The picture of inducers' gates."""
 
-import gate_figure
 import torch
 from helpers.architectures import build, tokens
 
 import inducer_bench as ib
 from inducer_bench.methods.inducer import Inducer
 from inducer_bench.report import figures
+from scripts.evidence import gate_figure
 
 
 def test_recorded_gates_are_the_share_of_attention_that_a_virtual_pair_takes():

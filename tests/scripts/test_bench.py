@@ -1,31 +1,29 @@
 """The benchmarks: what the shared harness computes, that compared forms compute the same, and that each script runs."""
 
 import json
+import shutil
 
-import bench_attention
-import bench_compile
-import bench_decoding
-import bench_epoch
-import bench_loss
-import bench_padding
-import bench_parts
-import bench_scaling
-import bench_seeds
-import bench_startup
-import bench_step
-import bench_summary
-import benchmark
-import project_cost
 import pytest
 import torch
-from bench_setup import build, random_batch, random_loss, real_task, spread
-from cuda_attention import EfficientAttention
-from released_form import as_released
 from torch.nn import functional as F
 
-from inducer_bench.methods.kernels import ExplicitAttention
 from inducer_bench.methods.layers import layers
 from inducer_bench.tasks.cache import Encoded
+from scripts.bench import attention as bench_attention
+from scripts.bench import charts as bench_charts
+from scripts.bench import compile as bench_compile
+from scripts.bench import decoding as bench_decoding
+from scripts.bench import epoch as bench_epoch
+from scripts.bench import harness, project_cost, summary
+from scripts.bench import loss as bench_loss
+from scripts.bench import padding as bench_padding
+from scripts.bench import parts as bench_parts
+from scripts.bench import scaling as bench_scaling
+from scripts.bench import seeds as bench_seeds
+from scripts.bench import startup as bench_startup
+from scripts.bench import step as bench_step
+from scripts.bench.released_form import as_released
+from scripts.bench.setup import build, random_batch, random_loss, real_task, spread
 
 # -- the harness -----------------------------------------------------------------------------------------------------
 
@@ -34,7 +32,7 @@ from inducer_bench.tasks.cache import Encoded
 def clock(monkeypatch):
     """Time that passes only when a candidate lets it: `clock[0] += seconds`."""
     now = [0.0]
-    monkeypatch.setattr(benchmark, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(harness, "perf_counter", lambda: now[0])
     return now
 
 
@@ -48,7 +46,7 @@ def test_candidates_alternate_in_a_shuffled_order_and_the_warmup_is_not_timed(cl
 
         return call
 
-    times = benchmark.alternate({name: candidate(name, s) for name, s in (("a", 1), ("b", 2), ("c", 4))}, rounds=8)
+    times = harness.alternate({name: candidate(name, s) for name, s in (("a", 1), ("b", 2), ("c", 4))}, rounds=8)
     rounds = [tuple(calls[start : start + 3]) for start in range(0, len(calls), 3)]
     assert len(rounds) == 9
     assert all(sorted(order) == ["a", "b", "c"] for order in rounds)
@@ -58,8 +56,8 @@ def test_candidates_alternate_in_a_shuffled_order_and_the_warmup_is_not_timed(cl
 
 def test_a_ratio_is_taken_within_rounds():
     times = {"ours": [1.0, 4.0, 9.0], "theirs": [1.0, 2.0, 3.0]}
-    assert benchmark.ratio(times, "ours", "theirs") == pytest.approx((2.0, 1.2, 2.8))
-    row = benchmark.ratio_rows(times, "theirs")[0]
+    assert harness.ratio(times, "ours", "theirs") == pytest.approx((2.0, 1.2, 2.8))
+    row = harness.ratio_rows(times, "theirs")[0]
     assert (row["candidate"], row["seconds"], row["ratio to theirs"]) == ("ours", 4.0, 2.0)
 
 
@@ -72,24 +70,23 @@ def test_peak_memory_is_that_of_the_tensors_held_at_once():
         del first, second
         return torch.empty(2 * mebibyte, dtype=torch.uint8)
 
-    assert benchmark.peak_memory(call) == pytest.approx(3 * mebibyte, rel=0.001)
+    assert harness.peak_memory(call) == pytest.approx(3 * mebibyte, rel=0.001)
 
 
-def test_results_are_published_with_their_provenance_and_without_paths_of_the_machine(tmp_path, monkeypatch):
+def test_results_are_published_with_their_provenance_and_without_paths_of_the_machine(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "sys.argv", ["/home/me/repo/scripts/bench_x.py", "--data", "/home/me/data/", "--out=/home/me/o"]
+        "sys.argv", ["/home/me/repo/scripts/bench/x.py", "--data", "/home/me/data/", "--out=/home/me/o"]
     )
     rows = [{"form": "ours", "seconds": 0.123456, "shapes": 12_345}, {"form": "theirs", "seconds": 2.0}]
-    path = benchmark.publish("x", rows, command=benchmark.command_line(), note="A note.", out=tmp_path)
+    path = harness.publish("x", rows, note="A note.", out=tmp_path)
     content = json.loads(path.read_text())
-    assert path == tmp_path / benchmark.slug() / "x.json"
+    assert path == tmp_path / harness.slug() / "x.json"
     assert content["rows"] == rows
-    assert content["command"] == "python scripts/bench_x.py --data data --out=o"
+    assert content["command"] == "python -m scripts.bench.x --data data --out=o"
     assert content["versions"]["torch"] == torch.__version__
-    assert content["device"] == {"type": "cpu", "name": benchmark.device_name(), "threads": torch.get_num_threads()}
-    text = path.with_suffix(".md").read_text()
-    assert "| ours | 0.1235 | 12,345 |\n| theirs | 2 | - |" in text
-    assert "home" not in text + path.read_text()
+    assert content["device"] == {"type": "cpu", "name": harness.device_name(), "threads": torch.get_num_threads()}
+    assert "| ours | 0.1235 | 12,345 |\n| theirs | 2 | - |" in capsys.readouterr().out
+    assert "home" not in path.read_text()
 
 
 def test_spread_batches_stand_for_all_of_an_epoch():
@@ -116,7 +113,7 @@ def test_padding_counts_tokens_and_shapes():
 def test_seeds_side_by_side_are_the_seeds_one_after_another():
     """Logits, and gradients of LoRA and head, of three seeds with different parameters; no dropout."""
     seeds, rows = 3, 2
-    model = bench_seeds.stacked(seeds, benchmark.CPU, mini=True).eval()
+    model = bench_seeds.stacked(seeds, harness.CPU, mini=True).eval()
     inputs = random_batch(model, seeds * rows, 8)
     labels = torch.tensor([0, 1, 1, 1, 0, 0])
     stacks = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -126,7 +123,7 @@ def test_seeds_side_by_side_are_the_seeds_one_after_another():
     logits = model(**inputs).logits
     bench_seeds.summed_loss(logits, labels, seeds).backward()
     for seed in range(seeds):
-        _, tuned = build(["task=sst2", "method=lora"], benchmark.CPU, mini=True)
+        _, tuned = build(["task=sst2", "method=lora"], harness.CPU, mini=True)
         tuned.eval()
         own = tuned.trained_parameters()
         pairs = {name: stacks[name.replace("lora_", "stacked_")] for name in own}
@@ -144,8 +141,8 @@ def test_seeds_side_by_side_are_the_seeds_one_after_another():
 @pytest.fixture(scope="module")
 def webnlg():
     """The mini task, its first examples of several lengths, and a model with LoRA, without dropout."""
-    _, task = real_task("webnlg", benchmark.ROOT, mini=True)
-    config, tuned = build(["task=webnlg", "method=lora"], benchmark.CPU, mini=True)
+    _, task = real_task("webnlg", harness.ROOT, mini=True)
+    config, tuned = build(["task=webnlg", "method=lora"], harness.CPU, mini=True)
     examples: list[Encoded] = sorted(task.examples("train").take(range(6)), key=lambda row: row["length"])
     return config, task, examples, tuned.eval()
 
@@ -167,41 +164,9 @@ def test_the_forms_of_attention_yield_the_same_heads_and_gates():
             torch.testing.assert_close(g, released[1], rtol=0, atol=1e-7)  # self scores are summed in float32
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_the_candidate_for_a_gpu_has_the_right_shapes(masked):
-    heads = [torch.empty(2, 3, 20, 64, device="meta", requires_grad=True) for _ in range(3)]
-    mask = torch.empty(2, 1, 20, 20, device="meta") if masked else None
-    f, logsumexp = EfficientAttention.apply(*heads, mask, 0.1, 0.1)
-    assert (f.shape, logsumexp.shape) == ((2, 3, 20, 64), (2, 3, 20))
-    assert [grad.shape for grad in torch.autograd.grad(f.sum() + logsumexp.sum(), heads)] == 3 * [(2, 3, 20, 64)]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_candidate_for_a_gpu_has_the_gradients_of_finite_differences(dropout):
-    heads, mask = bench_attention.inputs(2, 40, "padded", torch.float32, torch.device("cuda"))
-    weights = torch.randn(2, bench_attention.HEADS, 40, bench_attention.WIDTH, device="cuda")
-
-    def loss(query, key, value):
-        torch.manual_seed(0)
-        f, logsumexp = EfficientAttention.apply(query, key, value, mask, bench_attention.SCALE, dropout)
-        return (f * weights).sum() + logsumexp.square().sum()
-
-    if not dropout:
-        q, k, v = heads
-        f, logsumexp = ExplicitAttention.apply(q, k, v, mask, bench_attention.SCALE, 0.0)
-        torch.testing.assert_close(loss(q, k, v), (f * weights).sum() + logsumexp.square().sum())
-    grads = torch.autograd.grad(loss(*heads), heads)
-    for at, grad in enumerate(grads):
-        direction = torch.randn_like(grad)
-        ends = [[x + sign * 1e-2 * direction if i == at else x for i, x in enumerate(heads)] for sign in (1, -1)]
-        slope = (loss(*ends[0]) - loss(*ends[1])) / 2e-2
-        torch.testing.assert_close((grad * direction).sum(), slope, rtol=2e-2, atol=1e-2)
-
-
 @pytest.mark.parametrize("task", ["sst2", "webnlg"])
 def test_the_released_form_computes_the_same(task):
-    config, tuned = build([f"task={task}", "method=inducer"], benchmark.CPU, mini=True)
+    config, tuned = build([f"task={task}", "method=inducer"], harness.CPU, mini=True)
     ours = random_loss(config, tuned.eval(), 2, 6)
     loss = ours()
     expected = torch.autograd.grad(loss, list(tuned.trained_parameters().values()), allow_unused=True)
@@ -246,7 +211,7 @@ def test_hours_of_a_task_are_steps_dev_and_decoding():
 def run(script, out, *arguments, rounds=1):
     """The rows that a script publishes on the mini PLM and data."""
     script.main(["--mini", "--rounds", str(rounds), "--out", str(out), *arguments])
-    [path] = (out / benchmark.slug()).glob("*.json")
+    [path] = (out / harness.slug()).glob("*.json")
     return json.loads(path.read_text())["rows"]
 
 
@@ -273,8 +238,7 @@ def test_loss_runs(tmp_path):
 def test_attention_runs(tmp_path):
     rows = run(bench_attention, tmp_path, "--batch", "1", "--lengths", "8")
     forms = {name: [row["candidate"] for row in rows if row["purpose"] == name] for name in bench_attention.PURPOSES}
-    on_a_cpu = [name for name in bench_attention.FORMS if name != "efficient"]
-    assert forms["training"] == forms["evaluation"] == 2 * on_a_cpu
+    assert forms["training"] == forms["evaluation"] == 2 * list(bench_attention.FORMS)
     assert forms["training with dropout"] == 2 * ["SDPA", "two softmaxes", "explicit", "explicit by rows"]
 
 
@@ -294,18 +258,31 @@ def test_decoding_runs_and_both_forms_write_the_same(tmp_path):
     assert slow["ratio to batched with a cache"] > 0
 
 
-def test_the_page_of_a_device_says_which_targets_are_met(tmp_path):
+def test_the_section_of_a_device_says_which_targets_are_met(tmp_path, capsys):
     measured = [("lora", 1.0, 1.0, 1.0, 200), ("inducer", 1.2, 1.1, 1.3, 210), ("inducer_lora", 1.0, 0.9, 1.1, 230)]
     columns = ("candidate", "ratio to lora", "p10", "p90", "peak MiB")
     rows = [{"T": 32, **dict(zip(columns, row, strict=True))} for row in measured]
-    folder = benchmark.publish("step_sst2_fp32", rows, out=tmp_path).parent
-    bench_summary.main([str(folder)])
-    page = (folder / "README.md").read_text()
+    harness.publish("step_sst2_fp32", rows, note="A note.", out=tmp_path)
+    capsys.readouterr()
+    summary.main(tmp_path)
+    page = capsys.readouterr().out
     assert "| inducer, step of sst2 at T = 32, of LoRA's time | 1.2 | 1.1 to 1.3 | <= 1.03 | no |" in page
     assert "| inducer_lora, step of sst2 at T = 32, of LoRA's time | 1 | 0.9 to 1.1 | <= 1.05 | yes |" in page
     assert "| inducer, step of sst2 at T = 32, of LoRA's peak memory | 1.05 | - | <= 1.1 | yes |" in page
     assert "| inducer_lora, step of sst2 at T = 32, of LoRA's peak memory | 1.15 | - | <= 1.1 | no |" in page
-    assert (folder / "step_sst2_fp32.png").stat().st_size > 1000
+    assert "<code>step_sst2_fp32</code>: A note." in page
+    assert "| 32 | inducer | 1.2 | 1.1 | 1.3 | 210 |" in page
+
+
+def test_every_kind_of_result_has_a_chart(tmp_path):
+    results, charts = tmp_path / "results", tmp_path / "charts"
+    results.mkdir()
+    committed = {path.name.split("_")[0]: path for path in sorted(harness.RESULTS.glob("*/*.json"))}
+    for path in committed.values():
+        shutil.copy(path, results)
+    bench_charts.main([str(results), str(charts)])
+    assert {path.stem for path in charts.iterdir()} == {path.stem for path in committed.values()}
+    assert all(path.stat().st_size > 1000 for path in charts.iterdir())
 
 
 def test_seeds_run(tmp_path):
@@ -321,8 +298,7 @@ def test_scaling_runs_and_the_projection_reads_it(tmp_path):
     points = {(row["layers"], row["batch"], row["length"]) for row in rows if row["method"] == "lora"}
     assert points == {(whole, 2, 8), (whole, 2, 16), (whole, 1, 8), (1, 2, 8)}
     assert all(row["seconds"] > 0 and row["peak MiB"] > 0 for row in rows)
-    folder = tmp_path / benchmark.slug()
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".svg", ".png"}
+    folder = tmp_path / harness.slug()
     steps = project_cost.read(folder / "scaling_sst2_fp32.json")
     assert steps.measured.keys() == {"fine_tune", "lora"}
     assert steps.measured["lora"].keys() == {8, 16, 32}

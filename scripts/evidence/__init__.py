@@ -1,0 +1,1 @@
+"""The committed tables and figures under `results/`; `make results` regenerates them."""

@@ -1,0 +1,1 @@
+"""Pre-training of the PLMs of the mini suite."""
