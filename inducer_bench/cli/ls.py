@@ -1,9 +1,9 @@
-"""`inducer-bench ls [what]`: what there is, one line each."""
+"""`inducer-bench ls [what]`: the choices of each config group, or the runs, one line each."""
 
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser
-from inducer_bench.config.compose import CONF_DIR, choices
+from inducer_bench.config.compose import choices, files
 from inducer_bench.errors import ExitCode, UserError, unknown
 from inducer_bench.runs import record as records
 
@@ -18,10 +18,11 @@ _GROUPS = {
 
 
 def main(arguments: list[str]) -> int:
-    """List one kind of thing, or every kind that ships with the package."""
+    """List one kind of thing, or the choices of every config group."""
     parser = Parser(prog="inducer-bench ls", description="What there is, one line each.")
     parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
+    parser.add_config_dir()
     args = parser.parse_args(arguments)
     if args.what == "runs":
         return _list_runs(Path(args.runs))
@@ -30,13 +31,14 @@ def main(arguments: list[str]) -> int:
     for title in [args.what] if args.what else _GROUPS:
         if not args.what:
             print(f"{title}:")
-        for name in choices(_GROUPS[title]):
-            print(f"  {name:<16} {_summary(_GROUPS[title], name)}")
+        paths = {path.stem: path for path in reversed(files(_GROUPS[title], args.config_dir))}  # the shipped one counts
+        for name in choices(_GROUPS[title], args.config_dir):
+            print(f"  {name:<16} {_summary(paths[name])}")
     return ExitCode.DONE
 
 
 def _list_runs(root: Path) -> int:
-    """One line for each record, by setting and seed; damaged ones are named first, and make the exit code 1."""
+    """Print one line for each record, by setting and seed. Damaged ones come first, and make the exit code 1."""
     code = ExitCode.DONE
     found = []
     for folder in records.find(root):
@@ -60,8 +62,8 @@ def _list_runs(root: Path) -> int:
     return code
 
 
-def _summary(group: str, name: str) -> str:
+def _summary(path: Path) -> str:
     """The first comment line of a config file that is not Hydra's."""
-    lines = (CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     comments = [line.removeprefix("#").strip() for line in lines if line.startswith("# ") and "@package" not in line]
     return comments[0] if comments else ""

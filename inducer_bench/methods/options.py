@@ -37,6 +37,7 @@ class MethodOptions:
 
     shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside goes by its module's
     ranks: ClassVar[tuple[Rank, ...]] = ()
+    only_head: ClassVar[bool] = False  # trains nothing but the task's head
 
     def __post_init__(self) -> None:
         if self.name not in ("", self.method_name()):
@@ -78,6 +79,7 @@ class HeadOnlyOptions(MethodOptions):
     """Train the task's head on the frozen PLM: the floor every method must beat."""
 
     shipped_as: ClassVar[str] = "head_only"
+    only_head: ClassVar[bool] = True
 
 
 @options
