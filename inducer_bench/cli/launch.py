@@ -94,7 +94,7 @@ class Jobs:
 
 
 def optimized(record: Record, metric: str | None) -> float | None:
-    """The objective value reported to a searching sweeper (Optuna): a score, by default the one that selects the epoch."""
+    """The objective value for a searching sweeper (Optuna): a score, by default what selects the epoch."""
     return record.get("selection_score") if metric is None else record.get("scores", {}).get(metric, {}).get("value")
 
 

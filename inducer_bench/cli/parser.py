@@ -41,8 +41,8 @@ def folder(name: str) -> Path:
 def search_modules_in(path: str) -> None:
     """Make modules in a folder importable, such as those that `method.name=my_module.scale` names.
 
-    A console script does not search the working directory, unlike `python -m`. It comes last, so that a file there which
-    is called like an installed package does not hide that package.
+    Unlike `python -m`, a console script does not search the working directory. The folder comes last, so that a file in
+    it with the name of an installed package does not hide that package.
     """
     if path not in sys.path:
         sys.path.append(path)

@@ -8,25 +8,26 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.files import write_atomic
 
-MANIFEST = ".written"  # in the output folder: what the last call wrote, a path in each line
+MANIFEST = ".written"  # in the output folder: the files of the last call, a path in each line
 
 
 def main(arguments: list[str]) -> int:
-    """Write Markdown, CSV, LaTeX, figures and one HTML page; damaged records are named and make the exit code 1."""
+    """Write Markdown, CSV, LaTeX, figures and one HTML page. Damaged records are named and make the exit code 1."""
     parser = Parser(prog="inducer-bench tables", description="Every table and figure from records.")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
-    parser.add_argument("--wandb", metavar="PROJECT", help="also log what was written as an artifact of that project")
+    parser.add_argument("--wandb", metavar="PROJECT", help="also log the files as an artifact of that project")
+    parser.add_config_dir()
     args = parser.parse_args(arguments)
     if not Path(args.runs).is_dir():
-        raise UserError(f"--runs: found '{args.runs}', which is no folder; allowed: the output_dir of runs")
+        raise UserError(f"--runs: found '{args.runs}', which is not a folder; allowed: the output_dir of runs")
 
     from inducer_bench.report import figures, reference, render, store, tables
 
     found = store.load(Path(args.runs))
     for line in found.damaged:
         print(f"damaged, left out: {line}", file=sys.stderr)
-    built = tables.build(found, reference.sources(), args.runs)
+    built = tables.build(found, reference.sources(), args.runs, args.config_dir)
     pictures = {table.path: figures.draw(table) for table in built}
 
     files = {"index.html": render.html(built, pictures).encode()}
@@ -52,11 +53,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
-    """Write all files, by their paths below `out`, and remove what an earlier call wrote and this one does not."""
+    """Write all files, by their paths below `out`, and remove those of an earlier call that are not among them."""
     manifest = out / MANIFEST
     earlier = manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
     out.mkdir(parents=True, exist_ok=True)
-    # Before anything is written, so that a call that is killed leaves no file that the next one does not know.
+    # First, so that the next call knows all files of one that is killed.
     write_atomic(manifest, _lines({*earlier, *files}))
     for path, content in files.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,9 @@ def within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
     """
     match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", wanted)
     if match is None or not float(match[1] or match[2]):
-        raise UserError(f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage such as 0.49%")
+        raise UserError(
+            f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage such as 0.49%"
+        )
     if match[1]:
         parameters = int(match[1])
     else:

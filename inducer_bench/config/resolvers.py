@@ -29,7 +29,7 @@ def _recipe(key: str, default: Any = _NONE, *, _root_: DictConfig) -> Any:
             return recipes[name][key]
     if default is _NONE:
         raise UserError(
-            f"missing; give it a value, or give the method's file '{key}' in recipes.{_root_.recipe} or recipes.default"
+            f"missing; give it a value, or add '{key}' to the method's recipes.{_root_.recipe} or recipes.default"
         )
     return default
 

@@ -262,10 +262,10 @@ SHIPPED: tuple[type[MethodOptions], ...] = (
     AdapterOptions,
     LoraOptions,
     MamOptions,
+    KernelMixOptions,
     InducerOptions,
     InducerLoraOptions,
     InducerFfnOptions,
-    KernelMixOptions,
     PeftOptions,
 )
 METHODS = {kind.shipped_as: kind for kind in SHIPPED}

@@ -303,7 +303,7 @@ def _mean(cell: Cell) -> float:
 
 
 def _headline(table: Table) -> str:
-    return f"{table.columns[0].task} on {table.place.plm}"
+    return f"{table.columns[0].task} on {table.scope.plm}"
 
 
 def _score_label(table: Table, better: int) -> str:

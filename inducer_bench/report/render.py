@@ -31,10 +31,10 @@ _CSV = ("suite", "plm", "protocol", "row", "method", "task", "score", "source", 
 
 def caption(table: Table) -> str:
     """What a table shows, in words."""
-    place = table.place
-    parts = [f"{table.title}. {place.plm}"]
-    parts += [] if place.protocol == "any" else [f"protocol {place.protocol}"]
-    parts += ["mini suite: not to be compared with real figures"] if place.suite == "mini" else []
+    scope = table.scope
+    parts = [f"{table.title}. {scope.plm}"]
+    parts += [] if scope.protocol == "any" else [f"protocol {scope.protocol}"]
+    parts += ["mini suite: not to be compared with real figures"] if scope.suite == "mini" else []
     return ", ".join(parts) + "."
 
 
@@ -73,12 +73,12 @@ def csv_text(tables: Sequence[Table]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_CSV)
     for table in tables:
-        place, notes = table.place, dict(table.notes)
+        scope, notes = table.scope, dict(table.notes)
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 values = " ".join(f"{seed}:{value!r}" for seed, value in cell.values)
                 writer.writerow([
-                    place.suite, place.plm, place.protocol, row.label, row.method, column.task, column.value,
+                    scope.suite, scope.plm, scope.protocol, row.label, row.method, column.task, column.value,
                     column.source or "", _exact(cell.mean), _exact(cell.std), len(cell.values) or "", values, cell.text,
                     int(cell.best), _exact(column.p_value) if cell.values else "",
                     " | ".join(notes[mark] for mark in (*column.marks, *cell.marks)),
@@ -94,7 +94,7 @@ def latex(table: Table) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{tex(caption(table))}}}",
-        rf"\label{{tab:{table.place.suite}-{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}}}",
+        rf"\label{{tab:{table.scope.suite}-{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}}}",
         r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
@@ -120,7 +120,7 @@ def html(tables: Sequence[Table], pictures: Pictures) -> str:
         path: [(drawn.title, Markup(_inline(drawn, f"{path.replace('/', '-')}-{drawn.name}"))) for drawn in found]
         for path, found in pictures.items()
     }
-    suites = [(suite, list(members)) for suite, members in groupby(tables, key=lambda table: table.place.suite)]
+    suites = [(suite, list(members)) for suite, members in groupby(tables, key=lambda table: table.scope.suite)]
     return environment.get_template("report.html.j2").render(
         suites=suites, figures=figures, caption=caption, legend=legend, head=_head
     )

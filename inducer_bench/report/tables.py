@@ -13,7 +13,7 @@ from inducer_bench.report import layout as layouts
 from inducer_bench.report import statistics
 from inducer_bench.report.cells import IMPOSSIBLE, MISSING, Cell, Notes, cell_of, marks_of, mixes
 from inducer_bench.report.examples import read_predictions
-from inducer_bench.report.layout import ColumnLayout, FigureKind, Place, RowLayout, TableLayout
+from inducer_bench.report.layout import ColumnLayout, FigureKind, RowLayout, Scope, TableLayout
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.reference import Source
 from inducer_bench.report.store import Group, Store, labels
@@ -59,7 +59,7 @@ class Table:
 
     name: str  # of its files
     title: str
-    place: Place
+    scope: Scope
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     made_with: str
@@ -70,7 +70,7 @@ class Table:
     @property
     def path(self) -> str:
         """Where its files are, below the output folder and without an ending; suites have folders of their own."""
-        return f"{self.place.suite}/{self.name}"
+        return f"{self.scope.suite}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class _Plan:
 
     name: str
     layout: TableLayout
-    place: Place
+    scope: Scope
     task: str | None
     rows: list[tuple[str, RowLayout, dict[str, Group]]]  # label, what it asks for, task -> group
-    known: list[Group]  # of that place
+    known: list[Group]  # of that scope
 
     def task_of(self, column: ColumnLayout) -> str:
         found = column.task or self.task
@@ -93,33 +93,41 @@ class _Plan:
         return list(dict.fromkeys(self.task_of(column) for column in self.layout.columns))
 
 
-def build(store: Store, sources: Sequence[Source], output_dir: str) -> list[Table]:
+def build(store: Store, sources: Sequence[Source], output_dir: str, config_dir: Path | None = None) -> list[Table]:
     """Every table that has a record, in the order of `conf/table/`; real ones before those of the mini suite."""
-    plans = [plan for name, layout in layouts.layouts().items() for plan in _plans(name, layout, store.groups)]
-    return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.place.suite == "mini")]
+    plans = [
+        plan
+        for name, layout in layouts.layouts(config_dir).items()
+        for plan in _plans(name, layout, store.groups, config_dir)
+    ]
+    return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.scope.suite == "mini")]
 
 
 # -- which groups are the rows of which table --------------------------------------------------------------------------
 
 
-def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Plan]:
+def _plans(name: str, layout: TableLayout, groups: Sequence[Group], config_dir: Path | None) -> list[_Plan]:
     plans = []
-    for place, members in _by_place(groups, by_protocol=layout.methods is not None).items():
+    for scope, members in _by_scope(groups, layout.methods is not None, config_dir).items():
         present = sorted({group.config.task.name for group in members})
         tasks = [task for task in layout.tasks or present if task in present] if _about_one_task(layout) else [None]
         for task in tasks:
             if layout.methods is None:
                 about = [group for group in members if group.config.task.name == task]
                 rows = [
-                    (label, RowLayout(label, group.config.method.name), {group.config.task.name: group})
+                    (
+                        label,
+                        RowLayout(label, group.config.method.name, group.config.method.name),
+                        {group.config.task.name: group},
+                    )
                     for label, group in sorted(
                         zip(labels(about), about, strict=True), key=lambda pair: _natural(pair[0])
                     )
                 ]
-                plans.append(_Plan(name, layout, place, task, rows, members))
-            elif place.composable():
-                plan = _Plan(name, layout, place, task, [], members)
-                plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout))
+                plans.append(_Plan(name, layout, scope, task, rows, members))
+            elif scope.composable():
+                plan = _Plan(name, layout, scope, task, [], members)
+                plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout, config_dir))
                 special = layout.variants or layout.budgets  # the plain setting alone makes no ablation
                 if any(found and (row.command() or not special) for _, row, found in plan.rows):
                     plans.append(plan)
@@ -135,12 +143,12 @@ def _about_one_task(layout: TableLayout) -> bool:
     return any(column.task is None for column in layout.columns)
 
 
-def _by_place(groups: Sequence[Group], by_protocol: bool) -> dict[Place, list[Group]]:
-    found: dict[Place, list[Group]] = {}
+def _by_scope(groups: Sequence[Group], by_protocol: bool, config_dir: Path | None) -> dict[Scope, list[Group]]:
+    found: dict[Scope, list[Group]] = {}
     for group in groups:
         config = group.config
-        place = Place(config.suite, config.plm.name, config.protocol.name if by_protocol else "any")
-        found.setdefault(place, []).append(group)
+        scope = Scope(config.suite, config.plm.name, config.protocol.name if by_protocol else "any", config_dir)
+        found.setdefault(scope, []).append(group)
     return dict(sorted(found.items(), key=lambda item: (item[0].suite, item[0].plm, item[0].protocol)))
 
 
@@ -150,7 +158,7 @@ def _matching(row: RowLayout, plan: _Plan) -> dict[str, Group]:
     for task in plan.tasks():
         candidates = [g for g in plan.known if (g.config.task.name, g.config.method.name) == (task, row.method)]
         if candidates:  # else there is nothing to look for, and composing takes time
-            key = row.key(plan.place, task, _plm_parameters(plan.known))
+            key = row.key(plan.scope, task, _plm_parameters(plan.known))
             equal = [group for group in candidates if group.key == key]
             if equal:
                 found[task] = max(equal, key=lambda group: (len(group.done), group.data, group.weights))
@@ -178,7 +186,7 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         for source in sources:
             published = _published(source, plan, task, value, notes)
             if published:
-                mark = notes.add(_citation(source, plan.place.plm))
+                mark = notes.add(_citation(source, plan.scope.plm))
                 columns.append(replace(own, label=f"{label}, {source.name}", source=source.name, marks=(mark,)))
                 by_column.append(published)
     made_with, marks = mixes([cell for cells in by_column for cell in cells], notes)
@@ -188,18 +196,18 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         Row(label, row.method, cells)
         for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
     )
-    place = plan.place
-    name = "_".join([plan.name, *([plan.task] if plan.task else []), place.plm,
-                     *([] if place.protocol in ("paper", "any") else [place.protocol])])  # fmt: skip
+    scope = plan.scope
+    name = "_".join([plan.name, *([plan.task] if plan.task else []), scope.plm,
+                     *([] if scope.protocol in ("paper", "any") else [scope.protocol])])  # fmt: skip
     return Table(
         name=re.sub(r"[^\w.-]+", "_", name),
         title=plan.layout.title.format(task=plan.task),
-        place=place,
+        scope=scope,
         columns=tuple(columns),
         rows=rows,
         made_with=made_with,
         notes=notes.listed(),
-        commands=tuple(layouts.commands(place, _missing(plan), plan.known, output_dir)),
+        commands=tuple(layouts.commands(scope, _missing(plan), plan.known, output_dir)),
         figures=tuple(plan.layout.figures),
     )
 
@@ -220,7 +228,7 @@ def _cell(row: RowLayout, found: dict[str, Group], task: str, shown: Measure | N
 
 
 def _impossible(row: RowLayout, task: str, plan: _Plan) -> bool:
-    return row.budget is not None and row.key(plan.place, task, _plm_parameters(plan.known)) is None
+    return row.budget is not None and row.key(plan.scope, task, _plm_parameters(plan.known)) is None
 
 
 def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
@@ -232,7 +240,7 @@ def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
         for task in plan.tasks():
             runs = groups[task].runs if task in groups else ()
             there = {run.seed for run in runs if run.record["status"] in ("done", "oom")}
-            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.place.suite]) if seed not in there)
+            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.scope.suite]) if seed not in there)
             if seeds and not _impossible(row, task, plan):
                 found.append((task, row, seeds))
     return found
@@ -240,10 +248,10 @@ def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
 
 def _published(source: Source, plan: _Plan, task: str, score: str, notes: Notes) -> list[Cell] | None:
     """A source's figures for a column; None if it has none, or the table is of the mini suite."""
-    if plan.place.suite == "mini" or plan.layout.methods is None:
+    if plan.scope.suite == "mini" or plan.layout.methods is None:
         return None
     figures = [
-        None if row.command() else source.find(plan.place.plm, task, score, row.method) for _, row, _ in plan.rows
+        None if row.command() else source.find(plan.scope.plm, task, score, row.method) for _, row, _ in plan.rows
     ]
     return [Cell(published=figure) for figure in figures] if any(figures) else None
 
