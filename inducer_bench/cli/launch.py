@@ -65,9 +65,9 @@ class Jobs:
         hydra_config = HydraConfig.get()
         search_modules_in(hydra_config.runtime.cwd)  # the process of a launcher does not go through `cli.main`
         in_sweep = hydra_config.mode == RunMode.MULTIRUN and distributed.is_main_process()
-        number, choices = hydra_config.job.num, " ".join(hydra_config.overrides.task)
+        choices = " ".join(hydra_config.overrides.task)
         if in_sweep and self.sweep is not None and self.sweep.is_here():
-            print(f"{self.sweep.progress(number)}: {choices}", file=sys.stderr)
+            print(f"{self.sweep.progress(hydra_config.job.num)}: {choices}", file=sys.stderr)
         started = time.monotonic()
         outcome = self._run(composed)
         _report(outcome)
@@ -75,9 +75,8 @@ class Jobs:
         self.outcomes.append(outcome)
         if in_sweep:
             seconds = time.monotonic() - started
-            Job(number, choices, outcome.status, outcome.code, outcome.message, seconds).write(
-                Path(hydra_config.sweep.dir)
-            )
+            job = Job(hydra_config.job.num, choices, outcome.status, outcome.code, outcome.message, seconds)
+            job.write(Path(hydra_config.sweep.dir))
         if outcome.code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt  # it ends a sweep, too
         return None if outcome.record is None else optimized(outcome.record, composed.optimized_metric)

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, unknown
 from inducer_bench.methods.architectures import layout_of, sizes
 from inducer_bench.methods.budget import value_of
 from inducer_bench.options import typed
 from inducer_bench.plm.location import architecture
+from inducer_bench.tasks.options import TaskOptions
 
 
 def validated(values: dict[str, Any]) -> ExperimentConfig:
@@ -19,6 +20,7 @@ def validated(values: dict[str, Any]) -> ExperimentConfig:
         UserError: one line for the first key that is unknown, of the wrong type or impossible.
     """
     config = _with_true_name(typed(ExperimentConfig, values))
+    _check_splits(config.task)
     config.task.check()
     _check_plm(config)
     _check_method(config)
@@ -33,6 +35,14 @@ def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
         return config
     plm = dataclasses.replace(config.plm, name=Path(str(config.plm.path)).resolve().name)
     return dataclasses.replace(config, plm=plm)
+
+
+def _check_splits(task: TaskOptions) -> None:
+    for split in task.splits():
+        if split not in task.files:
+            raise unknown("task.report" if split in task.report else "task.files", split, task.files)
+        if task.source == "hub" and (task.hub is None or split not in task.hub.splits):
+            raise UserError(f"task.hub: names no split '{split}' for '{task.name}'; or task.source=files")
 
 
 def _check_plm(config: ExperimentConfig) -> None:

@@ -90,11 +90,6 @@ class TaskOptions:
         Raises:
             UserError: names the first key that does not fit the others.
         """
-        for split in self.splits():
-            if split not in self.files:
-                raise unknown("task.report" if split in self.report else "task.files", split, self.files)
-            if self.source == "hub" and (self.hub is None or split not in self.hub.splits):
-                raise UserError(f"task.hub: names no split '{split}' for '{self.name}'; or task.source=files")
         for number, metric in enumerate(self.metrics):
             if metric not in self.allowed_metrics:
                 near, allowed = nearest(metric, self.allowed_metrics), ", ".join(self.allowed_metrics)

@@ -64,7 +64,7 @@ def test_layout_is_refused_by_the_key_that_is_wrong():
     assert refusal(f"plm.layout={{{LAYOUT},lyers:h}}") == "plm.layout.lyers: there is no such key; remove it"
 
 
-def test_gated_ffn_of_a_layout_counts_in_a_budget(capsys):
+def test_gated_ffn_of_a_layout_counts_in_a_budget():
     gated = LAYOUT.replace("[up]", "[up,gate]")
     budget = ["method=lora", "method.targets=[ffn]", "method.budget=2000000", "plm.architecture.model_type=mine"]
     plain, wide = (compose([f"plm.layout={{{each}}}", *budget]).method for each in (LAYOUT, gated))

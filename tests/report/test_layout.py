@@ -3,10 +3,12 @@
 import shlex
 
 import pytest
+from helpers import handmade
+from helpers.handmade import MINI
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.report import layout
+from inducer_bench.report import layout, store, tables
 from inducer_bench.report.layout import Scope
 
 METHOD = """
@@ -87,6 +89,16 @@ def test_command_that_fills_a_row_of_the_users_folder_composes(config_dir):
     words = shlex.split(command)
     assert words[:3] == ["inducer-bench", "--config-dir", str(config_dir)]
     assert compose(words[3:], config_dir).method.name == "layout_tests.scale"
+
+
+def test_run_of_a_method_without_a_file_fills_the_row_of_the_file_with_its_setting(config_dir, tmp_path):
+    for rate, score in ((2, 90), (3, 50)):
+        own = ["method=own", "method.name=layout_tests.scale", f"+method.rate={rate}", "trainer.lr=1e-3"]
+        handmade.write_run(tmp_path / "runs", *MINI, *own, score=score)
+    built = tables.build(store.load(tmp_path / "runs"), [], "runs", config_dir)
+    (nlu,) = [table for table in built if table.path == "mini/nlu_main_mini_roberta"]
+    (row,) = [row for row in nlu.rows if row.method == "layout_tests.scale"]
+    assert (row.label, row.cells[0].shown()) == ("scale", ("90.0", "", "1"))
 
 
 def test_ablations_are_named_by_their_files():
