@@ -3,7 +3,7 @@
 import json
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -20,10 +20,9 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[Options]) -> type[Options]:
-    """Make a class of options: a frozen pydantic dataclass with strict types, keyword arguments and no unknown keys."""
+    """An options class from a class with annotations: a frozen pydantic dataclass with strict types, keyword arguments and no unknown keys."""
     strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    made: Any = dataclass(config=strict, frozen=True, kw_only=True)(cls)
-    return made
+    return cast(type[Options], dataclass(config=strict, frozen=True, kw_only=True)(cls))
 
 
 def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Options:

@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
         if arguments and arguments[0] in COMMANDS:
             from importlib import import_module
 
-            return import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
+            code: int = import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
+            return code
         if arguments and arguments[0].isidentifier():
             raise unknown("command", arguments[0], COMMANDS)
         if {"-h", "--help"} & set(arguments):
