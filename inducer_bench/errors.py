@@ -1,4 +1,4 @@
-"""Errors that are told to the user in one line, and the exit codes of the command line."""
+"""Errors that the user sees as one line, and the exit codes of the command line."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process returns to the shell."""
+    """The exit codes of the command line."""
 
     DONE = 0
     FAILED = 1
@@ -20,20 +20,20 @@ class UserError(Exception):
 
 
 class TrainingDiverged(Exception):
-    """A loss or gradient stopped being finite; the message says at which step."""
+    """A loss or gradient is not finite; the message names the step."""
 
 
 class Interrupted(Exception):
-    """The run was asked to stop; its checkpoint is on disk and the same command resumes it."""
+    """The run was asked to stop. Its checkpoint is on disk, and the same command resumes it."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or the name of its type where there is none."""
+    """The first line of an error's message, or the name of its type if there is no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def nearest(found: str, allowed: Iterable[str]) -> str:
-    """`did you mean ...? ` with the closest of `allowed`, or an empty string if none is close."""
+    """`did you mean ...? ` with the closest of `allowed`, or an empty string if there is none."""
     matches = difflib.get_close_matches(found, list(allowed), n=1, cutoff=0.5)
     return f"did you mean '{matches[0]}'? " if matches else ""
 

@@ -1,9 +1,9 @@
-"""What the option classes of every room share: strict types, modules named by the user, and errors in one line."""
+"""Shared by the option classes of all rooms: strict types, modules named by the user, and errors in one line."""
 
 import json
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -20,19 +20,18 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[Options]) -> type[Options]:
-    """Make a class of options: a frozen pydantic dataclass with strict types, keyword arguments and no unknown keys."""
+    """Turn a class into an options class: a frozen pydantic dataclass, strictly typed, keyword-only, no unknown keys."""
     strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    made: Any = dataclass(config=strict, frozen=True, kw_only=True)(cls)
-    return made
+    return cast(type[Options], dataclass(config=strict, frozen=True, kw_only=True)(cls))
 
 
 def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Options:
-    """`values` as an instance of a class of options.
+    """An instance of an options class from plain values.
 
     Args:
         kind: a class made by `options`.
-        values: plain values, as YAML and JSON have them.
-        prefix: the key that `values` stand under, for messages.
+        values: plain values, as read from YAML or JSON.
+        prefix: the key above `values`, for messages.
 
     Raises:
         UserError: one line for the first key that is unknown, missing, of the wrong type or impossible.
@@ -45,15 +44,15 @@ def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Opti
 
 
 def user_module(key: str, name: str, *needed: str) -> ModuleType:
-    """The module outside this package that a dotted name in the configuration stands for.
+    """The module outside this package that the configuration names.
 
     Args:
-        key: the key that holds the name, for messages.
-        name: such as `my_package.my_module`.
-        needed: what the module must define.
+        key: the key of the name, for messages.
+        name: dotted, such as `my_package.my_module`.
+        needed: names that the module must define.
 
     Raises:
-        UserError: there is no such module, it cannot be imported, or it lacks something.
+        UserError: there is no such module, it cannot be imported, or a name is missing.
     """
     try:
         module = import_module(name)
@@ -66,7 +65,10 @@ def user_module(key: str, name: str, *needed: str) -> ModuleType:
 
 
 def _one_line(error: ValidationError, prefix: str) -> UserError:
-    """The first of pydantic's errors (their English is that of pydantic 2), with its key as a user writes it."""
+    """The first of pydantic's errors, with its key as a user writes it.
+
+    The English that is edited here is that of pydantic 2; `pyproject.toml` bounds it.
+    """
     first = error.errors()[0]
     key = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
     found = first["input"]

@@ -1,6 +1,8 @@
-"""`inducer-bench --help`: written for this tool, with the choices that the shipped configuration offers."""
+"""`inducer-bench --help`: usage, examples, commands, and the choices of each config group."""
 
+from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import choices
+from inducer_bench.errors import ExitCode
 
 _TEXT = """\
 inducer-bench: experiments that compare ways of tuning a pre-trained language model
@@ -20,11 +22,15 @@ commands:
   params [overrides] [--json]       parameters of method, head and PLM; needs neither data nor weights
   validate [overrides]              compose and check a configuration; needs neither data nor weights
   ls [tasks|plms|methods|presets|protocols|experiments|runs] [--runs DIR]
-  tables [--runs DIR] [--out DIR]   every table and figure from records: Markdown, CSV, LaTeX, SVG, one HTML page
+  tables [--runs DIR] [--out DIR] [--wandb PROJECT]
+                                    every table and figure from records: Markdown, CSV, LaTeX, SVG, one HTML page
   predict RUN [--input FILE]        a run's model on new input: JSON lines in, JSON lines out
   export RUN DIR                    a run's adapter as a folder to share, with a model card; LoRA as `peft` loads it
   compare RUN RUN                   two runs of a task: configurations, scores with paired tests, costs
   doctor                            what works on this machine, what does not, and what to do
+
+Your own configuration files: --config-dir DIR, for runs, params, validate, ls, tables and --help; DIR/method/mine.yaml
+is method=mine. Your own code: method=own method.name=my_package.my_module, task.kind=my_package.my_module.
 
 groups:
 {groups}
@@ -42,6 +48,11 @@ Hydra's own options: inducer-bench --hydra-help"""
 _GROUPS = ("task", "plm", "method", "trainer", "protocol", "tracker", "preset", "experiment")
 
 
-def help_text() -> str:
-    """The text of `--help`."""
-    return _TEXT.format(groups="\n".join(f"  {group:<11}{', '.join(choices(group))}" for group in _GROUPS))
+def main(arguments: list[str]) -> int:
+    """Print the text of `--help`; of the arguments only `--config-dir` matters."""
+    parser = Parser(prog="inducer-bench", add_help=False)
+    parser.add_config_dir()
+    config_dir = parser.parse_known_args(arguments)[0].config_dir
+    groups = "\n".join(f"  {group:<11}{', '.join(choices(group, config_dir))}" for group in _GROUPS)
+    print(_TEXT.format(groups=groups))
+    return ExitCode.DONE

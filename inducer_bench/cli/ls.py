@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser
-from inducer_bench.config.compose import CONF_DIR, choices
+from inducer_bench.config.compose import choices, files
 from inducer_bench.errors import ExitCode, UserError, unknown
 from inducer_bench.runs import record as records
 from inducer_bench.runs.record import Record
@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
     """List one kind of thing, or every kind that ships with the package; returns the exit code."""
     parser = Parser(prog="inducer-bench ls", description="List what is available, one line each.")
     parser.add_argument("what", nargs="?", help=", ".join([*_GROUPS, "runs"]))
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
+    parser.add_config_dir()
     args = parser.parse_args(arguments)
     if args.what == "runs":
         return _list_runs(Path(args.runs))
@@ -31,8 +32,9 @@ def main(arguments: list[str]) -> int:
     for title in [args.what] if args.what else _GROUPS:
         if not args.what:
             print(f"{title}:")
-        for name in choices(_GROUPS[title]):
-            print(f"  {name:<16} {_summary(_GROUPS[title], name)}")
+        paths = {path.stem: path for path in reversed(files(_GROUPS[title], args.config_dir))}  # the shipped one counts
+        for name in choices(_GROUPS[title], args.config_dir):
+            print(f"  {name:<16} {_summary(paths[name])}")
     return ExitCode.DONE
 
 
@@ -60,8 +62,8 @@ def _list_runs(root: Path) -> int:
     return code
 
 
-def _summary(group: str, name: str) -> str:
-    """The first comment line of a config file, Hydra's package line left out."""
-    lines = (CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+def _summary(path: Path) -> str:
+    """The first comment line of a config file that is not Hydra's package line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
     comments = [line.removeprefix("#").strip() for line in lines if line.startswith("# ") and "@package" not in line]
     return comments[0] if comments else ""

@@ -6,6 +6,7 @@ Imports wait until they are needed, so that the answer comes at once.
 import os
 import sys
 
+from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.errors import ExitCode, UserError, unknown
 
 COMMANDS = ("params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
@@ -17,13 +18,9 @@ def entry_point() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; returns the exit code. A user's mistake is told in one line, without a traceback."""
+    """Run the command line; returns the exit code. A user's mistake is answered in one line, without a traceback."""
+    search_modules_in(os.getcwd())
     try:
-        if arguments and arguments[0] in ("-h", "--help"):
-            from inducer_bench.cli.help import help_text
-
-            print(help_text())
-            return ExitCode.DONE
         if arguments and arguments[0] == "--version":
             from inducer_bench.version import __version__
 
@@ -32,9 +29,14 @@ def main(arguments: list[str]) -> int:
         if arguments and arguments[0] in COMMANDS:
             from importlib import import_module
 
-            return import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
+            code: int = import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
+            return code
         if arguments and arguments[0].isidentifier():
             raise unknown("command", arguments[0], COMMANDS)
+        if {"-h", "--help"} & set(arguments):
+            from inducer_bench.cli.help import main as print_help
+
+            return print_help(arguments)
         from inducer_bench.cli.launch import launch
 
         return launch(arguments)

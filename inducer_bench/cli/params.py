@@ -1,8 +1,9 @@
-"""`inducer-bench params [overrides] [--json]`: how many parameters a method adds, and to what."""
+"""`inducer-bench params [overrides] [--json]`: the number of parameters of a method and of its PLM."""
 
 import json
 import sys
 
+from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
 from inducer_bench.tasks.options import ClassificationOptions
@@ -12,7 +13,11 @@ _LABELS = {"method": "method", "head": "head", "tokens": "special-token rows", "
 
 def main(arguments: list[str]) -> int:
     """Build the model without memory for its weights, attach the method, and count."""
-    config = compose([argument for argument in arguments if argument != "--json"])
+    parser = Parser(prog="inducer-bench params", description="The number of parameters of method, head and PLM.")
+    parser.add_overrides()
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_intermixed_args(arguments)
+    config = compose(args.overrides, args.config_dir)
 
     from inducer_bench.plm.load import empty_model
     from inducer_bench.runs.experiment import attach_method
@@ -21,7 +26,7 @@ def main(arguments: list[str]) -> int:
     if isinstance(config.task, ClassificationOptions) and config.task.labels == "auto":
         print(f"task.labels: auto; the head is counted for {config.task.outputs()} labels", file=sys.stderr)
     counts = attach_method(config, model).parameter_counts()
-    if "--json" in arguments:
+    if args.json:
         print(json.dumps(counts))
         return ExitCode.DONE
     print(f"{config.method.name} on {config.plm.name} for {config.task.name}")

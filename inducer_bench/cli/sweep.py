@@ -1,21 +1,21 @@
-"""What the jobs of a sweep came to, told by the process that started it, whichever launcher ran them and where.
+"""Outcome of a sweep's jobs, reported by the process that started it, whichever launcher ran them and where.
 
-Each job leaves a line of JSON in the sweep's folder; the table at the end is made of these, and a job that left none
-is lost: its process died.
+Each job leaves a line of JSON in the sweep's folder. The table at the end is made of these; a job that left none is
+lost: its process died.
 """
 
 import json
+import math
+import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from hydra.core.override_parser.types import Glob, Override
 
+from inducer_bench.config.compose import composed_with_hydra, files, quoted
 from inducer_bench.errors import ExitCode
 from inducer_bench.files import write_atomic
 
@@ -25,7 +25,7 @@ SEVERITY = [ExitCode.DONE, ExitCode.INTERRUPTED, ExitCode.OUT_OF_MEMORY, ExitCod
 
 @dataclass(frozen=True)
 class Job:
-    """How one job of a sweep ended."""
+    """Outcome of one job."""
 
     number: int
     overrides: str
@@ -35,18 +35,27 @@ class Job:
     seconds: float
 
     def write(self, folder: Path) -> None:
-        """Leave it in the sweep's folder."""
+        """Write it into the sweep's folder."""
         (folder / "jobs").mkdir(parents=True, exist_ok=True)
         write_atomic(folder / "jobs" / f"{self.number}.json", json.dumps(asdict(self)).encode())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sweep:
-    """A sweep as its parent process knows it."""
+    """A sweep as the process knows it that started it."""
 
     folder: Path
-    jobs: int | None  # None: only the sweeper knows, as it chooses each job by the results of others
+    jobs: int | None  # None: only the sweeper knows, which chooses each job by the results of others
     started: float
+    process: int = field(default_factory=os.getpid)
+
+    def folder_override(self) -> str:
+        """The override that makes Hydra use this folder: its own would have the time of a second composition."""
+        return f"hydra.sweep.dir={quoted(str(self.folder))}"
+
+    def is_here(self) -> bool:
+        """Whether this is the process that started the sweep; a launcher may run jobs in others, several at once."""
+        return self.process == os.getpid()
 
     def finished(self) -> list[Job]:
         """The jobs that have ended, by number."""
@@ -54,7 +63,7 @@ class Sweep:
         return sorted((Job(**json.loads(line)) for line in lines), key=lambda job: job.number)
 
     def progress(self, number: int) -> str:
-        """Which job of how many begins, the time since the start, and what the others may take."""
+        """The number of the job that begins, the time since the start, and an estimate of the time to go."""
         elapsed = time.monotonic() - self.started
         text = f"job {number + 1}" if self.jobs is None else f"job {number + 1} of {self.jobs}"
         text += f", {_clock(elapsed)} since the start"
@@ -73,28 +82,35 @@ class Sweep:
         return max((ExitCode(job.code) for job in jobs.values()), key=SEVERITY.index, default=ExitCode.DONE)
 
 
-current: Sweep | None = None  # of this process, between start and end of `hydra.main`
+def planned(overrides: list[str], config_dir: Path | None = None) -> Sweep:
+    """The sweep that these overrides ask for, before it starts.
+
+    Raises:
+        HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
+    """
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+    config = composed_with_hydra(fixed, config_dir).hydra
+    jobs = None
+    if str(config.sweeper._target_).endswith("BasicSweeper"):
+        params = [f"{key}={value}" for key, value in (config.sweeper.params or {}).items()]
+        given = OverridesParser.create().parse_overrides([*params, *overrides])
+        jobs = math.prod({o.get_key_element(): _size(o, config_dir) for o in given}.values())  # the last one counts
+    return Sweep(Path(config.sweep.dir), jobs, time.monotonic())
 
 
-class SweepCallback(Callback):
-    """Hydra calls it in the parent process when a sweep begins."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remember where the sweep's folder is, and how many jobs there will be."""
-        global current
-        current = Sweep(Path(config.hydra.sweep.dir), _count(config), time.monotonic())
-
-
-def _count(config: DictConfig) -> int | None:
-    if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return None
-    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
-    return sum(len(batch) for batch in BasicSweeper.split_arguments(overrides, None))
+def _size(override: Override, config_dir: Path | None) -> int:
+    """The number of values that an override goes through."""
+    if not override.is_sweep_override():
+        return 1
+    value = override.value()
+    if isinstance(value, Glob):
+        return len(value.filter([path.stem for path in files(override.key_or_group, config_dir)]))
+    return sum(1 for _ in override.sweep_iterator())
 
 
 def _print(jobs: list[Job]) -> None:
-    """A table in a terminal; elsewhere one line for each job, whole however long."""
+    """Print a table in a terminal, and elsewhere one unbroken line for each job."""
     title = f"sweep of {len(jobs)} jobs:"
     if not sys.stderr.isatty():
         lines = [f"  {job.status:<12}{_clock(job.seconds):>8}  {job.overrides}  {job.message}" for job in jobs]

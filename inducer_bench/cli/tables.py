@@ -14,9 +14,10 @@ MANIFEST = ".written"  # in the output folder: the files that the last call wrot
 def main(arguments: list[str]) -> int:
     """Write Markdown, CSV, LaTeX, figures and an HTML page; damaged records are named and make the exit code 1."""
     parser = Parser(prog="inducer-bench tables", description="Make every table and figure from records.")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder that holds runs (default: runs)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
-    parser.add_argument("--wandb", metavar="PROJECT", help="also log what was written as an artifact of that project")
+    parser.add_argument("--wandb", metavar="PROJECT", help="also log the files as an artifact of that project")
+    parser.add_config_dir()
     args = parser.parse_args(arguments)
     if not Path(args.runs).is_dir():
         raise UserError(f"--runs: found '{args.runs}', which is not a folder; allowed: the output_dir of runs")
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     found = store.load(Path(args.runs))
     for line in found.damaged:
         print(f"damaged, left out: {line}", file=sys.stderr)
-    built = tables.build(found, reference.sources(), args.runs)
+    built = tables.build(found, reference.sources(), args.runs, args.config_dir)
     pictures = {table.path: figures.draw(table) for table in built}
 
     files = {"index.html": render.html(built, pictures).encode()}

@@ -1,5 +1,5 @@
-"""Configuration: Hydra composition, the schema of the whole, and checks that tell in one line what is wrong.
+"""Configuration: Hydra composition, the schema of the whole, and checks that answer bad input in one line.
 
-Nothing here imports torch when it is imported, so that bad input is refused at once; only `method.budget` given as a
-percentage needs it, for the size of the PLM.
+Importing this room does not import torch, so bad input is answered at once. Only `method.budget` as a percentage loads
+it, to count the parameters of the PLM.
 """

@@ -12,10 +12,16 @@ from inducer_bench.plm.location import architecture
 
 
 def within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
-    """The configuration with the ranks that `method.budget` leads to, which are told on stderr."""
+    """The configuration with the ranks that `method.budget` leads to; prints them on stderr.
+
+    Raises:
+        UserError: it is neither a number nor a percentage, the method has no ranks, or its smallest are too large.
+    """
     match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", wanted)
     if match is None or not float(match[1] or match[2]):
-        raise UserError(f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage as 0.49%")
+        raise UserError(
+            f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage such as 0.49%"
+        )
     if match[1]:
         parameters = int(match[1])
     else:

@@ -1,7 +1,6 @@
 """The schema of a composed configuration: the option classes of every room, put together.
 
-The YAML files under `conf/` hold the values; what they mean and which values are possible is said in the room that uses
-them.
+The YAML files of `conf/` hold the values. The room that uses a value defines its meaning and its range.
 """
 
 from typing import Annotated, Any, Literal
@@ -31,7 +30,7 @@ def _task(values: dict[str, Any] | TaskOptions) -> TaskOptions:
 
 @options
 class ExperimentConfig:
-    """One experiment, whole."""
+    """One experiment."""
 
     task: Annotated[TaskOptions, PlainValidator(_task)]
     plm: PlmOptions
@@ -39,9 +38,9 @@ class ExperimentConfig:
     trainer: TrainerOptions
     protocol: ProtocolOptions
     tracker: TrackerOptions
-    suite: Literal["full", "mini"]  # mini: small data and PLMs made by this project; never compared with real ones
-    recipe: str  # which of a method's published settings apply
+    suite: Literal["full", "mini"]  # mini: data and PLMs made by this project; never compared with real ones
+    recipe: str  # which of the method's published settings apply, such as full_nlu
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
     output_dir: str
     dry_run: bool
-    optimized_metric: str | None  # the score that a searching sweeper is told
+    optimized_metric: str | None  # the score that a searching sweeper optimises; by default what selects the epoch

@@ -1,36 +1,35 @@
-"""Checks that need no torch: types and ranges of every key, then what must hold between groups."""
+"""Checks without torch: types and ranges of every key, then what must hold between groups."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.errors import UserError, unknown
 from inducer_bench.methods.architectures import layout_of, sizes
-from inducer_bench.methods.options import InducerOptions
+from inducer_bench.methods.budget import value_of
 from inducer_bench.options import typed
 from inducer_bench.plm.location import architecture
-from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
-
-_FOR_NUMBERS = ("pearson", "spearman")  # metrics
+from inducer_bench.tasks.options import TaskOptions
 
 
 def validated(values: dict[str, Any]) -> ExperimentConfig:
-    """Build the typed configuration from plain values.
+    """The typed configuration from plain values.
 
     Raises:
         UserError: one line for the first key that is unknown, of the wrong type or impossible.
     """
-    config = _named_truly(typed(ExperimentConfig, values))
-    _check_task(config.task)
+    config = _with_true_name(typed(ExperimentConfig, values))
+    _check_splits(config.task)
+    config.task.check()
     _check_plm(config)
     _check_method(config)
     _check_protocol(config)
     return config
 
 
-def _named_truly(config: ExperimentConfig) -> ExperimentConfig:
-    """A PLM in a folder whose sizes are not those of the chosen name goes by the folder's name."""
+def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
+    """A PLM from a folder whose sizes are not those of the chosen name goes by the name of the folder."""
     named, found = config.plm.architecture, architecture(config.plm)
     if all(found.get(key, value) == value for key, value in named.items()):
         return config
@@ -38,36 +37,12 @@ def _named_truly(config: ExperimentConfig) -> ExperimentConfig:
     return dataclasses.replace(config, plm=plm)
 
 
-def _check_task(task: TaskOptions) -> None:
+def _check_splits(task: TaskOptions) -> None:
     for split in task.splits():
         if split not in task.files:
             raise unknown("task.report" if split in task.report else "task.files", split, task.files)
         if task.source == "hub" and (task.hub is None or split not in task.hub.splits):
             raise UserError(f"task.hub: names no split '{split}' for '{task.name}'; or task.source=files")
-    for number, metric in enumerate(task.metrics):
-        if metric not in task.allowed_metrics:
-            near, allowed = nearest(metric, task.allowed_metrics), ", ".join(task.allowed_metrics)
-            raise UserError(f"task.metrics.{number}: found '{metric}'; {near}allowed: {allowed}")
-    if isinstance(task, ClassificationOptions):
-        _check_metrics(task)
-    if task.metric not in task.metrics:
-        raise unknown("task.metric", task.metric, task.metrics)
-    if isinstance(task, GenerationOptions) and task.decoding.max_new_tokens >= task.max_length:
-        raise UserError(
-            f"task.decoding.max_new_tokens: found {task.decoding.max_new_tokens}; allowed: less than task.max_length, "
-            f"{task.max_length}, which holds the source as well"
-        )
-
-
-def _check_metrics(task: ClassificationOptions) -> None:
-    numbers = task.labels == "number"
-    for metric in task.metrics:
-        if (metric in _FOR_NUMBERS) != numbers:
-            allowed = ", ".join(_FOR_NUMBERS) if numbers else "accuracy, f1, matthews"
-            labels = task.labels if isinstance(task.labels, str) else f"[{', '.join(task.labels)}]"
-            raise UserError(f"task.metrics: found '{metric}'; allowed where task.labels={labels}: {allowed}")
-    if "f1" in task.metrics and task.outputs() != 2:
-        raise UserError(f"task.metrics: found 'f1'; allowed with {task.outputs()} labels: accuracy, matthews")
 
 
 def _check_plm(config: ExperimentConfig) -> None:
@@ -86,18 +61,16 @@ def _check_plm(config: ExperimentConfig) -> None:
 
 def _check_method(config: ExperimentConfig) -> None:
     method = config.method
-    if isinstance(method, InducerOptions):
-        _check_inducer(method, sizes(architecture(config.plm)).head_width)
-    if method.name == "head_only" and not config.protocol.train_head:
+    for rank in (rank for rank in method.ranks if rank.within_head):
+        value, head_width = value_of(method, rank), sizes(architecture(config.plm), config.plm.layout).head_width
+        if value > head_width:
+            key = ".".join(("method", *rank.path))
+            raise UserError(f"{key}: found {value}; allowed: 0 to {head_width}, the head width of this PLM")
+    if method.only_head and not config.protocol.train_head:
         raise UserError(
-            f"protocol: '{config.protocol.name}' freezes the head, so method=head_only would train nothing; "
+            f"protocol: '{config.protocol.name}' freezes the head, so method={method.name} would train nothing; "
             "allowed: a protocol with train_head=true"
         )
-
-
-def _check_inducer(method: InducerOptions, head_width: int) -> None:
-    if method.r_k > head_width:
-        raise UserError(f"method.r_k: found {method.r_k}; allowed: 0 to {head_width}, the head width of this PLM")
 
 
 def _check_protocol(config: ExperimentConfig) -> None:

@@ -40,6 +40,7 @@ class MethodOptions:
 
     shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside has its module's name
     ranks: ClassVar[tuple[Rank, ...]] = ()  # decided by `method.budget`
+    only_head: ClassVar[bool] = False  # trains nothing but the task's head
 
     def __post_init__(self) -> None:
         if self.name not in ("", self.method_name()):
@@ -81,6 +82,7 @@ class HeadOnlyOptions(MethodOptions):
     """Train the task's head on the frozen PLM: the baseline that every method must beat."""
 
     shipped_as: ClassVar[str] = "head_only"
+    only_head: ClassVar[bool] = True
 
 
 @options
@@ -270,10 +272,10 @@ SHIPPED: tuple[type[MethodOptions], ...] = (
     AdapterOptions,
     LoraOptions,
     MamOptions,
+    KernelMixOptions,
     InducerOptions,
     InducerLoraOptions,
     InducerFfnOptions,
-    KernelMixOptions,
     PeftOptions,
 )
 METHODS = {kind.shipped_as: kind for kind in SHIPPED}

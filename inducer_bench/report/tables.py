@@ -106,25 +106,33 @@ class _Plan:
         return list(dict.fromkeys(self.task_of(column) for column in self.layout.columns))
 
 
-def build(store: Store, sources: Sequence[Source], output_dir: str) -> list[Table]:
+def build(store: Store, sources: Sequence[Source], output_dir: str, config_dir: Path | None = None) -> list[Table]:
     """The tables that have a record, in the order of `conf/table/`; those of the mini suite come last."""
-    plans = [plan for name, layout in layouts.layouts().items() for plan in _plans(name, layout, store.groups)]
+    plans = [
+        plan
+        for name, layout in layouts.layouts(config_dir).items()
+        for plan in _plans(name, layout, store.groups, config_dir)
+    ]
     return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.scope.suite == "mini")]
 
 
 # -- which groups are the rows of which table --------------------------------------------------------------------------
 
 
-def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Plan]:
+def _plans(name: str, layout: TableLayout, groups: Sequence[Group], config_dir: Path | None) -> list[_Plan]:
     plans = []
-    for scope, members in _by_scope(groups, by_protocol=layout.methods is not None).items():
+    for scope, members in _by_scope(groups, layout.methods is not None, config_dir).items():
         present = sorted({group.config.task.name for group in members})
         tasks = [task for task in layout.tasks or present if task in present] if _about_one_task(layout) else [None]
         for task in tasks:
             if layout.methods is None:
                 about = [group for group in members if group.config.task.name == task]
                 rows = [
-                    (label, RowLayout(label, group.config.method.name), {group.config.task.name: group})
+                    (
+                        label,
+                        RowLayout(label, group.config.method.name, group.config.method.name),
+                        {group.config.task.name: group},
+                    )
                     for label, group in sorted(
                         zip(labels(about), about, strict=True), key=lambda pair: _natural(pair[0])
                     )
@@ -132,7 +140,7 @@ def _plans(name: str, layout: TableLayout, groups: Sequence[Group]) -> list[_Pla
                 plans.append(_Plan(name, layout, scope, task, rows, members))
             elif scope.composable():
                 plan = _Plan(name, layout, scope, task, [], members)
-                plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout))
+                plan.rows.extend((row.label, row, _matching(row, plan)) for row in layouts.rows(layout, config_dir))
                 special = layout.variants or layout.budgets  # the plain setting alone is no ablation
                 if any(found and (row.command() or not special) for _, row, found in plan.rows):
                     plans.append(plan)
@@ -148,11 +156,11 @@ def _about_one_task(layout: TableLayout) -> bool:
     return any(column.task is None for column in layout.columns)
 
 
-def _by_scope(groups: Sequence[Group], by_protocol: bool) -> dict[Scope, list[Group]]:
+def _by_scope(groups: Sequence[Group], by_protocol: bool, config_dir: Path | None) -> dict[Scope, list[Group]]:
     found: dict[Scope, list[Group]] = {}
     for group in groups:
         config = group.config
-        scope = Scope(config.suite, config.plm.name, config.protocol.name if by_protocol else "any")
+        scope = Scope(config.suite, config.plm.name, config.protocol.name if by_protocol else "any", config_dir)
         found.setdefault(scope, []).append(group)
     return dict(sorted(found.items(), key=lambda item: (item[0].suite, item[0].plm, item[0].protocol)))
 

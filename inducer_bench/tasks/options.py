@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from inducer_bench.errors import unknown
+from inducer_bench.errors import UserError, nearest, unknown
 from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
 
 # In the order of the released code; their ids follow those of the PLM's embedding.
@@ -21,6 +21,7 @@ SPECIAL_TOKENS = (
     "<bos_webnlg>", "<eos_webnlg>", "<subject>", "<property>", "<object>", "<target_webnlg>",
 )  # fmt: skip
 
+_FOR_NUMBERS = ("pearson", "spearman")  # metrics
 TEXT_METRICS = ("bleu", "bleu_multi", "chrf", "ter", "meteor", "rouge1", "rouge2", "rougeL")
 
 
@@ -83,6 +84,19 @@ class TaskOptions:
         """New tokens that are trained with the method."""
         return 0
 
+    def check(self) -> None:
+        """Check what must hold between the keys.
+
+        Raises:
+            UserError: names the first key that does not fit the others.
+        """
+        for number, metric in enumerate(self.metrics):
+            if metric not in self.allowed_metrics:
+                near, allowed = nearest(metric, self.allowed_metrics), ", ".join(self.allowed_metrics)
+                raise UserError(f"task.metrics.{number}: found '{metric}'; {near}allowed: {allowed}")
+        if self.metric not in self.metrics:
+            raise unknown("task.metric", self.metric, self.metrics)
+
 
 def _one_or_two(found: Any) -> Any:
     return [found] if isinstance(found, str) else found
@@ -118,6 +132,18 @@ class ClassificationOptions(TaskOptions):
             return 1
         return 2 if self.labels == "auto" else len(self.labels)
 
+    def check(self) -> None:
+        """Check that the metrics suit the labels, too."""
+        numbers = self.labels == "number"
+        for metric in self.metrics:
+            if metric in self.allowed_metrics and (metric in _FOR_NUMBERS) != numbers:
+                allowed = ", ".join(_FOR_NUMBERS) if numbers else "accuracy, f1, matthews"
+                labels = self.labels if isinstance(self.labels, str) else f"[{', '.join(self.labels)}]"
+                raise UserError(f"task.metrics: found '{metric}'; allowed where task.labels={labels}: {allowed}")
+        if "f1" in self.metrics and self.outputs() != 2:
+            raise UserError(f"task.metrics: found 'f1'; allowed with {self.outputs()} labels: accuracy, matthews")
+        super().check()
+
 
 @options
 class Decoding:
@@ -145,6 +171,15 @@ class GenerationOptions(TaskOptions):
     def special_tokens(self) -> int:
         """The rows that open segments and end texts."""
         return len(SPECIAL_TOKENS)
+
+    def check(self) -> None:
+        """Check that a source leaves room for what is generated, too."""
+        super().check()
+        if self.decoding.max_new_tokens >= self.max_length:
+            raise UserError(
+                f"task.decoding.max_new_tokens: found {self.decoding.max_new_tokens}; allowed: less than "
+                f"task.max_length, {self.max_length}, which holds the source as well"
+            )
 
 
 @options

@@ -122,7 +122,7 @@ def lines(rows: Sequence[Row]) -> Figure:
                 axes.set_axis_off()
             for method in dict.fromkeys(row["method"] for row in shown):
                 pairs = sorted((row[axis], row[value]) for row in shown if row["method"] == method)
-                colour, marker, dash = figures.style(method)
+                colour, marker, dash = figures.looks([method])[method]
                 axes.plot(*zip(*pairs, strict=True), color=colour, marker=marker, ls=dash, label=method)
             axes.set_ylim(bottom=0)
             axes.set_xlabel(axis)

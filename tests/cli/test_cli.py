@@ -112,6 +112,33 @@ def test_composed_configuration_can_be_looked_at(run_cli):
     assert "\nhydra:" not in process.stdout
 
 
+def test_configuration_that_is_looked_at_has_its_values(run_cli):
+    process = run_cli("--cfg", "job", "preset=mini", "task=webnlg", "method=inducer_ffn")
+    assert "${" not in process.stdout
+    assert "\n  lr: 0.01\n" in process.stdout
+    assert "\nrecipe: mini_nlg\n" in process.stdout
+
+
+def test_error_that_shows_when_a_run_resolves_is_one_line(run_cli):
+    process = run_cli("trainer.lr=${nowhere}")
+    assert one_line(process) == "inducer-bench: trainer.lr: Interpolation key 'nowhere' not found"
+
+
+def test_error_that_shows_when_a_job_resolves_refuses_that_job_alone(run_cli, overrides, tmp_path):
+    process = run_cli("-m", *overrides, "method.r_v=${nowhere},4", cwd=tmp_path)
+    assert process.returncode == 2
+    lines = process.stderr.splitlines()
+    assert not [line for line in lines if line.startswith("Error executing job")]
+    summary = lines[lines.index("sweep of 2 jobs:") + 1 :]
+    assert [line.split()[0] for line in summary] == ["refused", "done"]
+
+
+def test_command_line_leaves_the_process_as_it_was(capsys):
+    before = dict(os.environ), list(sys.argv)
+    assert main.main(["--cfg", "job", "seed=3"]) == 0
+    assert (dict(os.environ), sys.argv) == before
+
+
 def test_params_in_json_are_the_published_numbers(run_cli):
     process = run_cli("params", "plm=roberta-base", "plm.weights=random", "method=inducer", "--json")
     counts = json.loads(process.stdout)

@@ -1,22 +1,39 @@
-"""Every shipped configuration composes, and what a user mistypes is told in one line."""
+"""Every shipped configuration composes, and a user's mistakes are answered in one line."""
+
+import sys
 
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
 from inducer_bench.config import compose as module
 from inducer_bench.config.compose import CONF_DIR, choices, compose
 from inducer_bench.errors import UserError
 from inducer_bench.methods import options as method_options
 
-# The tables are no part of an experiment: tests/results has them.
+# The tables are no part of an experiment: tests/report has them.
 SHIPPED = sorted(
     path.relative_to(CONF_DIR).with_suffix("").as_posix()
     for path in CONF_DIR.rglob("[!_]*.yaml")
     if path.parent.name != "table"
 )
 # Choices that need more than themselves.
-COMPANIONS = {f"plm/{name}": ["task.max_length=128"] for name in ("mini", "mini_roberta")}
+COMPANIONS = {
+    "plm/mini_roberta": ["task.max_length=128"],
+    "method/own": ["method.name=composed_by_tests.scale", "+method.rate=2.0", "trainer.lr=1e-3"],
+}
+OWN = """
+from inducer_bench.methods.options import MethodOptions
+from inducer_bench.options import options
+
+@options
+class Options(MethodOptions):
+    rate: float
+
+def attach(tuned, options):
+    pass
+"""
 
 METHODS, TASKS = (", ".join(choices(group)) for group in ("method", "task"))
 
@@ -73,12 +90,26 @@ MISTAKES = {  # override -> parts of the one line that answers it
 }  # fmt: skip
 
 
+@pytest.fixture
+def own_method(tmp_path, monkeypatch):
+    """A method from outside, importable as `composed_by_tests.scale`, and a folder with a file for it."""
+    package, folder = tmp_path / "composed_by_tests", tmp_path / "conf"
+    package.mkdir()
+    (package / "scale.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    (folder / "method").mkdir(parents=True)
+    (folder / "method" / "scale.yaml").write_text(
+        "# Scales.\nname: composed_by_tests.scale\nrate: 2.0\nrecipes: {default: {lr: 3.0e-3}}\n"
+    )
+    return folder
+
+
 @pytest.mark.parametrize("shipped", SHIPPED)
-def test_shipped_file_composes_and_validates(shipped):
+def test_shipped_file_composes_and_validates(shipped, own_method):
     group, _, choice = shipped.rpartition("/")
     config = compose([f"{group}={choice}", *COMPANIONS.get(shipped, [])] if group else [])
     if group in ("plm", "method", "task", "protocol", "tracker"):
-        assert getattr(config, group).name == choice
+        assert getattr(config, group).name == ("composed_by_tests.scale" if choice == "own" else choice)
 
 
 def test_every_shipped_file_is_covered():
@@ -99,7 +130,7 @@ def test_file_that_others_share_is_used_by_one_and_no_choice_itself():
             compose([f"{path.parent.name}={path.stem}"])
 
 
-@pytest.mark.parametrize("method", choices("method"))
+@pytest.mark.parametrize("method", method_options.METHODS)
 @pytest.mark.parametrize("preset", [[], ["preset=mini"]], ids=["full", "mini"])
 @pytest.mark.parametrize("task", ["sst2", "webnlg"])
 def test_every_method_has_a_recipe_for_every_family(task, preset, method):
@@ -109,7 +140,7 @@ def test_every_method_has_a_recipe_for_every_family(task, preset, method):
 
 
 def test_method_files_and_method_options_name_the_same_methods():
-    assert choices("method") == sorted(method_options.METHODS)
+    assert choices("method") == sorted([*method_options.METHODS, "own"])
 
 
 def test_task_chooses_plm_and_trainer_and_the_command_line_wins():
@@ -171,8 +202,101 @@ def test_null_among_the_choices_of_a_sweep_is_refused():
     module.check_choices(["method=glob(*)", "seed=range(3)", "~preset", "method=inducer,fine_tune"])
 
 
-def test_settings_that_values_were_picked_from_stay_out_of_the_typed_config():
+def test_recipes_that_values_come_from_stay_out_of_the_typed_config():
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         composed = hydra_compose("config", ["method=inducer"])
-    assert "settings" in composed.method
-    assert not hasattr(module.experiment_config(composed).method, "settings")
+    assert "recipes" in composed.method
+    assert not hasattr(module.experiment_config(composed).method, "recipes")
+
+
+def test_method_file_is_complete_and_gives_every_rank_in_every_recipe():
+    for name, kind in method_options.METHODS.items():
+        method = OmegaConf.load(CONF_DIR / "method" / f"{name}.yaml")
+        assert "defaults" not in method, f"{name}.yaml takes values from another file"
+        assert set(method.recipes) == {"full_nlu", "full_nlg", "mini_nlu", "mini_nlg"}
+        assert all("lr" in recipe for recipe in method.recipes.values())
+        known = {key for key in method.recipes.full_nlu if key != "lr"}
+        assert all(known <= set(recipe) for recipe in method.recipes.values())
+        assert not kind.ranks or known
+
+
+def test_the_suite_chooses_the_recipe():
+    names = {compose([f"task={task}", *more]).recipe for task in ("sst2", "webnlg") for more in ([], ["preset=mini"])}
+    assert names == {"full_nlu", "full_nlg", "mini_nlu", "mini_nlg"}
+
+
+@pytest.mark.parametrize("suite", [[], ["preset=mini"]], ids=["full", "mini"])
+@pytest.mark.parametrize("task", ["sst2", "coqa"])
+def test_default_recipe_serves_every_family_and_suite(own_method, task, suite):
+    config = compose(["method=scale", f"task={task}", *suite], own_method)
+    assert (config.method.name, config.method.rate, config.trainer.lr) == ("composed_by_tests.scale", 2.0, 3e-3)
+
+
+def test_method_without_a_learning_rate_is_refused_in_one_line_until_it_gets_one(own_method):
+    (own_method / "method" / "bare.yaml").write_text("name: composed_by_tests.scale\nrate: 2.0\n")
+    message = refusal(["method=bare"], own_method)
+    assert message.startswith("trainer.lr: missing; give it a value, or add 'lr' to ")
+    assert compose(["method=bare", "trainer.lr=1e-4"], own_method).trainer.lr == 1e-4
+
+
+def test_method_of_ones_own_needs_no_file(own_method):
+    config = compose(["method=own", "method.name=composed_by_tests.scale", "+method.rate=3.0", "trainer.lr=1e-3"])
+    assert (config.method.name, config.method.rate) == ("composed_by_tests.scale", 3.0)
+    assert refusal(["method=own", "trainer.lr=1e-3"]) == "method.name: missing; give it a value"
+
+
+def test_file_of_the_users_folder_is_a_choice_and_a_near_match(own_method):
+    assert "scale" in choices("method", own_method)
+    assert "scale" not in choices("method")
+    assert "did you mean 'scale'?" in refusal(["method=scael"], own_method)
+    assert refusal(["method.rte=1.0", "method=scale"], own_method).startswith(
+        "method.rte: there is no such key; did you mean 'rate'? allowed in method: name, rate"
+    )
+
+
+def test_shipped_file_counts_before_the_users_one_of_that_name(own_method):
+    (own_method / "method" / "lora.yaml").write_text("name: composed_by_tests.scale\nrate: 1.0\n")
+    assert compose(["method=lora"], own_method).method.name == "lora"
+    assert [path.parent.parent for path in module.files("method", own_method) if path.stem == "lora"] == [
+        CONF_DIR, own_method]  # fmt: skip
+
+
+def test_task_of_the_users_folder_builds_on_shipped_ones(own_method):
+    (own_method / "task").mkdir()
+    (own_method / "task" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - classification\n  - _self_\ntask:\n  name: mine\n  text: [a, b]\n"
+    )
+    task = compose(["task=mine"], own_method).task
+    assert (task.name, task.text, task.kind) == ("mine", ["a", "b"], "classification")
+
+
+def test_folder_whose_name_has_special_characters_is_read(own_method):
+    odd = own_method.rename(own_method.with_name("it's, my [conf] = 1"))
+    assert compose(["method=scale"], odd).method.rate == 2.0
+
+
+def test_unknown_choice_lists_no_file_that_others_share():
+    message = refusal(["task=web_nlg"])
+    assert message == f"task: unknown 'web_nlg'; did you mean 'webnlg'? allowed: {TASKS}"
+
+
+@pytest.mark.parametrize("tracing", ["OC_CAUSE", "settrace"])
+def test_error_keeps_its_key_while_a_tracer_is_on(tracing, monkeypatch):
+    if tracing == "OC_CAUSE":
+        monkeypatch.setenv("OC_CAUSE", "1")
+        message = refusal(["plm.path=${nowhere}"])
+    else:
+        before = sys.gettrace()
+        sys.settrace(lambda *_: None)
+        try:
+            message = refusal(["plm.path=${nowhere}"])
+        finally:
+            sys.settrace(before)
+    assert message == "plm.path: Interpolation key 'nowhere' not found"
+
+
+def refusal(overrides, config_dir=None):
+    with pytest.raises(UserError) as caught:
+        compose(overrides, config_dir)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

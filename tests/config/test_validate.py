@@ -6,6 +6,7 @@ import pytest
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
+from inducer_bench.methods.architectures import Layout
 from inducer_bench.plm import location
 
 
@@ -41,6 +42,41 @@ def test_rank_is_bounded_by_the_head_width_of_the_plm(tiny_roberta_folder):
     assert refusal("method.r_k=65") == "method.r_k: found 65; allowed: 0 to 64, the head width of this PLM"
     local = [f"plm.path={tiny_roberta_folder}", "task.max_length=32"]
     assert "allowed: 0 to 8" in refusal(*local, "method.r_k=9")
+
+
+LAYOUT = "layers:h,attention:attn,projections:[attn.q,attn.k,attn.v],output:attn.o,ffn_up:[up],ffn_down:down"
+
+
+def test_layout_of_an_unknown_architecture_is_given_on_the_command_line():
+    plm = compose([f"plm.layout={{{LAYOUT}}}", "plm.architecture.model_type=mine"]).plm
+    assert plm.layout == Layout(layers="h", attention="attn", projections=["attn.q", "attn.k", "attn.v"],
+                                output="attn.o", ffn_up=["up"], ffn_down="down")  # fmt: skip
+
+
+def test_layout_says_what_the_plm_is_good_for():
+    encoder = f"plm.layout={{{LAYOUT},encoder:true,first_position:14}}"
+    assert "at most 500" in refusal(encoder, "plm.architecture.model_type=mine", "task.max_length=501")
+    assert "is an encoder" in refusal(encoder, "plm=gpt2", "task=text_to_text")
+
+
+def test_layout_is_refused_by_the_key_that_is_wrong():
+    assert refusal("plm.layout={layers:h}") == "plm.layout.attention: missing; give it a value"
+    assert refusal(f"plm.layout={{{LAYOUT},lyers:h}}") == "plm.layout.lyers: there is no such key; remove it"
+
+
+def test_gated_ffn_of_a_layout_counts_in_a_budget():
+    gated = LAYOUT.replace("[up]", "[up,gate]")
+    budget = ["method=lora", "method.targets=[ffn]", "method.budget=2000000", "plm.architecture.model_type=mine"]
+    plain, wide = (compose([f"plm.layout={{{each}}}", *budget]).method for each in (LAYOUT, gated))
+    # 12 layers; r (in + out) for each map: 768 x 3072 up, as often as the layout says, and 3072 x 768 down
+    assert plain.r == 2_000_000 // (12 * 2 * (768 + 3072))
+    assert wide.r == 2_000_000 // (12 * 3 * (768 + 3072))
+
+
+@pytest.mark.parametrize("method", ["inducer", "inducer_lora", "inducer_ffn"])
+def test_every_rank_within_a_head_is_bounded_whatever_the_method(method):
+    message = refusal(f"method={method}", "method.r_k=65")
+    assert message == "method.r_k: found 65; allowed: 0 to 64, the head width of this PLM"
 
 
 def test_protocol_with_a_frozen_head_leaves_head_only_nothing_to_train():

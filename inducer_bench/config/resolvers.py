@@ -1,0 +1,46 @@
+"""What the YAML files of `conf/` may ask for besides plain values: `${recipe:KEY}` and `${by_family:{...}}`."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from inducer_bench.errors import UserError, unknown
+
+_NONE = object()
+
+
+def register() -> None:
+    """Make both known to OmegaConf."""
+    OmegaConf.register_new_resolver("recipe", _recipe, replace=True)
+    OmegaConf.register_new_resolver("by_family", _by_family, replace=True)
+
+
+def _recipe(key: str, default: Any = _NONE, *, _root_: DictConfig) -> Any:
+    """`${recipe:KEY}` or `${recipe:KEY,DEFAULT}`: a published setting of the chosen method.
+
+    It comes from the recipe of the method that applies, or if that has none, from the recipe called `default`.
+
+    Raises:
+        UserError: neither has the key, and there is no default.
+    """
+    recipes = _root_.method.get("recipes") or {}
+    for name in (_root_.recipe, "default"):
+        if key in recipes.get(name, {}):
+            return recipes[name][key]
+    if default is _NONE:
+        raise UserError(
+            f"missing; give it a value, or add '{key}' to the method's recipes.{_root_.recipe} or recipes.default"
+        )
+    return default
+
+
+def _by_family(values: DictConfig, *, _root_: DictConfig) -> Any:
+    """`${by_family:{nlu:VALUE,nlg:VALUE}}`: the value for the family of the chosen task.
+
+    Raises:
+        UserError: there is none for it.
+    """
+    family = _root_.task.family
+    if family not in values:
+        raise unknown("task.family", str(family), map(str, values))
+    return values[family]
