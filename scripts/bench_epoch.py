@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def to_the_maximum() -> None:
         for members in data["to the maximum"]:
-            step(task.widened(task.collate(members), widest), task.count(members))
+            step(task.pad_to_multiple(task.collate(members), widest), task.count(members))
 
     trainer, seconds = peer(config, task, data["Trainer"], args.method, args.device, args.precision)
     candidates: dict[str, Callable[[], object]] = {
@@ -176,7 +176,7 @@ def peer(
 
 def peer_model(config: ExperimentConfig, method: str) -> Any:
     """The PLM with peft's form of the method, at the same size."""
-    ours = empty_model(config.plm, config.task.family, config.task.outputs())
+    ours = empty_model(config.plm, config.task.auto_class, config.task.outputs())
     model: PreTrainedModel = type(ours)(ours.config)  # with transformers' own activation
     if config.task.special_tokens():
         model.resize_token_embeddings(model.config.vocab_size + config.task.special_tokens(), mean_resizing=False)

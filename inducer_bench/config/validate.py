@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.errors import UserError, unknown
 from inducer_bench.methods.architectures import layout_of, sizes
 from inducer_bench.methods.options import InducerOptions
 from inducer_bench.options import typed
 from inducer_bench.plm.location import architecture
-from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
-
-_FOR_NUMBERS = ("pearson", "spearman")  # metrics
+from inducer_bench.tasks.options import TaskOptions
 
 
 def validated(values: dict[str, Any]) -> ExperimentConfig:
@@ -44,30 +42,7 @@ def _check_task(task: TaskOptions) -> None:
             raise unknown("task.report" if split in task.report else "task.files", split, task.files)
         if task.source == "hub" and (task.hub is None or split not in task.hub.splits):
             raise UserError(f"task.hub: names no split '{split}' for '{task.name}'; or task.source=files")
-    for number, metric in enumerate(task.metrics):
-        if metric not in task.allowed_metrics:
-            near, allowed = nearest(metric, task.allowed_metrics), ", ".join(task.allowed_metrics)
-            raise UserError(f"task.metrics.{number}: found '{metric}'; {near}allowed: {allowed}")
-    if isinstance(task, ClassificationOptions):
-        _check_metrics(task)
-    if task.metric not in task.metrics:
-        raise unknown("task.metric", task.metric, task.metrics)
-    if isinstance(task, GenerationOptions) and task.decoding.max_new_tokens >= task.max_length:
-        raise UserError(
-            f"task.decoding.max_new_tokens: found {task.decoding.max_new_tokens}; allowed: less than task.max_length, "
-            f"{task.max_length}, which holds the source as well"
-        )
-
-
-def _check_metrics(task: ClassificationOptions) -> None:
-    numbers = task.labels == "number"
-    for metric in task.metrics:
-        if (metric in _FOR_NUMBERS) != numbers:
-            allowed = ", ".join(_FOR_NUMBERS) if numbers else "accuracy, f1, matthews"
-            labels = task.labels if isinstance(task.labels, str) else f"[{', '.join(task.labels)}]"
-            raise UserError(f"task.metrics: found '{metric}'; allowed where task.labels={labels}: {allowed}")
-    if "f1" in task.metrics and task.outputs() != 2:
-        raise UserError(f"task.metrics: found 'f1'; allowed with {task.outputs()} labels: accuracy, matthews")
+    task.check()
 
 
 def _check_plm(config: ExperimentConfig) -> None:

@@ -4,10 +4,9 @@ import dataclasses
 from typing import Any, cast
 
 import torch
+import transformers
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -26,23 +25,26 @@ transformers_logging.set_verbosity_error()  # the report of a new head's missing
 transformers_logging.disable_progress_bar()
 
 
-def load_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> PreTrainedModel:
-    """The PLM in float32 with the head its task family needs; new weights come from torch's global generator.
+def load_model(plm: PlmOptions, auto_class: str, num_labels: int | None = None) -> PreTrainedModel:
+    """The PLM in float32 with a task's head; new weights come from torch's global generator.
 
     Args:
         plm: what to load.
-        family: `nlu` for a sequence classification head with `num_labels` outputs, `nlg` for the language model head.
+        auto_class: transformers' class for the PLM with that head, such as `AutoModelForCausalLM`.
+        num_labels: outputs of a classification head.
 
     Raises:
         UserError: the PLM is not on this machine, or its folder is broken or holds another model.
     """
-    model, _ = read_model(plm, family, num_labels)
+    model, _ = read_model(plm, auto_class, num_labels)
     return model
 
 
-def read_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> tuple[PreTrainedModel, frozenset[str]]:
+def read_model(
+    plm: PlmOptions, auto_class: str, num_labels: int | None = None
+) -> tuple[PreTrainedModel, frozenset[str]]:
     """As `load_model`; and the names of the weights that are new because the PLM's files lack them: those of a head."""
-    auto = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
+    auto: Any = getattr(transformers, auto_class)
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
         model = _with_fused_gelu(auto.from_config(_random_config(plm, extra), dtype=torch.float32))
@@ -85,16 +87,16 @@ def _with_fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def empty_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> PreTrainedModel:
+def empty_model(plm: PlmOptions, auto_class: str, num_labels: int | None = None) -> PreTrainedModel:
     """The PLM's modules without memory for weights (meta device): for counting parameters."""
     with torch.device("meta"):
         random = dataclasses.replace(plm, weights="random")
-        return load_model(random, family, num_labels)
+        return load_model(random, auto_class, num_labels)
 
 
-def count_parameters(plm: PlmOptions, family: str) -> int:
+def count_parameters(plm: PlmOptions, auto_class: str) -> int:
     """Parameters of the PLM itself, without head and pooler."""
-    return sum(parameter.numel() for parameter in pretrained_parameters(empty_model(plm, family, num_labels=2)))
+    return sum(parameter.numel() for parameter in pretrained_parameters(empty_model(plm, auto_class, num_labels=2)))
 
 
 def load_tokenizer(plm: PlmOptions) -> PreTrainedTokenizerBase:

@@ -28,7 +28,7 @@ class SharedPlm:
 _kept: SharedPlm | None = None  # at most one; none while a job has it
 
 
-def take(plm: PlmOptions, family: str, num_labels: int | None) -> SharedPlm:
+def take(plm: PlmOptions, auto_class: str, num_labels: int | None) -> SharedPlm:
     """The PLM as `plm.load_model` gives it: the one that was given back, with a new head, or a newly loaded one.
 
     Raises:
@@ -36,14 +36,14 @@ def take(plm: PlmOptions, family: str, num_labels: int | None) -> SharedPlm:
     """
     global _kept
     kept, _kept = _kept, None
-    source = _source(plm, family, num_labels)
+    source = _source(plm, auto_class, num_labels)
     if kept is not None:
         if kept.source == source:
             _renew(kept)
             return kept
         del kept  # before another one is loaded
         free_memory()
-    model, new = read_model(plm, family, num_labels)
+    model, new = read_model(plm, auto_class, num_labels)
     return SharedPlm(model, source, new)
 
 
@@ -60,13 +60,13 @@ def free_memory() -> None:
     torch.cuda.empty_cache()
 
 
-def _source(plm: PlmOptions, family: str, num_labels: int | None) -> Hashable:
+def _source(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Hashable:
     """What decides a loaded PLM: its files as they are now, and its head. None: it is drawn, not read."""
     if plm.weights == "random":
         return None
     files = sorted(path for path in plm_files(plm).iterdir() if path.suffix in (".json", ".safetensors"))
     stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-    return stamps, plm.tokenizer, family, num_labels  # the tokenizer decides `pad_token_id`
+    return stamps, plm.tokenizer, auto_class, num_labels  # the tokenizer decides `pad_token_id`
 
 
 def _renew(plm: SharedPlm) -> None:

@@ -59,8 +59,8 @@ class Cell:
             return f"{self.published.value:g}", "" if pm is None else f"{pm:g}", ""
         if self.mean is None or self.measure is None:
             return self.text, "", ""
-        spread = "" if self.std is None else self.measure.write(self.std)
-        return self.measure.write(self.mean), *((spread, str(len(self.values))) if self.measure.spread else ("", ""))
+        spread = "" if self.std is None else self.measure.format(self.std)
+        return self.measure.format(self.mean), *((spread, str(len(self.values))) if self.measure.spread else ("", ""))
 
     def marked(self, marks: Iterable[str]) -> "Cell":
         """With further footnotes."""

@@ -281,13 +281,13 @@ def _paired(best: Cell, other: Cell) -> float | None:
     assert best.group is not None
     assert best.measure is not None
     assert other.group is not None
-    if best.group.data != other.group.data:
+    if best.measure.metric is None or best.group.data != other.group.data:
         return None
     try:
         left, right = ([read_predictions(folder) for folder in _folders(cell)] for cell in (best, other))
     except UserError:  # records can be kept without their predictions
         return None
-    return statistics.paired_p_value(best.measure.name, left, right)
+    return statistics.paired_p_value(best.measure.name, best.measure.metric, left, right)
 
 
 def _folders(cell: Cell) -> list[Path]:

@@ -35,7 +35,7 @@ from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import memory
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import make_accelerator, set_seed
-from inducer_bench.training.evaluation import Evaluation, report
+from inducer_bench.training.evaluation import Evaluation, evaluate_final
 from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.loop import Splits, add_gradients, make_optimizer, train, update
 from inducer_bench.training.options import ProtocolOptions
@@ -52,7 +52,7 @@ class Setting:
     accelerator: Accelerator
     task: Task
     splits: Splits
-    reported: dict[str, Sequence[Any]]  # split -> what is scored at the end
+    eval_data: dict[str, Sequence[Any]]  # split -> what the final model is evaluated on
     plm: SharedPlm
     tuned: TunedModel
 
@@ -70,7 +70,7 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Recor
 
     # -- data + PLM -> method --------------------------------------------------------------------------------------
     setting = distributed.raise_on_all(lambda: build(config))
-    tuned, config = setting.tuned, dataclasses.replace(config, task=setting.task.config)
+    tuned = setting.tuned
     counts = tuned.parameter_counts()
     log.info("%s on %s: %s", config.method.name, config.plm.name, counts)
 
@@ -95,8 +95,8 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Recor
         # -- evaluation --------------------------------------------------------------------------------------------
         started = perf_counter()
         results = {
-            split: report(setting.accelerator, tuned, setting.task, data, config.trainer.eval_batch_size)
-            for split, data in setting.reported.items()
+            split: evaluate_final(setting.accelerator, tuned, setting.task, data, config.trainer.eval_batch_size)
+            for split, data in setting.eval_data.items()
         }
         eval_seconds = perf_counter() - started
         write_results(folder, setting, results)
@@ -114,16 +114,16 @@ def build(config: ExperimentConfig) -> Setting:
     """Read the data, load the PLM, attach the method; the seed decides every new weight."""
     accelerator = make_accelerator(config.trainer)
     tokenizer = load_tokenizer(config.plm)
-    task = make_task(config.task, tokenizer, architecture(config.plm))
+    task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select(task, config.protocol, config.seed)
-    reported = {split: task.reported(split) for split in config.task.report}
+    eval_data = {split: task.eval_data(split) for split in config.task.report}
     set_seed(config.seed)
-    plm = reuse.take(config.plm, config.task.family, task.config.outputs())
+    plm = reuse.take(config.plm, config.task.auto_class, config.task.outputs(task.labels))
     match_padding(plm.model, tokenizer)
     tuned = attach_method(config, plm.model).to(accelerator.device)
     if config.trainer.compile != "none":
         tuned.compile_layers(config.trainer.compile)
-    return Setting(accelerator, task, splits, reported, plm, tuned)
+    return Setting(accelerator, task, splits, eval_data, plm, tuned)
 
 
 def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedModel:
@@ -195,6 +195,7 @@ def outcome(setting: Setting, progress: Progress, results: dict[str, Evaluation]
     peak, kind = memory.peak(setting.accelerator.device)
     trained = sum(p.numel() for p in setting.tuned.trained_parameters().values())
     return {
+        "labels": setting.task.labels,
         "scores": named_by_split(results),
         "losses": {split: result.loss for split, result in results.items() if result.loss is not None},
         "best_epoch": progress.best_epoch,
@@ -204,7 +205,7 @@ def outcome(setting: Setting, progress: Progress, results: dict[str, Evaluation]
         "examples": {
             "train": len(setting.splits.train),
             "selection": len(setting.splits.selection),
-            **{split: len(data) for split, data in setting.reported.items()},
+            **{split: len(data) for split, data in setting.eval_data.items()},
         },
         "parameters": counts,
         "train_seconds": progress.train_seconds,

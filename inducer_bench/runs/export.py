@@ -14,7 +14,6 @@ from inducer_bench.methods import peft_format
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.finished import FinishedRun
 
-_AUTO = {"nlu": "AutoModelForSequenceClassification", "nlg": "AutoModelForCausalLM"}
 _LOAD = {  # library -> (import, what puts the adapter on the model)
     "peft": ("from peft import PeftModel", "PeftModel.from_pretrained(model, FOLDER)"),
     "inducer-bench": ("import inducer_bench as ib", "ib.load(model, FOLDER)"),
@@ -68,7 +67,7 @@ An adapter for the pre-trained language model `{base_model(config.plm)}`, tuned 
 ## Use
 
 ```python
-{_usage(config, library)}
+{_usage(config, record.get("labels"), library)}
 ```
 
 ## Scores
@@ -99,18 +98,19 @@ def _score_row(name: str, score: dict[str, Any]) -> str:
     return f"| {name} | {value} | {signature} |"
 
 
-def _usage(config: ExperimentConfig, library: str) -> str:
+def _usage(config: ExperimentConfig, labels: list[str] | None, library: str) -> str:
     """The Python lines that put the adapter on the PLM."""
-    auto, (library_import, call) = _AUTO[config.task.family], _LOAD[library]
+    auto, (library_import, call) = config.task.auto_class, _LOAD[library]
     bundled = config.plm.path is None and config.plm.hub is None
     plm = f'plm_dir("{config.plm.name}")' if bundled else f'"{base_model(config.plm)}"'
-    labels = f", num_labels={config.task.outputs()}" if config.task.family == "nlu" else ""
+    outputs = config.task.outputs(labels)
+    num_labels = "" if outputs is None else f", num_labels={outputs}"
     lines = [
         library_import,
         *(["from inducer_bench.mini.suite import plm_dir"] if bundled else []),
         f"from transformers import {auto}",
         "",
-        f"model = {auto}.from_pretrained({plm}{labels})",
+        f"model = {auto}.from_pretrained({plm}{num_labels})",
         f"model = {call}",
     ]
     return "\n".join(lines)

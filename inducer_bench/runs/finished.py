@@ -38,7 +38,8 @@ class FinishedRun:
         from inducer_bench.plm.load import load_model
 
         task = self.config.task
-        return load(load_model(self.config.plm, task.family, task.outputs()), self.folder / "adapter")
+        outputs = task.outputs(self.record.get("labels"))
+        return load(load_model(self.config.plm, task.auto_class, outputs), self.folder / "adapter")
 
 
 def open_run(folder: Path) -> FinishedRun:

@@ -12,10 +12,10 @@ from inducer_bench import distributed
 from inducer_bench.errors import Interrupted, TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Task
-from inducer_bench.tasks.cache import Encoded, Examples
+from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.training.batching import training_batches
 from inducer_bench.training.checkpoint import Checkpoint, Progress
-from inducer_bench.training.evaluation import accelerator_batch, evaluate
+from inducer_bench.training.evaluation import collate_to_device, evaluate
 from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
@@ -27,8 +27,8 @@ COMPILED_LENGTHS = 8  # a compiled PLM gets multiples of so many tokens: few sha
 class Splits:
     """Encoded examples: what is trained on, and what selects the epoch."""
 
-    train: Examples
-    selection: Examples
+    train: EncodedExamples
+    selection: EncodedExamples
 
 
 def train(
@@ -155,7 +155,7 @@ def add_gradients(
     count = task.count(examples)
     loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
     for micro in micro_batches(distributed.shard(examples), config.micro_batch_size):
-        batch = accelerator_batch(accelerator, task, micro, multiple)
+        batch = collate_to_device(accelerator, task, micro, multiple)
         with accelerator.autocast():
             loss_sum = task.loss(tuned, batch, config.label_smoothing)
         accelerator.backward(loss_sum / count)
