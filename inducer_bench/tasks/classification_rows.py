@@ -9,7 +9,7 @@ from typing import Any
 from inducer_bench.errors import UserError
 from inducer_bench.tasks import source
 from inducer_bench.tasks.options import ClassificationOptions
-from inducer_bench.tasks.table_files import Column, checked_text
+from inducer_bench.tasks.table_files import InputColumn, checked_text
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def find_labels(task: ClassificationOptions) -> list[str] | None:
     return labels
 
 
-def _column(task: ClassificationOptions, key: str, name: str) -> Column:
+def _column(task: ClassificationOptions, key: str, name: str) -> InputColumn:
     published = task.published.get(name)
-    return Column(f"task.{key}", (name, published) if published else (name,))
+    return InputColumn(f"task.{key}", (name, published) if published else (name,))
 
 
 def _label(value: Any, where: str) -> str:

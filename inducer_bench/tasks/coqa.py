@@ -19,7 +19,7 @@ from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import CoqaOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment
-from inducer_bench.tasks.table_files import Column, text_of
+from inducer_bench.tasks.table_files import InputColumn, text_of
 
 FRAME = Frame("<bos_qa>", "<document>", "<answer>", "<eos_qa>")
 
@@ -141,7 +141,7 @@ def _official(content: Any, path: str) -> Iterator[Dialogue]:
 
 def _rows(task: CoqaOptions, split: str) -> Iterator[Dialogue]:
     """Dialogues as on the hub: `questions` a list of texts, `answers` {"input_text": texts}; numbered without `id`."""
-    columns = [Column("task", names) for names in _COLUMNS]
+    columns = [InputColumn("task", names) for names in _COLUMNS]
     for number, (where, cells) in enumerate(source.rows(task, split, columns)):
         identifier, domain, story, questions, answers = cells
         try:

@@ -7,7 +7,7 @@ from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import TextToTextOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame
-from inducer_bench.tasks.table_files import Column, checked_text, text_of
+from inducer_bench.tasks.table_files import InputColumn, checked_text, text_of
 
 FRAME = Frame("<bos_sm>", "<bos_sm>", "<target_sm>", "<eos_sm>")
 
@@ -24,7 +24,7 @@ class TextToTextTask(GenerationTask):
         Raises:
             UserError: the file is missing or damaged, or lacks a column.
         """
-        columns = [Column("task.text", (self.config.text,)), Column("task.target", (self.config.target,))]
+        columns = [InputColumn("task.text", (self.config.text,)), InputColumn("task.target", (self.config.target,))]
         targets: dict[str, list[str]] = {}
         for where, [text, target] in source.rows(self.config, split, columns):
             targets.setdefault(checked_text(text, where), []).append(checked_text(target, where))

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+from helpers.auto_classes import GENERATOR
 from helpers.runs import CIRCUMSTANCE, KILLER, PEOPLE, write_table
 from helpers.webnlg_files import as_json
 from safetensors.torch import load_file
@@ -21,7 +22,7 @@ from inducer_bench.runs import experiment
 from inducer_bench.runs import record as records
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.generation import GenerationTask
-from inducer_bench.training.evaluation import evaluate, report
+from inducer_bench.training.evaluation import evaluate, evaluate_final
 
 D = 32  # width of the tiny GPT-2
 
@@ -132,7 +133,7 @@ def test_scores_of_a_run_are_those_of_its_predictions(overrides):
     config = compose(overrides("webnlg"))
     outcome = run(config)
     task = experiment.build(config).task
-    assert task.score_texts(predictions_in(outcome.folder)) == outcome.record["scores"]
+    assert task.score_answers(predictions_in(outcome.folder)) == outcome.record["scores"]
 
 
 @pytest.mark.parametrize("history", ["gold", "model"])
@@ -162,12 +163,12 @@ def test_saved_adapter_writes_the_recorded_texts(overrides, task):
     outcome = run(config)
     setting = experiment.build(config)
     torch.manual_seed(99)
-    tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
+    tuned = ib.load(load_model(config.plm, GENERATOR), outcome.folder / "adapter")
     (split,) = config.task.report
-    result = report(setting.accelerator, tuned, setting.task, setting.reported[split], batch_size=3)
+    result = evaluate_final(setting.accelerator, tuned, setting.task, setting.eval_data[split], batch_size=3)
     expected = [{"split": split, "index": i, **row} for i, row in enumerate(result.predictions)]
     assert expected == predictions_in(outcome.folder)
-    untrained = report(setting.accelerator, setting.tuned, setting.task, setting.reported[split], batch_size=3)
+    untrained = evaluate_final(setting.accelerator, setting.tuned, setting.task, setting.eval_data[split], batch_size=3)
     assert [row["prediction"] for row in untrained.predictions] != [row["prediction"] for row in expected]
 
 
@@ -209,7 +210,7 @@ def test_overfitting_run_keeps_the_weights_of_its_best_epoch(overrides, tmp_path
     assert min(perplexities) < min(perplexities[0], perplexities[-1])  # else the first or last weights would do as well
     assert outcome.record["best_epoch"] == perplexities.index(min(perplexities)) + 1
     setting = experiment.build(config)
-    tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
+    tuned = ib.load(load_model(config.plm, GENERATOR), outcome.folder / "adapter")
     again = evaluate(setting.accelerator, tuned, setting.task, setting.splits.selection, 64)
     assert again.scores["perplexity"]["value"] == pytest.approx(min(perplexities), rel=1e-5)
     assert math.exp(again.loss) == pytest.approx(min(perplexities), rel=1e-5)

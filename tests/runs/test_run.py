@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from filelock import FileLock
+from helpers.auto_classes import CLASSIFIER
 from helpers.runs import KILLER, results
 from safetensors.torch import load_file
 
@@ -66,10 +67,10 @@ def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_fo
     config = compose(overrides)
     outcome = run(config)
     torch.manual_seed(99)  # another random head, which loading must replace
-    tuned = ib.load(load_model(config.plm, "nlu", 2), outcome.folder / "adapter").eval()
+    tuned = ib.load(load_model(config.plm, CLASSIFIER, 2), outcome.folder / "adapter").eval()
     setting = experiment.build(config)
-    dev, size = setting.reported["dev"], config.trainer.eval_batch_size
-    result = experiment.report(setting.accelerator, tuned, setting.task, dev, size)
+    dev, size = setting.eval_data["dev"], config.trainer.eval_batch_size
+    result = experiment.evaluate_final(setting.accelerator, tuned, setting.task, dev, size)
     expected = [{"split": "dev", "index": i, **p} for i, p in enumerate(result.predictions)]
     assert expected == predictions_in(outcome.folder)
 
