@@ -58,7 +58,9 @@ def _texts(
 
 def _sacrebleu(name: str) -> Any:
     """sacrebleu's implementation of a metric; `force`: do not warn that the text is tokenised."""
-    from sacrebleu.metrics import BLEU, CHRF, TER
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
 
     if name == "bleu_multi":
         return BLEU(lowercase=True, force=True, tokenize="none", smooth_method="none")

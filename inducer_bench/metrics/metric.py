@@ -89,4 +89,5 @@ def ratio(above: "Array", below: "Array", otherwise: float) -> "Array":
     import numpy as np
 
     shape = np.broadcast(above, below).shape
-    return np.divide(above, below, out=np.full(shape, otherwise), where=below > 0)
+    found: Array = np.divide(above, below, out=np.full(shape, otherwise), where=below > 0)
+    return found

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Batch, Encoded, Prediction, Task
+from inducer_bench.tasks.base import Batch, Prediction, Task
+from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels, read_rows
 from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import text_of

@@ -13,7 +13,8 @@ from inducer_bench.methods.architectures import Layout
 from inducer_bench.metrics.generation import PERPLEXITY
 from inducer_bench.metrics.metric import compute
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Batch, Encoded, Engine, Prediction, Task
+from inducer_bench.tasks.base import Batch, Engine, Prediction, Task
+from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS, GenerationOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment, Sequences
@@ -102,7 +103,7 @@ class GenerationTask(Task):
         counts = batch["logits_at"].sum(1).tolist()
         return [
             {"loss": part.sum().item(), "count": count}
-            for part, count in zip(losses.split(counts), counts, strict=True)
+            for part, count in zip(torch.split(losses, counts), counts, strict=True)
         ]
 
     def score(self, predictions: Sequence[Prediction]) -> Scores:

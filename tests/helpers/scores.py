@@ -16,7 +16,7 @@ def metrics(names, scored):
 
 def metric_for(score, rows):
     """The metric of a score, from what the rows are of."""
-    scored = LABELS if "label" in rows[0] else ("turns",) if score.startswith(("em", "f1")) else ("texts",)
+    scored = LABELS if not rows or "label" in rows[0] else ("turns",) if score.startswith(("em", "f1")) else ("texts",)
     return metric_of(score, metrics_of([*scored, "losses"]))
 
 

@@ -23,8 +23,8 @@ def examples(score, rows):
     return examples_of(score, metric_for(score, rows), rows)
 
 
-def paired_test(score, left, right, **options):
-    return statistics.paired_test(score, metric_for(score, left[0]), left, right, **options)
+def paired_test(score, left, right, *resamples, **options):
+    return statistics.paired_test(score, metric_for(score, left[0]), left, right, *resamples, **options)
 
 
 def paired_p_value(score, left, right):

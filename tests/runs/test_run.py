@@ -17,10 +17,12 @@ from safetensors.torch import load_file
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
+from inducer_bench.config.validate import validated
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.plm.load import load_model
 from inducer_bench.runs import experiment
 from inducer_bench.runs import record as records
+from inducer_bench.runs.identity import identify
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.training import loop
@@ -280,7 +282,9 @@ def test_labels_found_in_the_data_are_recorded_and_the_run_is_known_again(on_tas
         "task.label=stars",
         row=lambda i: {"review": f"a {i}", "stars": i % 4},
     )
-    assert outcome.record["config"]["task"]["labels"] == ["0", "1", "2", "3"]
+    assert outcome.record["labels"] == ["0", "1", "2", "3"]
+    assert outcome.record["config"]["task"]["labels"] == "auto"  # as it was hashed
+    assert identify(validated(outcome.record["config"])).hash == outcome.record["config_hash"]
     assert _adapter(outcome.folder)["classifier.out_proj.weight"].shape[0] == 4
     shared = [override for override in overrides if not override.startswith("task.data_dir")]
     again = ["task=classification", "task.text=[review]", "task.label=stars", f"task.data_dir={tmp_path / 'data'}"]

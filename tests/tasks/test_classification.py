@@ -229,3 +229,16 @@ def test_score_of_a_regression_is_the_correlation(regression):
     deviation = math.sqrt(sum((a - mean_x) ** 2 for a in x) * sum((b - mean_y) ** 2 for b in y))
     assert scores["pearson"]["value"] == pytest.approx(100 * covariance / deviation)
     assert scores["spearman"]["value"] == pytest.approx(100.0)
+
+
+def test_labels_of_a_finished_run_need_no_data(tiny_roberta_folder):
+    config = compose(
+        [f"plm.path={tiny_roberta_folder}", "task=classification", "task.data_dir=/nowhere", "task.max_length=32"]
+    )
+    task = ClassificationTask(config.task, load_tokenizer(config.plm), {}, labels=["bad", "good"])
+    assert task.config.labels == "auto"
+    assert task.config.outputs(task.labels) == 2
+    assert task.shown({"prediction": 1, "probabilities": [0.25, 0.75]}) == {
+        "prediction": "good",
+        "probabilities": {"bad": 0.25, "good": 0.75},
+    }

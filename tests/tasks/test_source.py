@@ -183,3 +183,11 @@ def test_fingerprint_of_a_hub_split_follows_the_split_and_the_commit(sst2, hub_d
     hub_data(OTHER, sentence=["a"], label=[1])
     main_branch.write_text(OTHER)
     assert split_fingerprint(sst2, "dev") != found
+
+
+def test_datasets_gives_its_data_a_private_fingerprint_of_their_content():
+    """`source.split_fingerprint` relies on `_fingerprint`, which is not part of the interface of `datasets`."""
+    data = datasets.Dataset.from_dict({"sentence": ["a", "b"]})
+    same, other = (datasets.Dataset.from_dict({"sentence": ["a", text]}) for text in "bc")
+    assert isinstance(data._fingerprint, str)
+    assert data._fingerprint == same._fingerprint != other._fingerprint
