@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     from inducer_bench.plm.load import empty_model
     from inducer_bench.runs.experiment import attach_method
 
-    model = empty_model(config.plm, config.task.family, config.task.outputs())
+    model = empty_model(config.plm, config.task.auto_class, config.task.outputs())
     if isinstance(config.task, ClassificationOptions) and config.task.labels == "auto":
         print(f"task.labels: auto; the head is counted for {config.task.outputs()} labels", file=sys.stderr)
     counts = attach_method(config, model).parameter_counts()

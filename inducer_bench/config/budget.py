@@ -27,7 +27,7 @@ def within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
     else:
         from inducer_bench.plm.load import count_parameters
 
-        parameters = int(float(match[2]) / 100 * count_parameters(config.plm, config.task.family))
+        parameters = int(float(match[2]) / 100 * count_parameters(config.plm, config.task.auto_class))
     found = sizes(architecture(config.plm), config.plm.layout)
     method = budget.solve(config.method, parameters, found)
     print(

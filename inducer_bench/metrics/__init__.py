@@ -1,1 +1,1 @@
-"""Metrics: reference implementations, each score with the signature of what computed it."""
+"""Metrics: one row each, with its implementation and its resampling."""

@@ -1,22 +1,25 @@
-"""CoQA's exact match and F1 (Reddy et al. 2019), equal to the official scorer's to its one decimal.
+"""CoQA's exact match and F1 (Reddy, Chen and Manning 2019, https://arxiv.org/abs/1808.07042).
 
-Answers are compared as words: lower case, without ASCII punctuation (nothing is put in its place: "an-A" is "ana"),
-without the words a, an, the. A turn has several references: each is left out in turn, the best match among the others
-counts, and these are averaged, so that people scored against each other get their due. With one reference, that one
-counts. A missing prediction counts 0. Scores are means over turns, not over dialogues.
+They equal those of the official scorer to its one decimal. Answers are compared as words: lower case, without ASCII
+punctuation (nothing is put in its place: "an-A" becomes "ana"), without the words a, an and the. A turn has several
+references. Each is left out in turn, the best match among the others is taken, and these maxima are averaged, so that
+people can be scored against each other by the same rule. With a single reference, that one counts. A missing prediction
+scores 0. Scores are means over turns, not over dialogues.
 """
 
 import re
 import string
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
 
-from inducer_bench.metrics.score import Scores
+from inducer_bench.metrics.metric import Metric, Row, each_part, mean
+from inducer_bench.metrics.score import Score
 
 _IN_DOMAIN = ("children_stories", "literature", "mid-high_school", "news", "wikipedia")
 _OUT_DOMAIN = ("reddit", "science")
-_DOMAINS = {
+_DOMAINS = {  # by the source that the data files name
     "mctest": "children_stories",
     "gutenberg": "literature",
     "race": "mid-high_school",
@@ -30,58 +33,66 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 
 
-class Turn(NamedTuple):
-    """One question with its answers."""
-
-    source: str  # as in the data files: mctest, gutenberg, race, cnn, wikipedia, reddit, science
-    references: Sequence[str]  # `answers` first, then each of `additional_answers`; at least one
-    prediction: str | None  # None: missing
+# -- which turns belong together ---------------------------------------------------------------------------------------
 
 
-def coqa_scores(turns: Iterable[Turn]) -> Scores:
-    """`em` and `f1` in percent, unrounded: overall, `_in_domain`, `_out_domain` and of each domain that has turns.
+def groups(row: Row) -> tuple[str, ...]:
+    """The groups that a turn is scored in: its domain, and `in_domain` or `out_domain`.
 
-    A source that CoQA does not know is a domain of its own name, neither in nor out of domain.
+    A source that CoQA does not have is a domain of its own name, neither in nor out of domain.
     """
-    by_domain: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for turn in turns:
-        by_domain[_DOMAINS.get(turn.source, turn.source)].append(_turn_scores(turn))
-    known = [domain for domain in (*_IN_DOMAIN, *_OUT_DOMAIN) if domain in by_domain]
-    everything = list(dict.fromkeys([*known, *by_domain]))
-    groups = {"": everything, "_in_domain": _IN_DOMAIN, "_out_domain": _OUT_DOMAIN}
-    groups |= {f"_{domain}": [domain] for domain in everything}
-    scores: Scores = {}
-    for group, domains in groups.items():
-        found = [by_domain[domain] for domain in domains if domain in by_domain]
-        count = sum(map(len, found))
-        for column, metric in enumerate(("em", "f1")):
-            if count:
-                total = sum(sum(turn[column] for turn in domain) for domain in found)
-                scores[metric + group] = {"value": total / count * 100, "signature": _SIGNATURE.format(metric)}
-    return scores
+    domain = _domain(row)
+    sides = {"in_domain": _IN_DOMAIN, "out_domain": _OUT_DOMAIN}
+    return (domain, *(side for side, domains in sides.items() if domain in domains))
 
 
-def official_predictions(answers: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]]:
-    """The content of the official scorer's prediction file, from a dialogue's id to its answers, turn after turn.
-
-    Missing answers (None) are left out.
-    """
-    return [
-        {"id": dialogue, "turn_id": turn_id, "answer": answer}
-        for dialogue, texts in answers.items()
-        for turn_id, answer in enumerate(texts, start=1)
-        if answer is not None
-    ]
+def dialogue(row: Row) -> str:
+    """The dialogue of a turn. Turns of one dialogue are not independent, so dialogues are what is resampled."""
+    return str(row["id"]).rpartition("/")[0]
 
 
-def _turn_scores(turn: Turn) -> tuple[float, float]:
-    """Exact match and F1 of one turn, in [0, 1]."""
-    if turn.prediction is None:
+def parts(rows: Sequence[Row]) -> dict[str, list[int]]:
+    """The turns of each group that has any: all of them "", in and out of domain, then each domain."""
+    found: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        for group in ("", *groups(row)):
+            found.setdefault(group, []).append(index)
+    order = ["", "in_domain", "out_domain", *_IN_DOMAIN, *_OUT_DOMAIN]
+    return {group: found[group] for group in dict.fromkeys([*order, *found]) if group in found}
+
+
+def _domain(row: Row) -> str:
+    source = str(row["group"])
+    return _DOMAINS.get(source, source)
+
+
+# -- scores ------------------------------------------------------------------------------------------------------------
+
+
+def _score(metric: str, rows: Sequence[Row]) -> Score:
+    """The mean over turns, summed domain by domain as the official scorer does."""
+    by_domain: dict[str, list[float]] = {domain: [] for domain in (*_IN_DOMAIN, *_OUT_DOMAIN)}
+    for row in rows:
+        by_domain.setdefault(_domain(row), []).extend(_statistics(metric, row))
+    value = sum(map(sum, by_domain.values())) / len(rows) * 100
+    return {"value": value, "signature": _SIGNATURE.format(metric)}
+
+
+def _statistics(metric: str, row: Row) -> tuple[float]:
+    """The score of one turn, in [0, 1]."""
+    exact, f1 = _of_turn(tuple(row["references"]), row["prediction"])
+    return (exact if metric == "em" else f1,)
+
+
+@lru_cache(maxsize=1 << 17)  # a run is scored for every group and compared with several other runs
+def _of_turn(references: tuple[str, ...], answer: str | None) -> tuple[float, float]:
+    """Exact match and F1 of one turn, in [0, 1]; 0 for a missing answer (None)."""
+    if answer is None:
         return 0.0, 0.0
-    prediction = _words(turn.prediction)
-    references = [_words(reference) for reference in turn.references]
-    exact = [float(reference == prediction) for reference in references]
-    return _leave_one_out(exact), _leave_one_out([_f1(reference, prediction) for reference in references])
+    prediction = _words(answer)
+    wanted = [_words(reference) for reference in references]
+    exact = [float(words == prediction) for words in wanted]
+    return _leave_one_out(exact), _leave_one_out([_f1(words, prediction) for words in wanted])
 
 
 def _leave_one_out(scores: Sequence[float]) -> float:
@@ -92,7 +103,7 @@ def _leave_one_out(scores: Sequence[float]) -> float:
 
 
 def _f1(reference: list[str], prediction: list[str]) -> float:
-    """Overlap of words counted with multiplicity; where a side is empty, whether both are."""
+    """Overlap of words counted with multiplicity; if a side is empty, 1 if both are and else 0."""
     if not reference or not prediction:
         return float(reference == prediction)
     common = (Counter(reference) & Counter(prediction)).total()
@@ -104,3 +115,39 @@ def _f1(reference: list[str], prediction: list[str]) -> float:
 
 def _words(answer: str) -> list[str]:
     return _ARTICLE.sub(" ", answer.lower().translate(_NO_PUNCTUATION)).split()
+
+
+def official_predictions(answers: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]]:
+    """The content of the official scorer's prediction file.
+
+    Args:
+        answers: id of a dialogue -> its answers, turn by turn; missing ones (None) are left out.
+    """
+    return [
+        {"id": dialogue, "turn_id": turn_id, "answer": answer}
+        for dialogue, texts in answers.items()
+        for turn_id, answer in enumerate(texts, start=1)
+        if answer is not None
+    ]
+
+
+# -- the rows ----------------------------------------------------------------------------------------------------------
+
+METRICS = (
+    Metric(
+        name="f1",
+        label="F1",
+        of="turns",
+        score=each_part(partial(_score, "f1")),
+        statistics=partial(_statistics, "f1"),
+        corpus=mean,
+    ),
+    Metric(
+        name="em",
+        label="exact match",
+        of="turns",
+        score=each_part(partial(_score, "em")),
+        statistics=partial(_statistics, "em"),
+        corpus=mean,
+    ),
+)

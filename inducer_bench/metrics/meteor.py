@@ -1,7 +1,8 @@
-"""METEOR 1.5 (Denkowski and Lavie 2014): the authors' Java program, as the optional package pycocoevalcap ships it.
+"""METEOR 1.5 (Denkowski and Lavie 2014, https://aclanthology.org/W14-3348): the authors' Java program.
 
+The optional package pycocoevalcap ships it.
 The program answers line by line: `SCORE ||| reference ||| ... ||| hypothesis` with the statistics of an entry against
-its best reference, `EVAL ||| statistics ||| ...` with one score per entry and, last, that of their sums: the corpus
+its best reference, `EVAL ||| statistics ||| ...` with one score per entry and then that of their sums, the corpus
 score. An entry may have any number of references.
 """
 
@@ -23,7 +24,7 @@ from inducer_bench.metrics.score import Score, not_computed
 
 # The second part is the program's own name for version, language, normalisation, parameters, modules and weights.
 _SIGNATURE = "METEOR|percent|best reference|meteor-1.5-wo-en-norm-0.85_0.2_0.6_0.75-ex_st_sy_pa-1.0_0.6_0.8_0.6"
-# English and UTF-8 whatever the machine's locale: in a Turkish one, for example, the program fails.
+# English and UTF-8 whatever the machine's locale: the program fails in a Turkish one, for example.
 _JAVA_OPTIONS = ("-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US")
 _METEOR_OPTIONS = ("-", "-", "-stdio", "-l", "en", "-norm")
 
@@ -36,13 +37,13 @@ def meteor(
 ) -> list[Score]:
     """METEOR of each part of the corpus in percent, or the reason why it was not computed.
 
-    The program needs 2 GiB of memory, and more than that for texts of some thousand times the same word: then it gives
-    up, and there is no score.
+    The program is given 2 GiB of memory. Texts that repeat one word some thousand times need more: then it fails, and
+    there is no score.
 
     Args:
         references: at least one for each hypothesis.
         parts: the numbers of the entries of each part.
-        timeout: in seconds, for all of it.
+        timeout: in seconds, for all entries and parts.
     """
     java, jar = shutil.which("java"), _jar()
     if jar is None:
@@ -54,7 +55,7 @@ def meteor(
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
         try:
             values = _corpus_scores(command, hypotheses, references, parts, timeout, complaints)
-        except (OSError, ValueError) as error:  # it ended, so a pipe is closed or an answer is not a number
+        except (OSError, ValueError) as error:  # it has ended, so a pipe is closed or an answer is not a number
             if time.monotonic() >= deadline:
                 return _none(parts, f"METEOR took more than {timeout:g} s")
             return _none(parts, f"METEOR failed: {_complaint(complaints) or first_line(error)}")
@@ -66,7 +67,7 @@ def _none(parts: Sequence[Sequence[int]], why: str) -> list[Score]:
 
 
 def _jar() -> Path | None:
-    """METEOR's program in the installed pycocoevalcap, which is not imported."""
+    """METEOR's program in the installed package pycocoevalcap, which is not imported."""
     try:
         package = metadata.distribution("pycocoevalcap")
     except metadata.PackageNotFoundError:
@@ -82,7 +83,11 @@ def _corpus_scores(
     timeout: float,
     complaints: IO[str],
 ) -> list[float]:
-    """Scores of the parts in [0, 1]; OSError or ValueError if the program ends early, and it has ended afterwards."""
+    """Scores of the parts, in [0, 1]. The program has ended afterwards.
+
+    Raises:
+        OSError, ValueError: it ended early.
+    """
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -90,7 +95,7 @@ def _corpus_scores(
         stderr=complaints,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # Ctrl-C in the terminal is for us, and a launcher's children end with it
+        start_new_session=True,  # Ctrl-C in the terminal is for us; the launcher's children are killed with it
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -112,7 +117,7 @@ def _corpus_scores(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(OSError):  # it may have ended by itself
+    with contextlib.suppress(OSError):  # it may have ended on its own
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -122,12 +127,12 @@ def _send(stdin: IO[str], fields: Sequence[str]) -> None:
 
 
 def _one_line(text: str) -> str:
-    """The text without what the protocol reserves: line ends and the separator."""
+    """The text without line ends and separators, which the protocol reserves."""
     return " ".join(text.replace("|||", " ").split())
 
 
 def _complaint(complaints: IO[str]) -> str | None:
-    """The line that tells what went wrong, or the first one if none looks like it."""
+    """The line that looks like an error message, or else the first one."""
     complaints.seek(0)
     lines = [line.strip() for line in complaints if line.strip()]
     return next((line for line in lines if "rror" in line or "Exception" in line), lines[0] if lines else None)

@@ -1,6 +1,6 @@
-"""Claims that follow from a text, contradict it, or are left open by it.
+"""Claims that follow from a text, contradict it, or are neutral to it.
 
-Each kind of claim comes with and without a negation, about the same properties, exactly or loosely ("in the 1980s",
+Each kind of claim occurs with and without a negation, about the same properties, exactly or loosely ("in the 1980s",
 "by a woman"), and with things that the text names elsewhere. A negation hints at a contradiction, as in MNLI
 (Gururangan et al. 2018); but neither a claim's own words nor those that it shares with the text settle the matter.
 """

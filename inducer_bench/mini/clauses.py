@@ -1,4 +1,4 @@
-"""Clauses with a polarity: something (a film, an aspect of it) is praised or blamed, plainly or through a negation.
+"""Clauses with a polarity: a film, or an aspect of it, is praised or criticised, directly or through a negation.
 
 A clause template has these slots, filled from a subject and a predicate:
 {s} subject · {is} predicate in the present · {isnt} its negation · {never} the same with "never" · {be}, {being},
@@ -17,7 +17,7 @@ from inducer_bench.mini.world import Film
 
 @dataclass(frozen=True)
 class Subject:
-    """What a clause speaks of; `aspect` is a key of `lexicon.ASPECTS`."""
+    """The subject of a clause; `aspect` is a key of `lexicon.ASPECTS`."""
 
     text: str
     aspect: str

@@ -1,4 +1,4 @@
-"""Passages with dialogues about them in CoQA's layout. All facts are random: an answer must be read in its passage."""
+"""Passages with dialogues about them in CoQA's layout. All facts are random, so answers are only in the passage."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from inducer_bench.mini.interview import UNKNOWN, Turn, interview
 from inducer_bench.mini.telling import Told, random_topics, tell
 
-SOURCES = {  # the kinds of things that passages of a source speak of first
+SOURCES = {  # source -> kinds of things that its passages are about
     "films": ("film",),
     "people": ("actor", "director", "writer", "composer"),
     "buildings": ("building",),

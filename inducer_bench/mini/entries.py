@@ -1,4 +1,4 @@
-"""Sets of triples with reference texts in the manner of WebNLG 2017; two categories occur only in the test set."""
+"""Sets of triples with reference texts in the style of WebNLG 2017; two categories occur only in the test set."""
 
 from collections.abc import Iterator, Sequence
 from random import Random

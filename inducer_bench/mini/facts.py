@@ -1,8 +1,9 @@
-"""Facts as triples, and the ways in which the text world says, denies and asks them.
+"""Facts as triples, and the templates that state, deny and ask them.
 
 A `Record` is one thing (a person, a film, a building, a city) with a fact for each property of its kind, all drawn at
-random: what a text says of it can only be read there. Templates have these slots: {s} the thing as a subject, {m} as
-an object, {p} as a possessive (its name or its pronoun), {o} the object of the fact, {ao} the same with an article.
+random, so that what is true of it can only be read in the text. Templates have these slots: {s} the thing as a subject,
+{m} as an object, {p} as a possessive (its name or its pronoun), {o} the object of the fact, {ao} the same with an
+article.
 """
 
 import re

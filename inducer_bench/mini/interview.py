@@ -1,4 +1,4 @@
-"""Questions and answers about a text, each turn leaning on the ones before."""
+"""Questions and answers about a text, in which each turn relies on earlier ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""The evaluative words of the text world: what praises and what blames, by part of speech and by aspect.
+"""The evaluative words of the text world: words of praise and of blame, by part of speech and by aspect.
 
-Every list stands from common to rare: `Words.pick` draws by Zipf's law, so that a small labelled set shows the end of
-a list rarely or never, and only pre-training can tell what those words mean.
+Every list is ordered from common to rare: `Words.pick` draws by Zipf's law, so that a small labelled set shows the end
+of a list rarely or never, and the meaning of those words can only be learned in pre-training.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pairs of a premise and a hypothesis in the manner of MNLI; the hypothesis follows, contradicts, or is left open."""
+"""Pairs of premise and hypothesis in the style of MNLI: entailment, contradiction, or neutral."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from random import Random
 from inducer_bench.mini.claims import RELATIONS, Relation, claim
 from inducer_bench.mini.telling import as_sentence, random_topics, tell
 
-GENRES = {  # the kinds of things that texts of a genre speak of first
+GENRES = {  # genre -> kinds of things that its texts are about
     "films": ("film",),
     "people": ("actor", "director", "writer", "composer"),
     "buildings": ("building",),

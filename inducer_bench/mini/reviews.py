@@ -1,4 +1,4 @@
-"""Sentences of film reviews, built to a wanted polarity, and the labelled set made of them.
+"""Sentences of film reviews with a given polarity, and the labelled set made of them.
 
 A sentence is a construction (contrast, comparison, reported opinion, ...) over clauses that may be negated themselves.
 Each construction exists for praise and for blame with the same words around it wherever English allows, so that no

@@ -109,7 +109,7 @@ _WRITERS: dict[str, Callable[[Path], None]] = {
 
 @cache
 def _sources_hash() -> str:
-    """Changes with any module of the generator, so that files of an older world are never taken up."""
+    """The hash of every module of the generator, so that files of an older world are never used."""
     digest = hashlib.sha256()
     for source in sorted(_HERE.glob("*.py")):
         digest.update(source.read_bytes())

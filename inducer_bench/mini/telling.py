@@ -1,4 +1,4 @@
-"""Facts put into running text: joined clauses, pronouns, and from one thing on to the next."""
+"""Facts as running text: joined clauses, pronouns, and transitions from one thing to another."""
 
 from collections.abc import Sequence
 from random import Random
@@ -7,10 +7,10 @@ from inducer_bench.mini.facts import PEOPLE, Fact, Record, kind_of_object, rando
 from inducer_bench.mini.reviews import capitalise
 from inducer_bench.mini.world import names
 
-Told = tuple[Record, Sequence[Fact]]  # a thing, and what is told of it
+Told = tuple[Record, Sequence[Fact]]  # a thing, and the facts that the text states about it
 
-JOINED = 0.45  # of facts that are told in one sentence with the fact before them
-PRONOUN = 0.8  # of sentences that speak of the thing of the sentence before
+JOINED = 0.45  # of facts that share a sentence with the previous fact
+PRONOUN = 0.8  # of sentences about the same thing as the previous sentence
 _BORN = "was born "
 
 

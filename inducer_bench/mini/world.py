@@ -1,6 +1,6 @@
-"""The small world that every mini task speaks of: cities, people and films, and how they are related.
+"""The small world that every mini task is about: cities, people and films, and how they are related.
 
-All names are invented. One seed fixes the world, so each task and the unlabelled text tell the same facts.
+All names are invented. One seed fixes the world, so all tasks and the unlabelled text agree on the facts.
 """
 
 from dataclasses import dataclass

@@ -4,10 +4,9 @@ import dataclasses
 from typing import Any, cast
 
 import torch
+import transformers
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -36,24 +35,26 @@ def quiet_libraries() -> None:
     datasets.disable_progress_bars()
 
 
-def load_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> PreTrainedModel:
-    """The PLM in float32 with the head that its task family needs; new weights come from torch's global generator.
+def load_model(plm: PlmOptions, auto_class: str, num_labels: int | None = None) -> PreTrainedModel:
+    """The PLM in float32 with the head of a task; new weights come from torch's global generator.
 
     Args:
         plm: the PLM's options.
-        family: `nlu` for a sequence classification head with `num_labels` outputs, `nlg` for the language model head.
+        auto_class: transformers' class for the PLM with that head, such as `AutoModelForCausalLM`.
         num_labels: outputs of the head; by default as many as the PLM's config says.
 
     Raises:
         UserError: the PLM is not on this machine, or its folder is broken or holds another model.
     """
-    model, _ = read_model(plm, family, num_labels)
+    model, _ = read_model(plm, auto_class, num_labels)
     return model
 
 
-def read_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> tuple[PreTrainedModel, frozenset[str]]:
+def read_model(
+    plm: PlmOptions, auto_class: str, num_labels: int | None = None
+) -> tuple[PreTrainedModel, frozenset[str]]:
     """The model of `load_model`, and the names of its new weights, which the PLM's files lack: those of a head."""
-    auto: Any = AutoModelForSequenceClassification if family == "nlu" else AutoModelForCausalLM
+    auto: Any = getattr(transformers, auto_class)
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
         model = _with_fused_gelu(auto.from_config(_random_config(plm, extra), dtype=torch.float32))
@@ -96,16 +97,16 @@ def _with_fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def empty_model(plm: PlmOptions, family: str, num_labels: int | None = None) -> PreTrainedModel:
+def empty_model(plm: PlmOptions, auto_class: str, num_labels: int | None = None) -> PreTrainedModel:
     """The PLM's modules on the meta device, without memory for weights: for counting parameters."""
     with torch.device("meta"):
         random = dataclasses.replace(plm, weights="random")
-        return load_model(random, family, num_labels)
+        return load_model(random, auto_class, num_labels)
 
 
-def count_parameters(plm: PlmOptions, family: str) -> int:
+def count_parameters(plm: PlmOptions, auto_class: str) -> int:
     """The number of parameters of the PLM itself, without head and pooler."""
-    return sum(parameter.numel() for parameter in pretrained_parameters(empty_model(plm, family, num_labels=2)))
+    return sum(parameter.numel() for parameter in pretrained_parameters(empty_model(plm, auto_class, num_labels=2)))
 
 
 def load_tokenizer(plm: PlmOptions) -> PreTrainedTokenizerBase:

@@ -1,6 +1,6 @@
 """One loaded PLM for consecutive jobs of a process: read from disk once, and moved to its device once.
 
-    with reuse.borrowed(plm, family, num_labels) as model:
+    with reuse.borrowed(plm, auto_class, num_labels) as model:
         ...  # attach a method, train, detach it
 
 A job that ends normally gives the PLM back with its method detached, which leaves every weight as it was, bit for bit.
@@ -35,7 +35,7 @@ _kept: _Loaded | None = None  # at most one; none while a job has it
 
 
 @contextmanager
-def borrowed(plm: PlmOptions, family: str, num_labels: int | None) -> Iterator[PreTrainedModel]:
+def borrowed(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Iterator[PreTrainedModel]:
     """The PLM as `plm.load.load_model` gives it, kept for the next job if the block ends normally.
 
     It is the one that an earlier job gave back, with a new head, or a newly loaded one.
@@ -44,7 +44,7 @@ def borrowed(plm: PlmOptions, family: str, num_labels: int | None) -> Iterator[P
         UserError: see `plm.load.load_model`.
     """
     global _kept
-    loaded = _take(plm, family, num_labels)
+    loaded = _take(plm, auto_class, num_labels)
     yield loaded.model  # an exception in the block is raised here
     assert ATTACHED not in loaded.model.__dict__, "a PLM is given back with its method detached"
     _kept = loaded if loaded.source is not None else None
@@ -57,27 +57,27 @@ def free_memory() -> None:
     torch.cuda.empty_cache()
 
 
-def _take(plm: PlmOptions, family: str, num_labels: int | None) -> _Loaded:
+def _take(plm: PlmOptions, auto_class: str, num_labels: int | None) -> _Loaded:
     global _kept
     kept, _kept = _kept, None
-    source = _source(plm, family, num_labels)
+    source = _source(plm, auto_class, num_labels)
     if kept is not None:
         if kept.source == source:
             _renew(kept)
             return kept
         del kept  # before another one is loaded
         free_memory()
-    model, new = read_model(plm, family, num_labels)
+    model, new = read_model(plm, auto_class, num_labels)
     return _Loaded(model, source, new)
 
 
-def _source(plm: PlmOptions, family: str, num_labels: int | None) -> Hashable:
+def _source(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Hashable:
     """The identity of a loaded PLM: its files as they are now, and its head. None for random weights."""
     if plm.weights == "random":
         return None
     files = sorted(path for path in plm_files(plm).iterdir() if path.suffix in (".json", ".safetensors"))
     stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-    return stamps, plm.tokenizer, family, num_labels  # the tokenizer decides `pad_token_id`
+    return stamps, plm.tokenizer, auto_class, num_labels  # the tokenizer decides `pad_token_id`
 
 
 def _renew(plm: _Loaded) -> None:

@@ -88,9 +88,9 @@ class Measured(Cell):
     def shown(self) -> tuple[str, str, str]:
         """Mean, standard deviation and number of seeds, rounded; only the mean of a cost that does not vary."""
         if not self.measure.spread:
-            return self.measure.write(self.mean), "", ""
-        spread = "" if self.std is None else self.measure.write(self.std)
-        return self.measure.write(self.mean), spread, str(len(self.values))
+            return self.measure.format(self.mean), "", ""
+        spread = "" if self.std is None else self.measure.format(self.std)
+        return self.measure.format(self.mean), spread, str(len(self.values))
 
 
 class Notes:

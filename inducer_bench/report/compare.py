@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inducer_bench.errors import UserError
+from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Rows, read_predictions, same_examples
 from inducer_bench.report.statistics import paired_test
 from inducer_bench.runs.finished import FinishedRun
@@ -57,7 +58,10 @@ def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
         Table(
             "scores",
             ("score", "left", "right", "difference", "95 % interval", "p", "test"),
-            [_score(name, one, two, predictions) for name in {**one.scores, **two.scores}],
+            [
+                _score(name, left.config.task.metric_of(name), one, two, predictions)
+                for name in {**one.scores, **two.scores}
+            ],
         ),
         Table("costs", ("cost", "left", "right", "right / left"), [*_costs(one, two)]),
     ]
@@ -101,7 +105,11 @@ def _settings(one: dict[str, Any], two: dict[str, Any]) -> Iterator[tuple[str, .
 
 
 def _score(
-    name: str, one: FinishedRecord, two: FinishedRecord, predictions: tuple[Rows, Rows] | None
+    name: str,
+    metric: Metric | None,
+    one: FinishedRecord,
+    two: FinishedRecord,
+    predictions: tuple[Rows, Rows] | None,
 ) -> tuple[str, ...]:
     left, right = (record.scores[name].value if name in record.scores else None for record in (one, two))
     shown = [_NONE if value is None else f"{value:.2f}" for value in (left, right)]
@@ -110,7 +118,7 @@ def _score(
     shown.append(f"{right - left:+.2f}")
     if predictions is None:
         return name, *shown, _NONE, _NONE, "none"
-    test = paired_test(name, [predictions[0]], [predictions[1]])
+    test = paired_test(name, metric, [predictions[0]], [predictions[1]]) if metric else None
     if test is None:
         return name, *shown, _NONE, _NONE, "none for this metric"
     if abs(test.difference - (right - left)) > 0.005:

@@ -1,18 +1,13 @@
-"""What a column of a table can show of a run: a score, or a cost; and how it is written."""
+"""The numbers of a run that a table's column can show, scores and costs, and how they are formatted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.store import DoneRun
 from inducer_bench.tasks.options import TaskOptions
 
 _MIB = 2**20
-_LOWER_IS_BETTER = ("ter", "perplexity")
-_NAMES = {
-    "accuracy": "accuracy", "f1": "F1", "em": "exact match", "matthews": "Matthews", "pearson": "Pearson",
-    "spearman": "Spearman", "bleu": "BLEU", "bleu_multi": "BLEU (multi-bleu)", "meteor": "METEOR", "ter": "TER",
-    "chrf": "chrF", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "perplexity": "perplexity",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,9 +15,13 @@ class Measure:
     """One number of a run.
 
     Args:
+        name: of the score in records, or of the cost.
+        label: heading of its column.
         better: 1 if higher is better, -1 if lower is.
-        score: whether it is one, so that a paired test over examples can be made.
-        spread: whether the standard deviation over seeds is worth showing.
+        decimals: shown in tables.
+        score: whether it is a score and not a cost.
+        metric: of the score, for a paired test over examples; None for a cost or an unknown score.
+        spread: whether tables show the standard deviation over seeds.
         read: its value in a run, None if it has none.
     """
 
@@ -31,6 +30,7 @@ class Measure:
     better: int
     decimals: int
     score: bool
+    metric: Metric | None
     spread: bool
     read: Callable[[DoneRun], float | None]
 
@@ -43,23 +43,30 @@ class Measure:
         found = run.record.scores.get(self.name) if self.score else None
         return found.reason or "not computed" if found else "not among the numbers of the record"
 
-    def write(self, number: float) -> str:
+    def format(self, number: float) -> str:
         """The number as tables show it."""
         return f"{number:,.{self.decimals}f}"
 
 
 def measure(name: str, task: TaskOptions) -> Measure:
-    """The cost, or the task's score, of that name; `headline` is the score that the task is known by."""
+    """The cost, or the task's score, of that name; `headline` is the task's main score, `task.metric`.
+
+    Raises:
+        UserError: the score is that of a user's metric, which cannot be imported.
+    """
     if name in _COSTS:
         return _COSTS[name]
     score = task.metric if name == "headline" else name
+    metric = task.metric_of(score)
 
     def read(run: DoneRun) -> float | None:
         found = run.record.scores.get(score)
         return None if found is None else found.value
 
-    better = -1 if score.split("_")[0] in _LOWER_IS_BETTER else 1
-    return Measure(score, _NAMES.get(score, score), better, 1, True, True, read)
+    if metric is None:
+        return Measure(score, score, 1, 1, True, None, True, read)
+    label = metric.label if score == metric.name else score
+    return Measure(score, label, metric.better, metric.decimals, True, metric, True, read)
 
 
 def _adapter_bytes(run: DoneRun) -> float | None:
@@ -71,7 +78,7 @@ def _adapter_bytes(run: DoneRun) -> float | None:
 def _cost(
     name: str, label: str, decimals: int, read: Callable[[DoneRun], float | None], spread: bool = False
 ) -> Measure:
-    return Measure(name, label, -1, decimals, False, spread, read)
+    return Measure(name, label, -1, decimals, False, None, spread, read)
 
 
 _COSTS = {

@@ -27,13 +27,17 @@ numbers come from a fixed seed: equal predictions give equal p-values.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, stdtr, stdtrit
 
+from inducer_bench.metrics.classification import weighted_accuracy
+from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Examples, Rows, examples, same_examples
-from inducer_bench.report.weighted_metrics import Array, accuracy
+
+Array: TypeAlias = NDArray[np.float64]
 
 RESAMPLES = 10_000
 _BLOCK = 250_000  # weights in memory at a time; the fastest size of those measured
@@ -57,19 +61,20 @@ class PairedTest:
     name: str
 
 
-def paired_p_value(metric: str, left: Sequence[Rows], right: Sequence[Rows]) -> float | None:
+def paired_p_value(score: str, metric: Metric, left: Sequence[Rows], right: Sequence[Rows]) -> float | None:
     """The p-value of `paired_test`, or None where there is no test."""
-    test = paired_test(metric, left, right)
+    test = paired_test(score, metric, left, right)
     return None if test is None else test.p_value
 
 
 def paired_test(
-    metric: str, left: Sequence[Rows], right: Sequence[Rows], resamples: int = RESAMPLES
+    score: str, metric: Metric, left: Sequence[Rows], right: Sequence[Rows], resamples: int = RESAMPLES
 ) -> PairedTest | None:
-    """A test of the difference in the score `metric` of a record (`accuracy`, `bleu_seen`) between two methods.
+    """A test of the difference between two methods in a score of their records.
 
     Args:
-        metric: a score's name in the record.
+        score: its name in the record: `accuracy`, `bleu_seen`.
+        metric: of the score.
         left, right: the prediction lines of each run of a side, one entry per seed; at least one.
         resamples: number of random swaps, or of bootstrap samples.
 
@@ -79,7 +84,7 @@ def paired_test(
     """
     if not same_examples([*left, *right]):
         return None
-    sides = [[found for rows in side if (found := examples(metric, rows))] for side in (left, right)]
+    sides = [[found for rows in side if (found := examples(score, metric, rows))] for side in (left, right)]
     if not sides[0] or sides[0][0].count() < 2:
         return None
     everything = np.ones((1, sides[0][0].count()))
@@ -140,7 +145,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _of_models(left: Examples, right: Examples, difference: float, resamples: int) -> PairedTest:
     changes = np.subtract(*bootstrap([right, left], resamples).T)
     low, high = np.nanquantile(changes, (0.025, 0.975))
-    if left.corpus is accuracy:
+    if left.corpus is weighted_accuracy:
         p_value, name = (
             mcnemar(*(pairs[:, 0] == pairs[:, 1] for pairs in (left.statistics, right.statistics))),
             "McNemar",

@@ -295,13 +295,13 @@ def _paired(best: Measured, other: Measured) -> float | None:
 
     Examples are paired, seeds are not (`report/statistics.py`): the two may have different seeds.
     """
-    if best.group.data != other.group.data:
+    if best.measure.metric is None or best.group.data != other.group.data:
         return None
     try:
         left, right = ([read_predictions(folder) for folder in _folders(cell)] for cell in (best, other))
     except UserError:  # records can be kept without their predictions
         return None
-    return statistics.paired_p_value(best.measure.name, left, right)
+    return statistics.paired_p_value(best.measure.name, best.measure.metric, left, right)
 
 
 def _folders(cell: Measured) -> list[Path]:

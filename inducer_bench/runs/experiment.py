@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -25,20 +25,13 @@ from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import memory
 from inducer_bench.training.checkpoint import Checkpoint
 from inducer_bench.training.device import flush_denormals, make_accelerator, set_seed
-from inducer_bench.training.evaluation import report
+from inducer_bench.training.evaluation import evaluate_final
 from inducer_bench.training.interruption import StopRequest
-from inducer_bench.training.loop import Setup, make_optimizer, train
+from inducer_bench.training.loop import Experiment, make_optimizer, train
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror, open_mirror
 
 log = logging.getLogger("inducer_bench")
-
-
-@dataclasses.dataclass(frozen=True)
-class Experiment(Setup):
-    """Everything an experiment works with, built and on its device."""
-
-    eval_splits: dict[str, Sequence[Any]]  # split -> what is scored at the end
 
 
 def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> FinishedRecord:
@@ -69,8 +62,8 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
             # -- evaluation --------------------------------------------------------------------------------------------
             started = perf_counter()
             evaluations = {
-                split: report(accelerator, tuned, task, data, config.trainer.eval_batch_size)
-                for split, data in experiment.eval_splits.items()
+                split: evaluate_final(accelerator, tuned, task, data, config.trainer.eval_batch_size)
+                for split, data in experiment.eval_data.items()
             }
             eval_seconds = perf_counter() - started
             files.write_results(folder, tuned, task, evaluations)
@@ -96,17 +89,17 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     quiet_libraries()
     accelerator = make_accelerator(config.trainer)
     tokenizer = load_tokenizer(config.plm)
-    task = make_task(config.task, tokenizer, architecture(config.plm))
+    task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)
-    eval_splits = {split: task.reported(split) for split in config.task.report}
+    eval_data = {split: task.eval_data(split) for split in config.task.report}
     flush_denormals()
     set_seed(config.seed)
-    with reuse.borrowed(config.plm, config.task.family, task.config.outputs()) as model:
+    with reuse.borrowed(config.plm, config.task.auto_class, config.task.outputs(task.labels)) as model:
         match_padding(model, tokenizer)
         tuned = attach_method(config, model).to(accelerator.device)
         if config.trainer.compile != "none":
             tuned.compile_layers(config.trainer.compile)
-        yield Experiment(accelerator, tuned, task, splits, eval_splits)
+        yield Experiment(accelerator, tuned, task, splits, eval_data)
         tuned.detach()
 
 

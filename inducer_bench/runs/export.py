@@ -14,7 +14,6 @@ from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.runs.record import Score
 
-_AUTO = {"nlu": "AutoModelForSequenceClassification", "nlg": "AutoModelForCausalLM"}
 _LOAD = {  # library -> (import, call that puts the adapter on a model)
     "peft": ("from peft import PeftModel", "PeftModel.from_pretrained(model, FOLDER)"),
     "inducer-bench": ("import inducer_bench as ib", "ib.load(model, FOLDER)"),
@@ -102,16 +101,16 @@ def _score_row(name: str, score: Score) -> str:
 def _usage(run: FinishedRun, library: str) -> str:
     """The lines of Python that put the adapter on the PLM."""
     config = run.config
-    auto, (library_import, call) = _AUTO[config.task.family], _LOAD[library]
+    auto, (library_import, call) = config.task.auto_class, _LOAD[library]
     bundled = config.plm.path is None and config.plm.hub is None
     plm = f'plm_dir("{config.plm.name}")' if bundled else f'"{base_model(config.plm)}"'
-    labels = f", num_labels={run.outputs}" if config.task.family == "nlu" else ""
+    num_labels = "" if run.outputs is None else f", num_labels={run.outputs}"
     lines = [
         library_import,
         *(["from inducer_bench.mini.suite import plm_dir"] if bundled else []),
         f"from transformers import {auto}",
         "",
-        f"model = {auto}.from_pretrained({plm}{labels})",
+        f"model = {auto}.from_pretrained({plm}{num_labels})",
         f"model = {call}",
     ]
     return "\n".join(lines)

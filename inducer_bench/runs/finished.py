@@ -43,7 +43,7 @@ class FinishedRun:
         from inducer_bench.plm.load import load_model, quiet_libraries
 
         quiet_libraries()
-        return load(load_model(self.config.plm, self.config.task.family, self.outputs), self.folder / "adapter")
+        return load(load_model(self.config.plm, self.config.task.auto_class, self.outputs), self.folder / "adapter")
 
 
 def open_run(folder: Path) -> FinishedRun:

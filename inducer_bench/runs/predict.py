@@ -3,26 +3,20 @@
 from collections.abc import Iterable
 from typing import Any
 
-from datasets import Dataset
-
 from inducer_bench.plm.load import load_tokenizer, match_padding
 from inducer_bench.plm.location import architecture
 from inducer_bench.runs.finished import FinishedRun
-from inducer_bench.tasks.cache import Examples
-from inducer_bench.tasks.classification import ClassificationTask
-from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training.device import make_accelerator
-from inducer_bench.training.evaluation import predict as predict_examples
-from inducer_bench.training.evaluation import write
+from inducer_bench.training.evaluation import BatchedEngine
 
 
 def predict(run: FinishedRun, inputs: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What the model says of each input, in their order.
+    """The model's prediction for each input, in their order.
 
     Args:
         run: a finished run.
-        inputs: the place of each, for messages, and its values.
+        inputs: the position of each, for messages, and its values.
 
     Returns:
         `prediction`: a label's name, a number, or a text; with labels also `probabilities` by name.
@@ -30,17 +24,14 @@ def predict(run: FinishedRun, inputs: Iterable[tuple[str, dict[str, Any]]]) -> l
     Raises:
         UserError: an input lacks a value, or the PLM is no longer there.
     """
-    tokenizer = load_tokenizer(run.config.plm)
-    task = make_task(run.config.task, tokenizer, architecture(run.config.plm))
-    rows = [task.new_row(values, place) for place, values in inputs]
+    plm, trainer = run.config.plm, run.config.trainer
+    tokenizer = load_tokenizer(plm)
+    task = make_task(run.config.task, tokenizer, architecture(plm), run.record.labels, plm.layout)
+    rows = [task.new_row(values, where) for where, values in inputs]
     if not rows:
         return []
-    accelerator = make_accelerator(run.config.trainer)
+    accelerator = make_accelerator(trainer)
     tuned = run.load().to(accelerator.device)
     match_padding(tuned.model, tokenizer)
-    batch_size = run.config.trainer.eval_batch_size
-    if isinstance(task, GenerationTask):
-        return [{"prediction": row["prediction"]} for row in write(accelerator, tuned, task, rows, batch_size)]
-    assert isinstance(task, ClassificationTask)
-    examples = Examples(Dataset.from_list(task.encode(rows)))
-    return [task.named(row) for row in predict_examples(accelerator, tuned, task, examples, batch_size)]
+    engine = BatchedEngine(accelerator, tuned, trainer.eval_batch_size)
+    return [task.shown(prediction) for prediction in task.answer(engine, task.new_data(rows))]

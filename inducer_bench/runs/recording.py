@@ -1,7 +1,7 @@
 """The record of a run, made from its configuration, its identity and its results."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
@@ -13,9 +13,7 @@ from inducer_bench.runs.record import Data, FinishedRecord, Parameters, Record, 
 from inducer_bench.training import memory
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.evaluation import Evaluation
-
-if TYPE_CHECKING:
-    from inducer_bench.runs.experiment import Experiment
+from inducer_bench.training.loop import Experiment
 
 
 def unfinished(config: ExperimentConfig, identity: Identity, status: Status, error: str) -> Record:
@@ -26,7 +24,7 @@ def unfinished(config: ExperimentConfig, identity: Identity, status: Status, err
 def finished(
     config: ExperimentConfig,
     identity: Identity,
-    experiment: "Experiment",
+    experiment: Experiment,
     progress: Progress,
     evaluations: dict[str, Evaluation],
     eval_seconds: float,
@@ -40,7 +38,7 @@ def finished(
         status="done",
         scores={name: Score(**score) for name, score in named_by_split(evaluations).items()},
         losses={split: result.loss for split, result in evaluations.items() if result.loss is not None},
-        labels=getattr(experiment.task, "labels", None),
+        labels=experiment.task.labels,
         best_epoch=progress.best_epoch,
         selection_score=progress.best_score,
         evaluations=progress.evaluations,
@@ -48,7 +46,7 @@ def finished(
         examples={
             "train": len(experiment.splits.train),
             "selection": len(experiment.splits.selection),
-            **{split: len(data) for split, data in experiment.eval_splits.items()},
+            **{split: len(data) for split, data in experiment.eval_data.items()},
         },
         parameters=counts,
         train_seconds=progress.train_seconds,

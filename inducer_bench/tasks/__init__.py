@@ -1,1 +1,1 @@
-"""Tasks: where data come from, how rows become model inputs, and how outputs become predictions and scores."""
+"""Tasks: locating, reading and encoding data, predictions, and their scores."""

@@ -1,65 +1,87 @@
-"""What the training loop, the evaluation and the records ask of a task."""
+"""The interface of a task: reading and encoding data, the loss, predictions, and their scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
+from inducer_bench.methods.architectures import Layout, layout_of
+from inducer_bench.metrics.metric import Row, compute
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks import source
-from inducer_bench.tasks.cache import Encoded, Examples, cached, tokenizer_fingerprint
-from inducer_bench.tasks.options import TaskOptions
+from inducer_bench.tasks.cache import Encoded, EncodedExamples, cached, tokenizer_fingerprint
+from inducer_bench.tasks.options import Decoding, TaskOptions
 
 Batch = dict[str, Tensor]
+Prediction = dict[str, Any]
+
+
+class Engine(Protocol):
+    """A tuned model that predicts for a task, without dropout and gradients; see `training/evaluation.py`."""
+
+    def predict(self, task: "Task", examples: EncodedExamples) -> list[Prediction]:
+        """`task.predict` of every example, in their order."""
+
+    def generate(
+        self, prompts: Sequence[Encoded], decoding: Decoding, first_special: int, segments: bool
+    ) -> list[list[int]]:
+        """The tokens generated after each prompt, up to the special token that ends them.
+
+        Args:
+            prompts: `input_ids`, `token_type_ids` and `length` of each.
+            decoding: how.
+            first_special: id of the first special token; any of them ends a text.
+            segments: whether the model takes `token_type_ids`.
+        """
 
 
 class Task(ABC):
     """A task with its data and a PLM's tokenizer.
 
     Args:
-        config: afterwards complete, with what only the data could tell.
+        config: the task's options; they are never changed.
         tokenizer: of the PLM.
         architecture: the PLM's sizes, as its transformers config names them.
+        labels: of a finished run; by default they are those that the options list, or that the data have.
+        layout: of an architecture that this package does not know.
+
+    Attributes:
+        labels: names of labels in the order of their codes; None if the task has none.
     """
 
-    def __init__(self, config: TaskOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        config: TaskOptions,
+        tokenizer: PreTrainedTokenizerBase,
+        architecture: dict[str, Any],
+        labels: list[str] | None = None,
+        layout: Layout | None = None,
+    ) -> None:
         self.config = config
         self.tokenizer = tokenizer
         self.architecture = architecture
+        self.labels = self.find_labels() if labels is None else labels
+        self.layout = layout or layout_of(architecture.get("model_type"))
+
+    def find_labels(self) -> list[str] | None:
+        """The labels that the options list, or that the data have; None if the task has no labels.
+
+        Raises:
+            UserError: the data cannot be read.
+        """
+        return None
 
     @property
     def selection(self) -> tuple[str, int]:
         """The score that selects the epoch, and 1 if higher is better, else -1."""
-        return self.config.metric, 1
+        metric = self.config.metric_of(self.config.metric)
+        return self.config.metric, metric.better if metric else 1
 
-    def examples(self, split: str) -> Examples:
-        """A split, encoded, cut to its limit; tokenised only once for all runs that need the same.
-
-        Raises:
-            UserError: see `read`.
-        """
-        key = {"data": source.split_fingerprint(self.config, split), "limit": self.config.limit(split)}
-        return cached({**key, **self.encoding_key()}, lambda: self.encode(self.read(split)))
-
-    def encoding_key(self) -> dict[str, Any]:
-        """What decides, with the data, what is encoded."""
-        return {"options": self.config.encoding(), "tokenizer": self._tokenizer_fingerprint}
-
-    def reported(self, split: str) -> Sequence[Any]:
-        """What is scored at the end: the examples of a split, or whatever else a task predicts from.
-
-        Raises:
-            UserError: see `read`.
-        """
-        return self.examples(split)
-
-    @cached_property
-    def _tokenizer_fingerprint(self) -> str:
-        return tokenizer_fingerprint(self.tokenizer)
+    # -- data ----------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def read(self, split: str) -> list[Any]:
@@ -70,12 +92,12 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def new_row(self, values: dict[str, Any], place: str) -> Any:
-        """A row of new input, for which nothing is known to be right.
+    def new_row(self, values: dict[str, Any], where: str) -> Any:
+        """A row of new input, without the right answer.
 
         Args:
             values: by name, as a line of JSON gives them.
-            place: of the input, for messages.
+            where: the position of the input, for messages.
 
         Raises:
             UserError: a value is missing or of another type.
@@ -85,11 +107,38 @@ class Task(ABC):
     def encode(self, rows: Sequence[Any]) -> list[Encoded]:
         """Rows as token ids, cut to `max_length`; not padded."""
 
+    def encoding_key(self) -> dict[str, Any]:
+        """The values that decide, together with the data, how the data are encoded."""
+        return {"options": self.config.encoding(), "labels": self.labels, "tokenizer": self._tokenizer_fingerprint}
+
+    def examples(self, split: str) -> EncodedExamples:
+        """A split, encoded, cut to its limit; it is tokenised only once for all runs that need the same.
+
+        Raises:
+            UserError: see `read`.
+        """
+        key = {"data": source.split_fingerprint(self.config, split), "limit": self.config.limit(split)}
+        return cached({**key, **self.encoding_key()}, lambda: self.encode(self.read(split)))
+
+    def eval_data(self, split: str) -> Sequence[Any]:
+        """The data of a split that the final model is evaluated on, as `answer` takes them.
+
+        Raises:
+            UserError: see `read`.
+        """
+        return self.examples(split)
+
+    def new_data(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """New rows as `answer` takes them."""
+        return EncodedExamples.from_list(self.encode(rows))
+
+    # -- training ------------------------------------------------------------------------------------------------------
+
     @abstractmethod
     def collate(self, examples: Sequence[Encoded]) -> Batch:
         """Examples padded to the longest, as tensors with B rows."""
 
-    def widened(self, batch: Batch, multiple: int) -> Batch:
+    def pad_to_multiple(self, batch: Batch, multiple: int) -> Batch:
         """The rows of a batch (B, T) padded further, to the next multiple that `task.max_length` allows."""
         length = batch["input_ids"].shape[1]
         more = min(-(-length // multiple) * multiple, self.config.max_length) - length
@@ -102,20 +151,47 @@ class Task(ABC):
 
     @abstractmethod
     def count(self, examples: Sequence[Encoded]) -> int:
-        """How many terms the loss of these examples is a sum over."""
+        """The number of terms that the loss of these examples is a sum over."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         """The loss summed over the batch."""
 
     @abstractmethod
-    def predict(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
-        """For each example what was wanted, what the model says, its `loss`, and `count` if that sums several."""
+    def predict(self, model: nn.Module, batch: Batch) -> list[Prediction]:
+        """Per example, from one forward pass: its `loss`, its `count` if that is a sum over several terms, and more."""
 
     @abstractmethod
-    def score(self, predictions: Sequence[dict[str, Any]]) -> Scores:
-        """The task's metrics over predictions as `predict` gives them."""
+    def score(self, predictions: Sequence[Prediction]) -> Scores:
+        """The scores that select the epoch, of predictions as `predict` gives them."""
 
-    def files(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
+    # -- final evaluation ----------------------------------------------------------------------------------------------
+
+    def answer(self, engine: Engine, data: Any) -> list[Prediction]:
+        """The final model's predictions, in the order of the data; these are stored.
+
+        Args:
+            engine: the model.
+            data: from `eval_data` or `new_data`.
+        """
+        return engine.predict(self, data)
+
+    def score_answers(self, predictions: Sequence[Prediction]) -> Scores:
+        """The task's metrics over predictions as `answer` gives them, of all of them and of each part."""
+        return compute(self.config.own_metrics(), predictions, self.parts(predictions))
+
+    def parts(self, predictions: Sequence[Row]) -> dict[str, Sequence[int]]:
+        """The parts that have scores of their own: name -> indices of predictions; all of them are the part ""."""
+        return {"": range(len(predictions))}
+
+    def shown(self, prediction: Prediction) -> dict[str, Any]:
+        """A prediction for new input as a user sees it."""
+        return {"prediction": prediction["prediction"]}
+
+    def files(self, predictions: Sequence[Prediction]) -> dict[str, bytes]:
         """Predictions in other formats, for the run's folder: name -> content."""
         return {}
+
+    @cached_property
+    def _tokenizer_fingerprint(self) -> str:
+        return tokenizer_fingerprint(self.tokenizer)

@@ -1,7 +1,7 @@
-"""Encoded examples, kept as Arrow tables by `datasets` and shared by all runs that need the same ones.
+"""A cache of encoded examples: Arrow tables of `datasets`, shared by all runs that need the same ones.
 
-An entry is named by the hash of all that decides its content, is there whole or not at all, and carries the checksum of
-its table: a damaged one is made again. The cache changes no number, and a run can do without it.
+An entry is named by the hash of everything that decides its content. It is written atomically, with the checksum of its
+table, and a damaged entry is made again. The cache changes no number, and a run can do without it.
 """
 
 import hashlib
@@ -20,19 +20,24 @@ from transformers import PreTrainedTokenizerBase, TokenizersBackend
 
 from inducer_bench.files import cache_root, write_folder
 
-Encoded = dict[str, Any]  # `length`: tokens; input_ids and what else a task gives its model: lists of int, or numbers
+Encoded = dict[str, Any]  # `length`: number of tokens; input_ids and other model inputs: lists of int, or numbers
 
 _CHECKSUM = "sha256"
 _PACKAGES = ("transformers", "tokenizers", "datasets")
 log = logging.getLogger("inducer_bench")
 
 
-class Examples(Sequence[Encoded]):
-    """Encoded examples in the order of their split, read from the table one by one, or a batch at a time."""
+class EncodedExamples(Sequence[Encoded]):
+    """Encoded examples in the order of their split, read from an Arrow table one at a time, or a batch at a time."""
 
     def __init__(self, data: datasets.Dataset) -> None:
         self._data = data
         self.lengths: list[int] = data["length"][:]
+
+    @classmethod
+    def from_list(cls, examples: list[Encoded]) -> "EncodedExamples":
+        """A table in memory."""
+        return cls(datasets.Dataset.from_list(examples))
 
     def __len__(self) -> int:
         return len(self._data)
@@ -40,51 +45,51 @@ class Examples(Sequence[Encoded]):
     @overload
     def __getitem__(self, index: int) -> Encoded: ...
     @overload
-    def __getitem__(self, index: slice) -> "Examples": ...
-    def __getitem__(self, index: int | slice) -> "Encoded | Examples":
+    def __getitem__(self, index: slice) -> "EncodedExamples": ...
+    def __getitem__(self, index: int | slice) -> "Encoded | EncodedExamples":
         return self._data[index] if isinstance(index, int) else self.select(range(len(self))[index])
 
     def __iter__(self) -> Iterator[Encoded]:
         return iter(self._data)
 
     def take(self, indices: Sequence[int]) -> list[Encoded]:
-        """The examples of a batch; three times as fast as one by one."""
+        """The examples of a batch; three times as fast as one at a time."""
         examples: list[Encoded] = self._data.__getitems__(list(indices))
         return examples
 
-    def select(self, indices: Sequence[int]) -> "Examples":
-        """Some of the examples, in this order."""
-        return Examples(self._data.select(indices))
+    def select(self, indices: Sequence[int]) -> "EncodedExamples":
+        """The examples with these indices, in this order."""
+        return EncodedExamples(self._data.select(indices))
 
 
-def cached(key: dict[str, Any], encode: Callable[[], list[Encoded]]) -> Examples:
-    """The examples that `encode` makes, from the cache if they are there, else made and put there.
+def cached(key: dict[str, Any], encode: Callable[[], list[Encoded]]) -> EncodedExamples:
+    """The examples that `encode` returns, from the cache, or encoded and put there.
 
     Args:
-        key: JSON values that decide, with the code of this package's tasks, what `encode` returns.
+        key: JSON values that decide, together with the code of this package's tasks, what `encode` returns.
         encode: returns at least one example.
     """
     versions = {package: version(package) for package in _PACKAGES}
     folder = cache_root() / "tokens" / _hash({**key, "code": _code_hash(), "versions": versions})
     if (data := _load(folder)) is not None:
-        return Examples(data)
+        return EncodedExamples(data)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):  # of several jobs that need the same, one encodes and the others wait
+        with FileLock(f"{folder}.lock"):  # one of several jobs that need the same encodes, and the others wait
             if (data := _load(folder)) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 data = datasets.Dataset.from_list(encode())
                 write_folder(folder, lambda draft: _save(data, draft))
-            return Examples(_load(folder) or data)
+            return EncodedExamples(_load(folder) or data)
     except OSError as error:
         log.warning("the token cache '%s' cannot be used (%s)", folder.parent, error)
-        return Examples(datasets.Dataset.from_list(encode()))
+        return EncodedExamples.from_list(encode())
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A hash of what decides a tokenizer's output: its class, special tokens, and its model and vocabulary."""
+    """The hash of what decides a tokenizer's output: its class, options, model, vocabulary and special tokens."""
     if isinstance(tokenizer, TokenizersBackend):
-        # The part behind `truncation` and `padding`, which its last call left there; parsing it would take longer.
+        # Without `truncation` and `padding`, which are those of its last call; parsing the JSON would take longer.
         model: Any = tokenizer.backend_tokenizer.to_str().split('"added_tokens"', 1)[-1]
     else:
         model = sorted(tokenizer.get_vocab().items())
@@ -93,7 +98,7 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _load(folder: Path) -> datasets.Dataset | None:
-    """The table of an entry; None if there is none, or it is damaged."""
+    """The table of an entry; None if there is none or it is damaged."""
     try:
         whole = (folder / _CHECKSUM).read_text() == _checksum(folder)
         return datasets.load_from_disk(folder) if whole else None
@@ -121,7 +126,7 @@ def _hash(value: Any) -> str:
 
 @cache
 def _code_hash() -> str:
-    """Changes with any module of this package, so that what older code encoded is never taken up."""
+    """The hash of every module in this room, so that examples encoded by other code are never used."""
     digest = hashlib.sha256()
     for module in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(module.read_bytes())

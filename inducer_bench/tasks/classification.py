@@ -1,4 +1,4 @@
-"""Classification of one text or a pair, or regression: read, encode, collate, predict, score."""
+"""Classification of one text or a pair of texts, or regression."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,39 +6,42 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase
 
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Batch, Encoded, Task
-from inducer_bench.tasks.classification_rows import Row, read_rows, with_labels
+from inducer_bench.tasks.base import Batch, Prediction, Task
+from inducer_bench.tasks.cache import Encoded
+from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels, read_rows
 from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import text_of
 
 
 class ClassificationTask(Task):
-    """A PLM with a classification head on a labelled text or text pair; for numbers, the head has one output.
-
-    Raises:
-        UserError: the labels are to be found in train, and train cannot be read.
-    """
+    """A PLM with a classification head on labelled texts or pairs of texts; for numbers, the head has one output."""
 
     config: ClassificationOptions
 
-    def __init__(
-        self, config: ClassificationOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]
-    ) -> None:
-        super().__init__(with_labels(config), tokenizer, architecture)
-        self.regression = config.labels == "number"
+    def find_labels(self) -> list[str] | None:
+        """The labels that the options list, or those found in train, sorted; None for numbers.
 
-    def read(self, split: str) -> list[Row]:
+        Raises:
+            UserError: train cannot be read, or has fewer than two labels, or too many for a metric.
+        """
+        return find_labels(self.config)
+
+    @property
+    def regression(self) -> bool:
+        """Whether numbers are predicted."""
+        return self.labels is None
+
+    def read(self, split: str) -> list[LabelledTexts]:
         """The labelled rows of a split."""
-        return read_rows(self.config, split)
+        return read_rows(self.config, split, self.labels)
 
-    def new_row(self, values: dict[str, Any], place: str) -> Row:
+    def new_row(self, values: dict[str, Any], where: str) -> LabelledTexts:
         """`{"sentence": "..."}`: the task's text columns."""
-        return Row(tuple(text_of(values, name, place) for name in self.config.text), 0)
+        return LabelledTexts(tuple(text_of(values, name, where) for name in self.config.text), 0)
 
-    def encode(self, rows: Sequence[Row]) -> list[Encoded]:
+    def encode(self, rows: Sequence[LabelledTexts]) -> list[Encoded]:
         """Rows as token ids, cut to `max_length`; not padded."""
         texts = [list(column) for column in zip(*(row.texts for row in rows), strict=True)]
         tokens = self.tokenizer(*texts, truncation=True, max_length=self.config.max_length, return_attention_mask=False)
@@ -60,10 +63,10 @@ class ClassificationTask(Task):
         return len(examples)
 
     def loss(self, model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """Cross entropy, with labels smoothed over all, or squared error; summed over the batch."""
+        """Cross entropy, smoothed over all labels, or squared error; summed over the batch."""
         return self._losses(self._logits(model, batch), batch["labels"], label_smoothing).sum()
 
-    def predict(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
+    def predict(self, model: nn.Module, batch: Batch) -> list[Prediction]:
         """Per example: `label`, `prediction` (codes or numbers), `loss` and, with labels, `probabilities`."""
         logits, labels = self._logits(model, batch), batch["labels"]
         columns = {"label": labels, "prediction": logits[:, 0] if self.regression else logits.argmax(-1)}
@@ -73,20 +76,16 @@ class ClassificationTask(Task):
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
-    def named(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A prediction with the names of labels in place of their codes, without what was wanted."""
-        if self.regression:
-            return {"prediction": row["prediction"]}
-        labels = self.config.labels
-        probabilities = dict(zip(labels, row["probabilities"], strict=True))
-        return {"prediction": labels[row["prediction"]], "probabilities": probabilities}
+    def score(self, predictions: Sequence[Prediction]) -> Scores:
+        """The task's metrics select the epoch, too."""
+        return self.score_answers(predictions)
 
-    def score(self, predictions: Sequence[dict[str, Any]]) -> Scores:
-        """The task's metrics over predictions as `predict` gives them."""
-        from inducer_bench.metrics.classification import classification_scores
-
-        labels, predicted = ([row[name] for row in predictions] for name in ("label", "prediction"))
-        return classification_scores(self.config.metrics, labels, predicted)
+    def shown(self, prediction: Prediction) -> dict[str, Any]:
+        """The name of the predicted label and the probabilities by name; or the number."""
+        if self.labels is None:
+            return super().shown(prediction)
+        probabilities = dict(zip(self.labels, prediction["probabilities"], strict=True))
+        return {"prediction": self.labels[prediction["prediction"]], "probabilities": probabilities}
 
     def _losses(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """(B, C) -> (B)"""
@@ -96,5 +95,6 @@ class ClassificationTask(Task):
 
     @staticmethod
     def _logits(model: nn.Module, batch: Batch) -> Tensor:
-        """(B, C), in float32 whatever the model computes in."""
-        return model(**{key: value for key, value in batch.items() if key != "labels"}).logits.float()
+        """(B, C), in float32 whatever precision the model computes in."""
+        logits: Tensor = model(**{key: value for key, value in batch.items() if key != "labels"}).logits
+        return logits.float()

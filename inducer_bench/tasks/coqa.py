@@ -1,4 +1,7 @@
-"""CoQA: questions about a passage, asked in a conversation (Reddy et al. 2019); JSON as published, or hub rows."""
+"""CoQA: questions about a passage, asked in a conversation (Reddy et al. 2019, https://arxiv.org/abs/1808.07042).
+
+Read from JSON as published, or from rows as on the hub.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,25 +10,26 @@ from itertools import groupby
 from typing import Any
 
 from inducer_bench.errors import UserError
-from inducer_bench.metrics.coqa import Turn, coqa_scores, official_predictions
-from inducer_bench.metrics.score import Scores
+from inducer_bench.metrics import coqa as metrics
+from inducer_bench.metrics.metric import Row
 from inducer_bench.tasks import source
+from inducer_bench.tasks.base import Engine, Prediction
 from inducer_bench.tasks.files import ending, find, read_json
-from inducer_bench.tasks.generation import GenerationTask, Writer
+from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import CoqaOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment
-from inducer_bench.tasks.table_files import Column, text_of
+from inducer_bench.tasks.table_files import InputColumn, text_of
 
 FRAME = Frame("<bos_qa>", "<document>", "<answer>", "<eos_qa>")
 
-# Columns of the hub's rows. `id` is there in some copies only: where it is not, it is read as `source`.
+# Columns of the hub's rows. Only some copies have `id`; for the others, `source` is read in its stead.
 _COLUMNS = (("id", "source"), ("source",), ("story",), ("questions",), ("answers",))
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A passage and its turns; `references[i]` are the answers to question i, the first one that of the dialogue."""
+    """A passage and its turns; `references[i]` are the answers to question i, that of the dialogue first."""
 
     name: str
     source: str
@@ -35,7 +39,7 @@ class Dialogue:
 
 
 class CoqaTask(GenerationTask):
-    """Answers, one turn after another; the history that a question comes with is the data's or the model's own."""
+    """Answers to questions with earlier turns as history, whose answers are those of the data or the model's own."""
 
     config: CoqaOptions
     frame = FRAME
@@ -56,38 +60,38 @@ class CoqaTask(GenerationTask):
                 )
         return source.limited(self.config, split, samples)
 
-    def new_row(self, values: dict[str, Any], place: str) -> Sample:
+    def new_row(self, values: dict[str, Any], where: str) -> Sample:
         """`{"story": "...", "questions": [...], "answers": [...]}`: the last question has no answer yet."""
-        story = text_of(values, "story", place)
+        story = text_of(values, "story", where)
         questions, answers = values.get("questions"), values.get("answers", [])
         if not _are_texts(questions) or not questions or not _are_texts(answers) or len(answers) != len(questions) - 1:
-            raise UserError(f"{place}: expected lists of texts, questions and one fewer answers")
-        dialogue = Dialogue(place, "", story, tuple(questions), ())
-        return Sample(place, segments(dialogue, len(answers), answers, self.config.history_turns), (), ())
+            raise UserError(f"{where}: expected lists of texts, questions and one fewer answers")
+        dialogue = Dialogue(where, "", story, tuple(questions), ())
+        return Sample(where, segments(dialogue, len(answers), answers, self.config.history_turns), (), ())
 
-    def write(self, samples: Sequence[Sample], write: Writer) -> list[dict[str, Any]]:
-        """With a history of the model's own answers, the first turns of all dialogues are answered, then the second."""
+    def answer(self, engine: Engine, data: Sequence[Sample]) -> list[Prediction]:
+        """All turns at once; with the model's own answers as history, turn by turn, all dialogues together."""
         if self.config.history == "gold":
-            return super().write(samples, write)
-        dialogues = [list(turns) for _, turns in groupby(samples, key=lambda sample: sample.name.rpartition("/")[0])]
+            return super().answer(engine, data)
+        dialogues = [list(turns) for _, turns in groupby(data, key=lambda sample: sample.name.rpartition("/")[0])]
         answers: list[list[str]] = [[] for _ in dialogues]
         for turn in range(max(map(len, dialogues))):
-            going_on = [number for number, turns in enumerate(dialogues) if turn < len(turns)]
-            sources = [with_answers(dialogues[number][turn].source, answers[number]) for number in going_on]
-            for number, text in zip(going_on, self.texts(sources, write), strict=True):
+            unfinished = [number for number, turns in enumerate(dialogues) if turn < len(turns)]
+            sources = [with_answers(dialogues[number][turn].source, answers[number]) for number in unfinished]
+            for number, text in zip(unfinished, self.generate(engine, sources), strict=True):
                 answers[number].append(text)
-        return self.rows(samples, [text for texts in answers for text in texts])
+        return self.predictions(data, [text for texts in answers for text in texts])
 
-    def score_texts(self, rows: Sequence[dict[str, Any]]) -> Scores:
-        """The official scorer's, overall and by domain."""
-        return coqa_scores(Turn(row["group"], row["references"], row["prediction"]) for row in rows)
+    def parts(self, predictions: Sequence[Row]) -> dict[str, Sequence[int]]:
+        """All turns, those in and out of domain, and those of each domain."""
+        return {**metrics.parts(predictions)}
 
-    def files(self, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
+    def files(self, predictions: Sequence[Prediction]) -> dict[str, bytes]:
         """The predictions as the official scorer reads them."""
         answers: dict[str, list[str | None]] = {}
-        for row in rows:
-            answers.setdefault(row["id"].rpartition("/")[0], []).append(row["prediction"])
-        return {"coqa_predictions.json": json.dumps(official_predictions(answers), indent=1).encode()}
+        for row in predictions:
+            answers.setdefault(metrics.dialogue(row), []).append(row["prediction"])
+        return {"coqa_predictions.json": json.dumps(metrics.official_predictions(answers), indent=1).encode()}
 
 
 def segments(dialogue: Dialogue, turn: int, answers: Sequence[str], history_turns: int) -> tuple[Segment, ...]:
@@ -112,7 +116,7 @@ def read_dialogues(task: CoqaOptions, split: str) -> list[Dialogue]:
     """The dialogues of a split.
 
     Raises:
-        UserError: as above.
+        UserError: the file is missing, damaged or of another layout.
     """
     folder = source.data_folder(task)
     path = None if folder is None else find(task, folder, split)
@@ -120,34 +124,35 @@ def read_dialogues(task: CoqaOptions, split: str) -> list[Dialogue]:
 
 
 def _official(content: Any, path: str) -> Iterator[Dialogue]:
-    """The publisher's layout: {"data": [{"id", "source", "story", "questions", "answers", "additional_answers"}]}."""
+    """Dialogues as published: {"data": [{"id", "source", "story", "questions", "answers", "additional_answers"}]}."""
     try:
         dialogues = list(content["data"])
     except (KeyError, TypeError):
         raise UserError(f"{path}: not in CoQA's layout; expected an object with a list 'data'") from None
     for number, entry in enumerate(dialogues, start=1):
-        place = f"{path}, dialogue {number}"
+        where = f"{path}, dialogue {number}"
         try:
             others = [_texts(answers) for answers in entry.get("additional_answers", {}).values()]
             answers = [_texts(entry["answers"]), *others]
-            yield _checked(entry["id"], entry["source"], entry["story"], _texts(entry["questions"]), answers, place)
+            yield _checked(entry["id"], entry["source"], entry["story"], _texts(entry["questions"]), answers, where)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{place}: not in CoQA's layout ({type(error).__name__}: {error})") from None
+            raise UserError(f"{where}: not in CoQA's layout ({type(error).__name__}: {error})") from None
 
 
 def _rows(task: CoqaOptions, split: str) -> Iterator[Dialogue]:
-    """The hub's layout: `questions` a list of texts, `answers` {"input_text": the texts}; numbered without an `id`."""
-    columns = [Column("task", names) for names in _COLUMNS]
-    for number, (place, (found, domain, story, questions, answers)) in enumerate(source.rows(task, split, columns)):
+    """Dialogues as on the hub: `questions` a list of texts, `answers` {"input_text": texts}; numbered without `id`."""
+    columns = [InputColumn("task", names) for names in _COLUMNS]
+    for number, (where, cells) in enumerate(source.rows(task, split, columns)):
+        identifier, domain, story, questions, answers = cells
         try:
-            name = str(number) if found == domain else found
-            yield _checked(name, domain, story, list(questions), [list(answers["input_text"])], place)
+            name = str(number) if identifier == domain else identifier
+            yield _checked(name, domain, story, list(questions), [list(answers["input_text"])], where)
         except (KeyError, TypeError) as error:
-            raise UserError(f"{place}: not in CoQA's layout ({type(error).__name__}: {error})") from None
+            raise UserError(f"{where}: not in CoQA's layout ({type(error).__name__}: {error})") from None
 
 
-def _are_texts(found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(text, str) for text in found)
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _texts(turns: list[dict[str, Any]]) -> list[str]:
@@ -156,10 +161,10 @@ def _texts(turns: list[dict[str, Any]]) -> list[str]:
 
 
 def _checked(
-    name: str, domain: str, story: str, questions: list[str], answers: list[list[str]], place: str
+    name: str, domain: str, story: str, questions: list[str], answers: list[list[str]], where: str
 ) -> Dialogue:
     if any(len(texts) != len(questions) for texts in answers):
-        raise UserError(f"{place}: found {len(questions)} questions and {[len(texts) for texts in answers]} answers")
+        raise UserError(f"{where}: found {len(questions)} questions and {[len(texts) for texts in answers]} answers")
     if not all(isinstance(text, str) for text in (name, domain, story, *questions, *(t for ts in answers for t in ts))):
-        raise UserError(f"{place}: expected text in id, source, story, questions and answers")
+        raise UserError(f"{where}: expected text in id, source, story, questions and answers")
     return Dialogue(name, domain, story, tuple(questions), tuple(zip(*answers, strict=True)))

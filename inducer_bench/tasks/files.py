@@ -1,6 +1,6 @@
-"""Local files of a task: found by their split, unpacked and decoded; what is wrong with one is told in one line.
+"""Local files of a task: located by split, unpacked and decoded; each problem with a file is reported in one line.
 
-A split is one file; of a task that reads XML it may be a folder of XML files, as WebNLG is published.
+A split is one file. For a task that reads XML it may be a folder of XML files.
 """
 
 import gzip
@@ -12,18 +12,15 @@ from typing import Any
 from inducer_bench.errors import UserError, nearest
 from inducer_bench.tasks.options import TaskOptions
 
-# Where a publisher has a split under another name, beside files that repeat parts of it: (kind of task, name) -> names.
-_PUBLISHED = {("webnlg", "test"): ("testdata_with_lex", "test/testdata_with_lex")}
-
 
 def find(task: TaskOptions, folder: Path, split: str) -> Path:
-    """The one file of `split` in `folder`, named by `task.files` with its ending or without; or the folder of its XML.
+    """The file of `split` in `folder`, named by `task.files` with or without extension; or the folder of its XML files.
 
     Raises:
         UserError: there is none, or there are several.
     """
     name, trees = task.files[split], "xml" in task.formats
-    found = [file for wanted in (name, *_PUBLISHED.get((task.kind, name), ())) for file in _files(task, folder, wanted)]
+    found = [file for wanted in (name, *task.other_names.get(name, ())) for file in _files(task, folder, wanted)]
     if trees and (folder / name).is_dir() and not any(file.startswith(f"{name}/") for file in found):
         found.append(name)
     if len(found) > 1:
@@ -41,17 +38,20 @@ def find(task: TaskOptions, folder: Path, split: str) -> Path:
 
 
 def _files(task: TaskOptions, folder: Path, name: str) -> list[str]:
-    """The files of this name, which may lack its ending."""
+    """The files of this name, which may lack the extension."""
     endings = [f".{kind}{packed}" for kind in task.formats for packed in ("", ".gz")]
     names = [name] if ending(folder / name) in task.formats else [f"{name}{end}" for end in endings]
     return [file for file in names if (folder / file).is_file()]
 
 
 def parts(found: Path) -> dict[str, Path]:
-    """The files of a split that `find` found: itself as "", or a folder's XML files by their sorted relative paths.
+    """The files of a split by relative path, sorted: of a folder its XML files; a single file has the path "".
+
+    Args:
+        found: from `find`.
 
     Raises:
-        UserError: it is a folder without any.
+        UserError: it is a folder without XML files.
     """
     if not found.is_dir():
         return {"": found}
@@ -62,12 +62,12 @@ def parts(found: Path) -> dict[str, Path]:
 
 
 def ending(path: Path) -> str:
-    """The ending that says how a file is read: `tsv` for both `dev.tsv` and `dev.tsv.gz`."""
+    """The extension that decides how a file is read: `tsv` for both `dev.tsv` and `dev.tsv.gz`."""
     return Path(path.name.removesuffix(".gz")).suffix.removeprefix(".")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, unpacked where its name ends in .gz.
+    """The content of a file, unpacked if its name ends in .gz.
 
     Raises:
         UserError: it cannot be read or unpacked.
@@ -85,7 +85,7 @@ def read_text(path: Path) -> str:
     """The content of a file as text, without a byte order mark.
 
     Raises:
-        UserError: it cannot be read, is empty or is not UTF-8; the line is named.
+        UserError: it cannot be read, is empty, or is not UTF-8; the message names the line.
     """
     content = read_bytes(path)
     try:
@@ -102,7 +102,7 @@ def read_json(path: Path) -> Any:
     """The one JSON value in a file.
 
     Raises:
-        UserError: it cannot be read, or is not JSON; the line is named.
+        UserError: it cannot be read, or is not JSON; the message names the line.
     """
     try:
         return json.loads(read_text(path))

@@ -1,8 +1,7 @@
-"""What generation tasks have in common: train on targets, select by perplexity, write texts, and score them."""
+"""The base of generation tasks: trained on targets, selected by perplexity, scored on generated texts."""
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,34 +9,40 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
+from inducer_bench.methods.architectures import Layout
+from inducer_bench.metrics.generation import PERPLEXITY
+from inducer_bench.metrics.metric import compute
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Batch, Encoded, Task
+from inducer_bench.tasks.base import Batch, Engine, Prediction, Task
+from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS, GenerationOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment, Sequences
 
-Writer = Callable[[Sequence[Encoded]], list[list[int]]]  # prompts -> the tokens that a model writes behind them
-
 
 class GenerationTask(Task):
-    """A language model that writes a text behind a source."""
+    """A language model that continues a source with a text."""
 
     config: GenerationOptions
     frame: ClassVar[Frame]
 
     def __init__(
-        self, config: GenerationOptions, tokenizer: PreTrainedTokenizerBase, architecture: dict[str, Any]
+        self,
+        config: GenerationOptions,
+        tokenizer: PreTrainedTokenizerBase,
+        architecture: dict[str, Any],
+        labels: list[str] | None = None,
+        layout: Layout | None = None,
     ) -> None:
-        super().__init__(config, tokenizer, architecture)
+        super().__init__(config, tokenizer, architecture, labels, layout)
         self.first_special: int = architecture["vocab_size"]
-        # Of the supported architectures, GPT-2 adds embeddings of `token_type_ids` to those of its tokens.
-        self.segments = architecture["model_type"] == "gpt2"
+        self.segments = self.layout is not None and self.layout.adds_segments
         self.sequences = Sequences(self.frame, tokenizer, self.first_special, config.max_length, config.source_tokens)
 
     @property
     def selection(self) -> tuple[str, int]:
         """Perplexity selects the epoch; lower is better."""
-        return "perplexity", -1
+        return PERPLEXITY.name, PERPLEXITY.better
 
     def encoding_key(self) -> dict[str, Any]:
         """The ids of special tokens depend on the PLM."""
@@ -47,15 +52,19 @@ class GenerationTask(Task):
     def read(self, split: str) -> list[Sample]:
         """The samples of a split, cut to its limit."""
 
-    def reported(self, split: str) -> list[Sample]:
-        """Texts are written for samples.
+    def eval_data(self, split: str) -> list[Sample]:
+        """Samples: the texts are generated for them.
 
         Raises:
-            UserError: see `read`; or a source has no room, which must not be found out only after training.
+            UserError: see `read`; or there is no room for a source, which must not show only after training.
         """
         samples = self.read(split)
-        self.texts([max((sample.source for sample in samples), key=len)], lambda prompts: [[] for _ in prompts])
+        self.prompts([max((sample.source for sample in samples), key=len)])
         return samples
+
+    def new_data(self, rows: Sequence[Sample]) -> Sequence[Sample]:
+        """Samples."""
+        return rows
 
     def encode(self, rows: Sequence[Sample]) -> list[Encoded]:
         """One sequence for each target of each sample."""
@@ -65,64 +74,66 @@ class GenerationTask(Task):
     def collate(self, examples: Sequence[Encoded]) -> Batch:
         """Padded on the right: input_ids, token_type_ids, attention_mask, logits_at (B, T); labels (n) at n positions.
 
-        `logits_at` is true where the following token is to be predicted: in target and end.
+        `logits_at` is true where the next token is to be predicted: one of the target, or its end.
         """
         lengths = torch.tensor([example["length"] for example in examples])
         prompts = torch.tensor([example["prompt_length"] for example in examples])
-        place = torch.arange(int(lengths.max()))
+        position = torch.arange(int(lengths.max()))
         batch = {"input_ids": self._padded(examples, "input_ids")}
         if self.segments:
             batch["token_type_ids"] = self._padded(examples, "token_type_ids")
-        logits_at = (place >= prompts[:, None] - 1) & (place < lengths[:, None] - 1)
+        logits_at = (position >= prompts[:, None] - 1) & (position < lengths[:, None] - 1)
         labels = batch["input_ids"].roll(-1, dims=1)[logits_at]
-        mask = (place < lengths[:, None]).long()
+        mask = (position < lengths[:, None]).long()
         return {**batch, "attention_mask": mask, "logits_at": logits_at, "labels": labels}
 
     def count(self, examples: Sequence[Encoded]) -> int:
-        """Tokens of targets, with their ends."""
+        """The tokens of targets, their ends included."""
         return sum(example["length"] - example["prompt_length"] for example in examples)
 
     def loss(self, model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """Cross entropy summed over the tokens of targets; smoothing spreads over the whole vocabulary."""
+        """Cross entropy summed over the tokens of targets, smoothed over the whole vocabulary."""
         return F.cross_entropy(
             self._logits(model, batch), batch["labels"], reduction="sum", label_smoothing=label_smoothing
         )
 
-    def predict(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
+    def predict(self, model: nn.Module, batch: Batch) -> list[Prediction]:
         """Per sequence: `loss` summed over the `count` tokens of its target."""
         losses = F.cross_entropy(self._logits(model, batch), batch["labels"], reduction="none")
         counts = batch["logits_at"].sum(1).tolist()
         return [
             {"loss": part.sum().item(), "count": count}
-            for part, count in zip(losses.split(counts), counts, strict=True)
+            for part, count in zip(torch.split(losses, counts), counts, strict=True)
         ]
 
-    def score(self, predictions: Sequence[dict[str, Any]]) -> Scores:
-        """Perplexity of the targets, per token of this tokenizer, their ends counted."""
-        mean = sum(row["loss"] for row in predictions) / sum(row["count"] for row in predictions)
-        value = math.exp(mean) if mean < 700 else math.inf
-        return {"perplexity": {"value": value, "signature": "perplexity|per token of the target and its end"}}
+    def score(self, predictions: Sequence[Prediction]) -> Scores:
+        """Perplexity of the targets, per token of this tokenizer, their ends included."""
+        return compute([PERPLEXITY], predictions)
 
-    def write(self, samples: Sequence[Sample], write: Writer) -> list[dict[str, Any]]:
-        """Per sample: its `id` and `group`, the `prediction` and the `references`."""
-        return self.rows(samples, self.texts([sample.source for sample in samples], write))
+    def answer(self, engine: Engine, data: Sequence[Sample]) -> list[Prediction]:
+        """Per sample: its `id` and `group`, the generated text as `prediction`, and the `references`."""
+        return self.predictions(data, self.generate(engine, [sample.source for sample in data]))
 
-    def texts(self, sources: Sequence[Sequence[Segment]], write: Writer) -> list[str]:
-        """What a model writes behind sources."""
-        prompts = self.sequences.encode_prompts(sources, self.config.decoding.max_new_tokens)
-        return [self.sequences.decode(tokens) for tokens in write(prompts)]
+    def generate(self, engine: Engine, sources: Sequence[Sequence[Segment]]) -> list[str]:
+        """The texts that the model generates for sources."""
+        tokens = engine.generate(self.prompts(sources), self.config.decoding, self.first_special, self.segments)
+        return [self.sequences.decode(ids) for ids in tokens]
+
+    def prompts(self, sources: Sequence[Sequence[Segment]]) -> list[Encoded]:
+        """Sources up to the token that opens the target, with room for the new tokens.
+
+        Raises:
+            UserError: there is no room even for the special tokens of a source.
+        """
+        return self.sequences.encode_prompts(sources, self.config.decoding.max_new_tokens)
 
     @staticmethod
-    def rows(samples: Sequence[Sample], texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Predictions as they are stored."""
+    def predictions(samples: Sequence[Sample], texts: Sequence[str]) -> list[Prediction]:
+        """Generated texts as they are stored."""
         return [
             {"id": sample.name, "group": sample.group, "prediction": text, "references": list(sample.references)}
             for sample, text in zip(samples, texts, strict=True)
         ]
-
-    @abstractmethod
-    def score_texts(self, rows: Sequence[dict[str, Any]]) -> Scores:
-        """The task's metrics over what `write` returns."""
 
     def _padded(self, examples: Sequence[Encoded], name: str) -> Tensor:
         """(B, T)"""
@@ -132,6 +143,6 @@ class GenerationTask(Task):
 
     @staticmethod
     def _logits(model: nn.Module, batch: Batch) -> Tensor:
-        """(n, V) of the positions before labels, in float32 whatever the model computes in."""
+        """(n, V) of the positions before labels, in float32 whatever precision the model computes in."""
         logits: Tensor = model(**{key: value for key, value in batch.items() if key != "labels"})
         return logits.float()

@@ -1,28 +1,28 @@
 """The options of a task: what all kinds share and what each kind adds; `conf/task/*.yaml` holds the values.
 
-A kind `x` of task is a class here and a class in `tasks/x.py`. A kind from outside is one module that defines both: a
-class `Options` that inherits from one of these, and a class `Task`; its dotted name is its name.
+A kind `x` of task is an options class here and a `Task` class in `tasks/x.py`. A kind of a user's own is one module
+that defines both: `Options`, which inherits from one of these, and `Task`. Its `task.kind` is the module's dotted name.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.metrics.metric import Metric, Scored
+from inducer_bench.metrics.table import metric_of, metrics_of, user_metric
 from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
 
-# In the order of the released code; their ids follow those of the PLM's embedding.
+# In the order of the released code; their ids follow those of the PLM's own tokens.
 SPECIAL_TOKENS = (
     "<pad>",
     "<bos_qa>", "<eos_qa>", "<question>", "<answer>", "<document>",
     "<bos_sm>", "<eos_sm>", "<source_sm>", "<target_sm>",
     "<bos_webnlg>", "<eos_webnlg>", "<subject>", "<property>", "<object>", "<target_webnlg>",
 )  # fmt: skip
-
-_FOR_NUMBERS = ("pearson", "spearman")  # metrics
-TEXT_METRICS = ("bleu", "bleu_multi", "chrf", "ter", "meteor", "rouge1", "rouge2", "rougeL")
 
 
 @options
@@ -37,35 +37,40 @@ class HubData:
 
 @options
 class TaskOptions:
-    """What tasks of all kinds have in common: where data are, and how much of them is used."""
+    """The options that tasks of all kinds have: where the data are, how much of them is used, how they are scored.
+
+    A kind says in class variables which model it needs, which files it reads and what its metrics score.
+    """
 
     name: str
     kind: str
     family: Literal["nlu", "nlg"]
-    source: Literal["hub", "mini", "files"]  # where data come from when data_dir is not given; files: nowhere else
+    source: Literal["hub", "mini", "files"]  # where data come from if data_dir is not given; files: it must be given
     data_dir: str | None  # a folder of local files
-    files: dict[str, str]  # split -> its file in that folder, with or without ending
+    files: dict[str, str]  # split -> its file in that folder, with or without extension
     hub: HubData | None
-    report: Annotated[list[str], Field(min_length=1)]  # splits scored at the end; the first one headlines
-    metric: str  # the score that selects the epoch and headlines tables
-    metrics: Annotated[list[str], Field(min_length=1)]
+    report: Annotated[list[str], Field(min_length=1)]  # splits scored at the end; the first one is the main one
+    metric: str  # the main score; of classification, it also selects the epoch
+    metrics: Annotated[list[str], Field(min_length=1)]  # names; a user's own by its dotted name
     max_length: PositiveInt  # tokens; longer inputs are cut
-    max_train: PositiveInt | None  # first so many examples only
+    max_train: PositiveInt | None  # only the first so many examples
     max_eval: PositiveInt | None
 
-    formats: ClassVar[tuple[str, ...]] = ()  # endings of local files that this kind of task reads
-    allowed_metrics: ClassVar[tuple[str, ...]] = ()
+    auto_class: ClassVar[str] = "AutoModelForCausalLM"  # of transformers: the PLM with the head that the task needs
+    formats: ClassVar[tuple[str, ...]] = ()  # extensions of local files that this kind reads
+    other_names: ClassVar[dict[str, tuple[str, ...]]] = {}  # file -> other names under which its publisher has it
+    scored: ClassVar[tuple[Scored, ...]] = ()  # what its metrics score; see `Metric.of`
 
-    # Keys that say where data are, and how they are used once they are encoded.
+    # Keys that say where the data are, and how they are used once they are encoded.
     _PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
     _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval"}
 
     def without_place(self) -> dict[str, Any]:
-        """The keys that count in a run's identity, where the data's fingerprint stands for their place."""
+        """The keys that are part of a run's identity; the data's fingerprint stands for their location."""
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in self._PLACE}
 
     def encoding(self) -> dict[str, Any]:
-        """The keys that decide, with a file and a tokenizer, what tokens the file's rows become."""
+        """The keys that decide, with a file and a tokenizer, how the file's rows are encoded."""
         return {key: value for key, value in self.without_place().items() if key not in self._USE}
 
     def splits(self) -> list[str]:
@@ -73,16 +78,37 @@ class TaskOptions:
         return list(dict.fromkeys(["train", "dev", *self.report]))
 
     def limit(self, split: str) -> int | None:
-        """How many examples of a split are used at most."""
+        """The largest number of examples of a split that are used; None for all."""
         return self.max_train if split == "train" else self.max_eval
 
-    def outputs(self) -> int | None:
-        """Outputs of the classification head; None where the PLM's own language model head is used."""
+    def outputs(self, labels: Sequence[str] | None = None) -> int | None:
+        """The number of outputs of the classification head; None for a task that uses the PLM's language model head.
+
+        Args:
+            labels: those found in the data, if the options do not list them.
+        """
         return None
 
     def special_tokens(self) -> int:
-        """New tokens that are trained with the method."""
+        """The number of new tokens that are trained with the method."""
         return 0
+
+    def own_metrics(self) -> list[Metric]:
+        """The metrics of `task.metrics`, in that order.
+
+        Raises:
+            UserError: a name is unknown, or is that of a metric that scores something else.
+        """
+        return [self._metric(f"task.metrics.{number}", name) for number, name in enumerate(self.metrics)]
+
+    def metric_of(self, score: str) -> Metric | None:
+        """The metric of a score in a record: of `f1_news`, `accuracy_mismatched`, `perplexity`; None if unknown.
+
+        Raises:
+            UserError: a user's metric in `task.metrics` cannot be imported.
+        """
+        users = [user_metric("task.metrics", name) for name in self.metrics if "." in name]
+        return metric_of(score, [*metrics_of((*self.scored, "losses")), *users])
 
     def check(self) -> None:
         """Check what must hold between the keys.
@@ -90,12 +116,20 @@ class TaskOptions:
         Raises:
             UserError: names the first key that does not fit the others.
         """
-        for number, metric in enumerate(self.metrics):
-            if metric not in self.allowed_metrics:
-                near, allowed = nearest(metric, self.allowed_metrics), ", ".join(self.allowed_metrics)
-                raise UserError(f"task.metrics.{number}: found '{metric}'; {near}allowed: {allowed}")
+        self.own_metrics()
         if self.metric not in self.metrics:
             raise unknown("task.metric", self.metric, self.metrics)
+
+    def _metric(self, key: str, name: str) -> Metric:
+        known = {metric.name: metric for metric in metrics_of(self.scored)}
+        if name in known:
+            return known[name]
+        if "." not in name:
+            raise UserError(f"{key}: found '{name}'; {nearest(name, known)}allowed: {', '.join(known)}")
+        metric = user_metric(key, name)
+        if metric.of not in self.scored:
+            raise UserError(f"{key}: '{name}' scores {metric.of}; allowed for this task: {', '.join(self.scored)}")
+        return metric
 
 
 def _one_or_two(found: Any) -> Any:
@@ -114,66 +148,79 @@ Labels = Annotated[list[str] | Literal["auto", "number"], PlainValidator(_labels
 
 @options
 class ClassificationOptions(TaskOptions):
-    """Texts, or pairs of texts, with a label or a number each."""
+    """Texts, or pairs of texts, each with a label or a number."""
 
-    kind: Literal["classification"] = "classification"
     text: Annotated[list[str], Field(min_length=1, max_length=2), BeforeValidator(_one_or_two)]  # columns
     label: str  # column
     labels: Labels  # names in the order of their codes; auto: those found in train, sorted; number: regression
-    published: dict[str, str]  # column -> its name in the files as their publisher distributes them
+    published: dict[str, str]  # column -> its name in the publisher's files
     header: list[str] | None  # columns of tsv and csv files that have no header line
 
+    auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     formats: ClassVar[tuple[str, ...]] = ("tsv", "csv", "jsonl", "json", "parquet")
-    allowed_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1", "matthews", "pearson", "spearman")
+    scored: ClassVar[tuple[Scored, ...]] = ("labels", "numbers")
 
-    def outputs(self) -> int:
-        """One for each label, one for a number; two as long as the labels are still to be found."""
+    def outputs(self, labels: Sequence[str] | None = None) -> int:
+        """One for each label, one for a number; two if the labels are not known yet."""
         if self.labels == "number":
             return 1
-        return 2 if self.labels == "auto" else len(self.labels)
+        known = labels or self.labels
+        return 2 if known == "auto" else len(known)
 
     def check(self) -> None:
-        """Check that the metrics suit the labels, too."""
-        numbers = self.labels == "number"
-        for metric in self.metrics:
-            if metric in self.allowed_metrics and (metric in _FOR_NUMBERS) != numbers:
-                allowed = ", ".join(_FOR_NUMBERS) if numbers else "accuracy, f1, matthews"
+        """Check that the metrics are those of labels or of numbers, and F1 that of two labels."""
+        regression = self.labels == "number"
+        scored: Scored = "numbers" if regression else "labels"
+        for metric in self.own_metrics():
+            if metric.of != scored:
+                allowed = ", ".join(other.name for other in metrics_of([scored]))
                 labels = self.labels if isinstance(self.labels, str) else f"[{', '.join(self.labels)}]"
-                raise UserError(f"task.metrics: found '{metric}'; allowed where task.labels={labels}: {allowed}")
-        if "f1" in self.metrics and self.outputs() != 2:
-            raise UserError(f"task.metrics: found 'f1'; allowed with {self.outputs()} labels: accuracy, matthews")
+                raise UserError(f"task.metrics: found '{metric.name}'; allowed where task.labels={labels}: {allowed}")
+        if not regression:
+            self.check_labels(self.outputs())
         super().check()
+
+    def check_labels(self, count: int) -> None:
+        """Check that the metrics are defined for so many labels.
+
+        Raises:
+            UserError: one is defined for two labels only, and there are more.
+        """
+        for metric in self.own_metrics():
+            if metric.binary and count != 2:
+                allowed = ", ".join(other.name for other in metrics_of(["labels"]) if not other.binary)
+                raise UserError(f"task.metrics: found '{metric.name}'; allowed with {count} labels: {allowed}")
 
 
 @options
 class Decoding:
-    """How texts are generated; greedy unless something else is asked for."""
+    """How texts are generated: greedily unless beams or sampling are chosen."""
 
     max_new_tokens: PositiveInt
     beams: PositiveInt
-    length_penalty: float  # of beams: above 0 prefers longer texts
+    length_penalty: float  # of beam search: above 0 prefers longer texts
     no_repeat_ngram: NonNegativeInt  # no n-gram of this size occurs twice; 0: no such rule
-    sample: bool  # draw each token instead of taking the likeliest
+    sample: bool  # draw each token instead of taking the most likely one
     temperature: PositiveFloat  # of sampling
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)]  # of sampling: from the likeliest tokens of this total probability
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)]  # of sampling: draw from the most likely tokens of this total mass
 
 
 @options
 class GenerationOptions(TaskOptions):
-    """Texts to be written from a source; dev perplexity selects the epoch."""
+    """Texts to be generated from a source; dev perplexity selects the epoch."""
 
-    source_tokens: PositiveInt | None  # a source's first segment (document, passage) is cut behind so many
+    source_tokens: PositiveInt | None  # a source's first segment (document, passage) is cut after so many tokens
     decoding: Decoding
 
-    allowed_metrics: ClassVar[tuple[str, ...]] = TEXT_METRICS
+    scored: ClassVar[tuple[Scored, ...]] = ("texts",)
     _USE: ClassVar = {*TaskOptions._USE, "decoding"}
 
     def special_tokens(self) -> int:
-        """The rows that open segments and end texts."""
+        """The tokens that open segments and end texts."""
         return len(SPECIAL_TOKENS)
 
     def check(self) -> None:
-        """Check that a source leaves room for what is generated, too."""
+        """Check that new tokens leave room for the source."""
         super().check()
         if self.decoding.max_new_tokens >= self.max_length:
             raise UserError(
@@ -186,30 +233,27 @@ class GenerationOptions(TaskOptions):
 class WebNlgOptions(GenerationOptions):
     """WebNLG 2017: texts from sets of RDF triples."""
 
-    kind: Literal["webnlg"] = "webnlg"
-
     formats: ClassVar[tuple[str, ...]] = ("json", "xml")
+    # As published; files next to it repeat parts of it.
+    other_names: ClassVar[dict[str, tuple[str, ...]]] = {"test": ("testdata_with_lex", "test/testdata_with_lex")}
 
 
 @options
 class CoqaOptions(GenerationOptions):
     """CoQA: answers in a conversation about a passage."""
 
-    kind: Literal["coqa"] = "coqa"
-    history_turns: NonNegativeInt  # earlier turns that a question comes with
-    history: Literal["gold", "model"]  # whose answers these have when the model is scored
-
-    allowed_metrics: ClassVar[tuple[str, ...]] = ("f1", "em")  # the official scorer's, overall and by domain
-    _USE: ClassVar = {*GenerationOptions._USE, "history"}
+    history_turns: NonNegativeInt  # earlier turns that precede a question in the input
+    history: Literal["gold", "model"]  # whose answers these turns have when the model is scored
 
     formats: ClassVar[tuple[str, ...]] = ("json", "jsonl", "parquet")
+    scored: ClassVar[tuple[Scored, ...]] = ("turns",)  # the official scorer's, overall and by domain
+    _USE: ClassVar = {*GenerationOptions._USE, "history"}
 
 
 @options
 class TextToTextOptions(GenerationOptions):
     """Any table with a source and a target column, such as documents and their summaries."""
 
-    kind: Literal["text_to_text"] = "text_to_text"
     text: str  # column
     target: str  # column
 
@@ -225,14 +269,16 @@ KINDS: dict[str, type[TaskOptions]] = {
 
 
 def options_class(kind: str) -> type[TaskOptions]:
-    """The options class of a kind of this package, or of the module outside it that a dotted name stands for.
+    """The options class of a kind: one of this package, or `Options` of the user's module with that dotted name.
 
     Raises:
-        UserError: there is no such kind or module.
+        UserError: there is no such kind or module, or its `Options` is no options class of a task.
     """
     if "." not in kind:
         if kind not in KINDS:
             raise unknown("task.kind", kind, KINDS)
         return KINDS[kind]
-    found: type[TaskOptions] = user_module("task.kind", kind, "Options", "Task").Options
+    found = user_module("task.kind", kind, "Options", "Task").Options
+    if not (isinstance(found, type) and issubclass(found, TaskOptions)):
+        raise UserError(f"task.kind: '{kind}.Options' is not an options class; allowed: a subclass of TaskOptions")
     return found

@@ -1,4 +1,4 @@
-"""What every generation task is made of: a source, the texts that are right, and what its scores are broken down by."""
+"""The example of a generation task: a source, its targets and references, and the group that it is scored in."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ class Sample:
     """One source.
 
     Args:
-        name: names it in prediction files.
-        source: its segments.
-        targets: what is trained on, one sequence each.
-        references: what a generated text is compared with.
+        name: its id in prediction files.
+        source: the segments of the source.
+        targets: texts to train on, one sequence each.
+        references: texts that a generated text is compared with.
         group: the part of the data that it belongs to, such as a domain.
     """
 

@@ -1,4 +1,4 @@
-"""How a language model reads a source and writes a target: one sequence of segments, each opened by a special token.
+"""A source and its target as one sequence of segments, each opened by a special token.
 
     <bos_webnlg> <subject> Ada Barlow <property> birthPlace <object> Oakbridge <target_webnlg> ... <eos_webnlg>
 
@@ -15,7 +15,7 @@ from inducer_bench.errors import UserError
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS
 
-Segment = tuple[str, str]  # the special token that opens it, and its text
+Segment = tuple[str, str]  # the special token that opens the segment, and its text
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Frame:
 
     begin: str
     begin_segment: str  # the segment that `begin` belongs to
-    target: str  # opens what is to be written
+    target: str  # opens the target
     end: str
 
 
@@ -33,11 +33,11 @@ class Sequences:
     """Turns texts into token ids.
 
     Args:
-        frame: of the task.
+        frame: the task's special tokens.
         tokenizer: of the PLM.
         first_id: id of the first special token: the number of the PLM's embeddings.
-        max_length: tokens of a sequence, together with what is generated.
-        source_tokens: tokens of a source's first text.
+        max_length: tokens of a sequence, generated ones included.
+        source_tokens: most tokens of a source's first text; None for no limit.
     """
 
     frame: Frame
@@ -51,17 +51,17 @@ class Sequences:
         return self.first_id + SPECIAL_TOKENS.index(token)
 
     def encode(self, sources: Sequence[Sequence[Segment]], targets: Sequence[str]) -> list[Encoded]:
-        """Whole sequences, to train on: the loss is on the tokens from `prompt_length` on, target and end.
+        """Whole sequences for training; the loss is on the tokens from `prompt_length` on: the target and its end.
 
-        A target may take half of the length; what is left is the source's, which is cut where it is longest.
+        A target takes at most half of the length. The rest is for the source, whose longest segments are cut.
         """
         end, most = self.special(self.frame.end), self.max_length // 2
-        written = [[*target[: most - 1], end] for target in self._tokens(targets)]
-        prompts = self._prompts(sources, [self.max_length - len(target) for target in written])
-        return [self._joined(prompt, target) for prompt, target in zip(prompts, written, strict=True)]
+        ended = [[*target[: most - 1], end] for target in self._tokens(targets)]
+        prompts = self._prompts(sources, [self.max_length - len(target) for target in ended])
+        return [self._joined(prompt, target) for prompt, target in zip(prompts, ended, strict=True)]
 
     def encode_prompts(self, sources: Sequence[Sequence[Segment]], new_tokens: int) -> list[Encoded]:
-        """Sequences up to the token that opens the target, with room for so many new tokens."""
+        """Sequences up to the token that opens the target, with room for `new_tokens` more."""
         return [
             self._joined(prompt, []) for prompt in self._prompts(sources, [self.max_length - new_tokens] * len(sources))
         ]
@@ -72,7 +72,7 @@ class Sequences:
         return str(self.tokenizer.decode(ordinary, skip_special_tokens=True)).strip()
 
     def _prompts(self, sources: Sequence[Sequence[Segment]], lengths: Sequence[int]) -> list[list[tuple[int, int]]]:
-        """(token, segment) ids of each source between the tokens that begin it and open its target, cut to a length.
+        """(token, segment) ids of each source, from the first token to the one that opens the target, cut to a length.
 
         Raises:
             UserError: there is no room even for the special tokens.
@@ -112,7 +112,7 @@ class Sequences:
         }
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """A text begins with a space, as within a sentence: a name has the same tokens in source and target."""
+        """Token ids; each text begins with a space, so that a name has the same tokens in source and target."""
         if not texts:
             return []
         encoded = self.tokenizer([f" {text}" if text else "" for text in texts], add_special_tokens=False)

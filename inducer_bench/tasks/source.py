@@ -1,6 +1,6 @@
-"""Where a task's data are: on the hub, in local files, or in the mini suite; and what identifies them.
+"""Locating a task's data, on the hub, in local files or in the mini suite, and their fingerprint.
 
-Only the hub needs `datasets`: a finished run on local files is recognised at once.
+Only the hub needs `datasets`, so a finished run on local files is recognised at once.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from inducer_bench.hub import known_commit
 from inducer_bench.mini import suite
 from inducer_bench.tasks.files import ending, find, parts
 from inducer_bench.tasks.options import HubData, TaskOptions
-from inducer_bench.tasks.table_files import Cells, Column, pick, read_table
+from inducer_bench.tasks.table_files import Cells, InputColumn, pick, read_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 Example = TypeVar("Example")
 
 
-def rows(task: TaskOptions, split: str, columns: list[Column], header: list[str] | None = None) -> Iterator[Cells]:
-    """The rows of a split that is a table, wherever it is.
+def rows(task: TaskOptions, split: str, columns: list[InputColumn], header: list[str] | None = None) -> Iterator[Cells]:
+    """The rows of a split that is a table, from local files or from the hub.
 
     Args:
-        header: columns of a tsv or csv file whose first line does not name the wanted ones.
+        task: where to read.
+        split: its name.
+        columns: the columns to read.
+        header: all columns of a tsv or csv file without a header line.
 
     Raises:
-        UserError: see `files.find` and `tables.read_table`.
+        UserError: see `files.find` and `table_files.read_table`.
     """
     folder = data_folder(task)
     if folder is not None:
         return read_table(find(task, folder, split), columns, header)
-    data, place = load_from_hub(hub_data(task), split).to_list(), where(task, split)
-    return pick(((f"{place}, row {number}", row) for number, row in enumerate(data, start=1)), columns)
+    data, name = load_from_hub(hub_data(task), split).to_list(), where(task, split)
+    return pick(((f"{name}, row {number}", row) for number, row in enumerate(data, start=1)), columns)
 
 
 def limited(task: TaskOptions, split: str, examples: list[Example]) -> list[Example]:
@@ -50,7 +53,7 @@ def limited(task: TaskOptions, split: str, examples: list[Example]) -> list[Exam
 
 
 def where(task: TaskOptions, split: str) -> str:
-    """The file or folder of a split, or what the hub calls it, for messages."""
+    """The file or folder of a split, or its name on the hub, for messages."""
     folder = data_folder(task)
     if folder is not None:
         return str(find(task, folder, split))
@@ -59,9 +62,9 @@ def where(task: TaskOptions, split: str) -> str:
 
 
 def fingerprint(task: TaskOptions) -> str:
-    """What identifies a task's data: sha256 of the local files, or the hub's path, name, commit and splits.
+    """The fingerprint of a task's data: sha256 of the local files, or the hub's path, name, commit and splits.
 
-    The revision stands for a commit that is not known yet; such data are not loaded.
+    While the commit is unknown, the revision takes its place; such data are never loaded.
 
     Raises:
         UserError: a local file is missing.
@@ -77,10 +80,10 @@ def fingerprint(task: TaskOptions) -> str:
 
 
 def split_fingerprint(task: TaskOptions, split: str) -> str:
-    """What identifies the content of one split: sha256 of its local files, or what `datasets` says of the hub's."""
+    """The fingerprint of one split: sha256 of its local files, or the one that `datasets` gives to the hub's data."""
     folder = data_folder(task)
     if folder is None:
-        return f"hub:{load_from_hub(hub_data(task), split)._fingerprint}"  # of the commit behind the revision
+        return f"hub:{load_from_hub(hub_data(task), split)._fingerprint}"  # private; it depends on the commit
     files = parts(find(task, folder, split))
     return ",".join(f"{part or ending(path)}:{sha256(path).hex()}" for part, path in files.items())
 
@@ -115,22 +118,22 @@ def _wanted(task: TaskOptions) -> str:
 
 
 def hub_data(task: TaskOptions) -> HubData:
-    """Where the hub has the task's data; validation has made sure of it."""
+    """The location of the task's data on the hub; the configuration has been checked for it."""
     assert task.hub is not None
     return task.hub
 
 
 def fetch(task: TaskOptions, online: bool) -> None:
-    """Make sure that a task's data from the hub are on this machine.
+    """Fetch a task's data from the hub unless they are on this machine.
 
     Raises:
-        UserError: they are not, and cannot be fetched; the line says what to do instead.
+        UserError: they are not and cannot be fetched; the message says what to do instead.
     """
     data = hub_data(task)
     try:
         for split in task.splits():
             load_from_hub(data, split)
-    except (OSError, ValueError) as error:  # what datasets raises for a hub out of reach and for an unknown name
+    except (OSError, ValueError) as error:  # from datasets: the hub cannot be reached, or the name is unknown
         if online:
             raise UserError(f"task.hub: '{data.path}' cannot be loaded: {first_line(error)}") from None
         raise UserError(
@@ -149,7 +152,7 @@ def load_from_hub(hub: HubData, split: str) -> "Dataset":
 
     commit = _commit(hub)
     builder = load_dataset_builder(hub.path, hub.name, revision=commit or hub.revision)
-    if builder.hash != commit:  # without a network it takes what was last used of this data set
+    if builder.hash != commit:  # without a network, datasets takes the commit that was used last
         raise OSError(f"found commit {builder.hash} of revision '{hub.revision}'; expected {commit}")
     builder.download_and_prepare()
     return builder.as_dataset(split=hub.splits[split])

@@ -1,7 +1,7 @@
-"""Tables in files: rows of chosen columns from tsv, csv, jsonl, json and parquet, each with its place for messages.
+"""Tables in files: rows of chosen columns from tsv, csv, jsonl, json and parquet, each with its position for messages.
 
-tsv as GLUE publishes it, without quoting; csv quoted as in RFC 4180; jsonl one object in a line; json a list of objects
-(or lines, as jsonl).
+tsv as GLUE publishes it, without quoting; csv quoted as in RFC 4180; jsonl with one object per line; json with a list
+of objects (or lines, as in jsonl).
 """
 
 import csv
@@ -15,87 +15,87 @@ from inducer_bench.errors import UserError, first_line, nearest
 from inducer_bench.tasks.files import ending, read_bytes, read_json, read_text
 
 
-class Column(NamedTuple):
-    """A column that is wanted, by one of its names, and the key of the configuration that names it."""
+class InputColumn(NamedTuple):
+    """A column to read: the names that it may have, and the configuration key that names it."""
 
     key: str
     names: tuple[str, ...]
 
 
-Cells = tuple[str, list[Any]]  # the place of a row, and its values in the wanted columns
-Record = tuple[str, dict[str, Any]]
+Cells = tuple[str, list[Any]]  # file and line of a row, and its values in the chosen columns
+Located = tuple[str, dict[str, Any]]  # file and line of a row, and all its values by column
 
 
-def read_table(path: Path, columns: list[Column], header: list[str] | None = None) -> Iterator[Cells]:
+def read_table(path: Path, columns: list[InputColumn], header: list[str] | None = None) -> Iterator[Cells]:
     """The rows of a file.
 
     Args:
-        path: its ending says how it is read.
-        columns: what is wanted of each row.
-        header: columns of a tsv or csv file whose first line does not name the wanted ones.
+        path: its extension decides how it is read.
+        columns: the columns to read.
+        header: all columns of a tsv or csv file without a header line.
 
     Raises:
-        UserError: the file is damaged, or a column is missing; the line is named.
+        UserError: the file is damaged, or a column is missing; the message names the line.
     """
     kind = ending(path)
     if kind in ("tsv", "csv"):
         return _cells(path, _tab_separated(path) if kind == "tsv" else _comma_separated(path), columns, header)
-    read: dict[str, Callable[[Path], Iterable[Record]]] = {"jsonl": _lines, "json": _json, "parquet": _parquet}
+    read: dict[str, Callable[[Path], Iterable[Located]]] = {"jsonl": _lines, "json": _json, "parquet": _parquet}
     return pick(read[kind](path), columns)
 
 
-def pick(records: Iterable[Record], columns: list[Column]) -> Iterator[Cells]:
-    """The wanted values of records that are dicts.
+def pick(records: Iterable[Located], columns: list[InputColumn]) -> Iterator[Cells]:
+    """The chosen values of records that are dicts.
 
     Raises:
         UserError: a record lacks a column.
     """
     keys: Collection[str] = ()
     names: list[str] = []
-    for place, record in records:
+    for where, record in records:
         if record.keys() != keys:
-            keys, names = record.keys(), _names(record, columns, place)
-        yield place, [record[name] for name in names]
+            keys, names = record.keys(), _names(record, columns, where)
+        yield where, [record[name] for name in names]
 
 
-def checked_text(value: Any, place: str) -> str:
-    """A cell that is to hold text.
+def checked_text(value: Any, where: str) -> str:
+    """The text in a cell.
 
     Raises:
-        UserError: it holds something else.
+        UserError: the cell holds something else.
     """
     if not isinstance(value, str):
-        raise UserError(f"{place}: found {value!r} ({type(value).__name__}); expected text")
+        raise UserError(f"{where}: found {value!r} ({type(value).__name__}); expected text")
     return value
 
 
-def text_of(record: dict[str, Any], name: str, place: str) -> str:
+def text_of(record: dict[str, Any], name: str, where: str) -> str:
     """The text of one column of a record.
 
     Raises:
-        UserError: there is no such column, or no text in it.
+        UserError: there is no such column, or it does not hold text.
     """
-    return checked_text(record[_name(record, Column("input", (name,)), place)], place)
+    return checked_text(record[_name(record, InputColumn("input", (name,)), where)], where)
 
 
-def _names(found: Collection[str], columns: list[Column], place: str) -> list[str]:
-    """What each wanted column is called here."""
-    return [_name(found, column, place) for column in columns]
+def _names(found: Collection[str], columns: list[InputColumn], where: str) -> list[str]:
+    """The name of each chosen column in this file."""
+    return [_name(found, column, where) for column in columns]
 
 
-def _name(found: Collection[str], column: Column, place: str) -> str:
+def _name(found: Collection[str], column: InputColumn, where: str) -> str:
     for name in column.names:
         if name in found:
             return name
     wanted = "' or '".join(column.names)
     near = nearest(column.names[0], found)
-    raise UserError(f"{place}: no column '{wanted}' ({column.key}); {near}found: {', '.join(map(str, found))}")
+    raise UserError(f"{where}: no column '{wanted}' ({column.key}); {near}found: {', '.join(map(str, found))}")
 
 
 def _cells(
-    path: Path, lines: Iterator[tuple[int, list[str]]], columns: list[Column], header: list[str] | None
+    path: Path, lines: Iterator[tuple[int, list[str]]], columns: list[InputColumn], header: list[str] | None
 ) -> Iterator[Cells]:
-    """The wanted cells of lines, the first of which may be a header."""
+    """The chosen cells of lines, the first of which may be a header."""
     number, first = next(lines)
     try:
         found = first
@@ -107,10 +107,10 @@ def _cells(
         lines = _chain((number, first), lines)
     indices = [found.index(name) for name in names]
     for number, cells in lines:
-        place = f"{path}, line {number}"
+        where = f"{path}, line {number}"
         if len(cells) != len(found):
-            raise UserError(f"{place}: found {len(cells)} fields; expected {len(found)}")
-        yield place, [cells[index] for index in indices]
+            raise UserError(f"{where}: found {len(cells)} fields; expected {len(found)}")
+        yield where, [cells[index] for index in indices]
 
 
 def _chain(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
@@ -119,7 +119,7 @@ def _chain(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) 
 
 
 def _text_lines(path: Path) -> list[str]:
-    """Lines as written, without what only a text editor takes for their end; blank ones at the end are dropped."""
+    """Lines, split at line feeds only; blank ones at the end are dropped."""
     return [line.removesuffix("\r") for line in read_text(path).rstrip("\r\n").split("\n")]
 
 
@@ -139,30 +139,30 @@ def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}, line {number}: {reason}") from None
 
 
-def _lines(path: Path) -> Iterator[Record]:
+def _lines(path: Path) -> Iterator[Located]:
     for number, line in enumerate(_text_lines(path), start=1):
-        place = f"{path}, line {number}"
+        where = f"{path}, line {number}"
         try:
-            yield place, _object(json.loads(line), place)
+            yield where, _object(json.loads(line), where)
         except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not whole JSON ({error.msg})") from None
+            raise UserError(f"{where}: not whole JSON ({error.msg})") from None
 
 
-def _json(path: Path) -> Iterator[Record]:
+def _json(path: Path) -> Iterator[Located]:
     if not read_text(path).lstrip().startswith("["):
         return _lines(path)
-    places = ((f"{path}, entry {number}", entry) for number, entry in enumerate(read_json(path), start=1))
-    return ((place, _object(entry, place)) for place, entry in places)
+    located = ((f"{path}, entry {number}", entry) for number, entry in enumerate(read_json(path), start=1))
+    return ((where, _object(entry, where)) for where, entry in located)
 
 
-def _object(value: Any, place: str) -> dict[str, Any]:
+def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UserError(f"{place}: found {type(value).__name__}; expected an object with columns as keys")
+        raise UserError(f"{where}: found {type(value).__name__}; expected an object with columns as keys")
     return value
 
 
-def _parquet(path: Path) -> Iterator[Record]:
-    import pyarrow as pa  # only here: it takes longer to load than a finished run to be recognised
+def _parquet(path: Path) -> Iterator[Located]:
+    import pyarrow as pa  # only here: loading it takes longer than recognising a finished run
     import pyarrow.parquet as parquet
 
     try:

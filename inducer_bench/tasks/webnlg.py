@@ -1,4 +1,7 @@
-"""WebNLG 2017: a text that says what a set of RDF triples says (Gardent et al. 2017); JSON, XML, or XML trees."""
+"""WebNLG 2017: a text that expresses a set of RDF triples (Gardent et al. 2017, https://aclanthology.org/W17-3518).
+
+Read from JSON, from XML, or from folders of XML files.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -7,8 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from inducer_bench.errors import UserError
-from inducer_bench.metrics.generation import scores_of_parts
-from inducer_bench.metrics.score import Scores
+from inducer_bench.metrics.metric import Row
 from inducer_bench.tasks.files import ending, find, parts, read_json, read_text
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import WebNlgOptions
@@ -17,13 +19,13 @@ from inducer_bench.tasks.sequence import Frame, Segment
 from inducer_bench.tasks.source import data_folder, limited
 
 FRAME = Frame("<bos_webnlg>", "<bos_webnlg>", "<target_webnlg>", "<eos_webnlg>")
-SEEN, UNSEEN = "seen", "unseen"  # whether train has entries of the category
+SEEN, UNSEEN = "seen", "unseen"  # categories that train has entries of, and others
 
 Entry = tuple[str, str, list[tuple[str, str, str]], list[str]]  # id, category, triples, good texts
 
 
 class WebNlgTask(GenerationTask):
-    """Texts for triples, scored on all entries, and apart on those of seen and of unseen categories."""
+    """Texts for triples, scored on all entries and on those of seen and of unseen categories."""
 
     config: WebNlgOptions
     frame = FRAME
@@ -46,30 +48,23 @@ class WebNlgTask(GenerationTask):
     def _categories_of_train(self) -> set[str]:
         return {category for _, category, _, _ in _entries(self.config, "train")}
 
-    def new_row(self, values: dict[str, Any], place: str) -> Sample:
+    def new_row(self, values: dict[str, Any], where: str) -> Sample:
         """`{"triples": [["subject", "property", "object"], ...]}`."""
         try:
             triples = [tuple(triple) for triple in values["triples"]]
-            name, _, checked, _ = _checked((place, "", triples, []))
+            name, _, checked, _ = _checked((where, "", triples, []))
         except (KeyError, TypeError) as error:
             raise UserError(
-                f"{place}: {_missing(error)}; expected triples: [[subject, property, object], ...]"
+                f"{where}: {_missing(error)}; expected triples: [[subject, property, object], ...]"
             ) from None
         return Sample(name, _segments(checked), (), ())
 
-    def score_texts(self, rows: Sequence[dict[str, Any]]) -> Scores:
-        """`bleu` is that of all entries, `bleu_seen` and `bleu_unseen` those of the parts."""
-        texts, references = [row["prediction"] for row in rows], [row["references"] for row in rows]
-        parts = {"": range(len(rows))} | {
-            f"_{group}": [number for number, row in enumerate(rows) if row["group"] == group]
-            for group in (SEEN, UNSEEN)
+    def parts(self, predictions: Sequence[Row]) -> dict[str, Sequence[int]]:
+        """All entries, and those of seen and of unseen categories."""
+        groups = {
+            group: [index for index, row in enumerate(predictions) if row["group"] == group] for group in (SEEN, UNSEEN)
         }
-        found = scores_of_parts(texts, references, self.config.metrics, list(parts.values()))
-        return {
-            f"{name}{suffix}": score
-            for suffix, scores in zip(parts, found, strict=True)
-            for name, score in scores.items()
-        }
+        return {**super().parts(predictions), **groups}
 
 
 def _segments(triples: list[tuple[str, str, str]]) -> tuple[Segment, ...]:
@@ -78,13 +73,13 @@ def _segments(triples: list[tuple[str, str, str]]) -> tuple[Segment, ...]:
 
 
 def plain(name: str) -> str:
-    """A name of the knowledge base as a text would have it: `"Aarhus,_Denmark"` -> `Aarhus, Denmark`."""
+    """A name of the knowledge base as it would be written in a text: `"Aarhus,_Denmark"` -> `Aarhus, Denmark`."""
     return name.strip().strip('"').replace("_", " ")
 
 
 def _entries(task: WebNlgOptions, split: str) -> Iterator[Entry]:
     folder = data_folder(task)
-    assert folder is not None  # this task has no place on the hub
+    assert folder is not None  # the hub does not have this task
     for part, path in parts(find(task, folder, split)).items():
         for name, category, triples, texts in _from_json(path) if ending(path) == "json" else _from_xml(path):
             # Each file of a tree numbers its entries anew.
@@ -128,10 +123,10 @@ def _text(element: ElementTree.Element) -> str:
 
 
 def _checked(entry: tuple[str, Any, list[Any], list[Any]]) -> Entry:
-    """The entry with its texts stripped, if all in it is text and its triples have three parts.
+    """The entry, with its texts stripped.
 
     Raises:
-        TypeError: it is not so.
+        TypeError: a part is not text, or a triple does not have three parts.
     """
     name, category, triples, texts = entry
     if not triples or any(len(triple) != 3 for triple in triples):

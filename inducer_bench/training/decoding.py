@@ -1,9 +1,11 @@
-"""Batched decoding with a cache of keys and values: prompts of like length together, padded on the left."""
+"""Batched decoding with a cache of keys and values: prompts of similar length together, padded on the left."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 from transformers import GenerationConfig
 
 from inducer_bench import distributed
@@ -22,17 +24,20 @@ def generate(
     segments: bool,
     batch_size: int,
 ) -> list[list[int]]:
-    """The tokens that the model writes behind each prompt, up to the special token that ends it; in their order.
+    """The tokens generated after each prompt, up to the special token that ends them, in the order of the prompts.
 
     Args:
-        prompts: `input_ids` and `token_type_ids` of each.
+        accelerator: its device and precision are used.
+        tuned: the model.
+        prompts: `input_ids`, `token_type_ids` and `length` of each.
+        decoding: greedy, beam search or sampling.
         first_special: id of the first special token; any of them ends a text.
         segments: whether the model takes `token_type_ids`.
-        batch_size: prompts that are decoded together.
+        batch_size: the number of prompts that are decoded together.
     """
     config = generation_config(decoding, first_special)
-    written: dict[int, list[int]] = {}
-    with torch.inference_mode():
+    generated: dict[int, list[int]] = {}
+    with inference(tuned):
         for indices in distributed.shard(evaluation_batches([prompt["length"] for prompt in prompts], batch_size)):
             batch = padded_left([prompts[index] for index in indices], first_special, segments)
             batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
@@ -40,13 +45,28 @@ def generate(
                 sequences = tuned.generate(**batch, generation_config=config)
             width = batch["input_ids"].shape[1]
             for index, tokens in zip(indices, sequences[:, width:].tolist(), strict=True):
-                end = next((place for place, token in enumerate(tokens) if token >= first_special), len(tokens))
-                written[index] = tokens[:end]
-    return [tokens for _, tokens in sorted(distributed.all_gather(list(written.items())))]
+                end = next((position for position, token in enumerate(tokens) if token >= first_special), len(tokens))
+                generated[index] = tokens[:end]
+    return [tokens for _, tokens in sorted(distributed.all_gather(list(generated.items())))]
+
+
+@contextmanager
+def inference(model: nn.Module) -> Iterator[None]:
+    """No dropout, no gradients, and no `trainer.compile`, which would compile more shapes than it saves time on.
+
+    Afterwards the model is in training or evaluation mode as before.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        model.train(was_training)
 
 
 def padded_left(prompts: Sequence[Encoded], pad: int, segments: bool) -> dict[str, torch.Tensor]:
-    """input_ids, attention_mask and, where the model reads segments, token_type_ids: (B, T), padded on the left."""
+    """input_ids, attention_mask and, if the model takes segments, token_type_ids: (B, T), padded on the left."""
     width = max(prompt["length"] for prompt in prompts)
     columns = ("input_ids", "token_type_ids") if segments else ("input_ids",)
     batch = {
@@ -58,7 +78,7 @@ def padded_left(prompts: Sequence[Encoded], pad: int, segments: bool) -> dict[st
 
 
 def generation_config(decoding: Decoding, first_special: int) -> GenerationConfig:
-    """The settings as transformers knows them; none of the model's own remain."""
+    """The settings in transformers' terms; none of the model's own defaults remain."""
     sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0} if decoding.sample else {}
     beams = {"length_penalty": decoding.length_penalty, "early_stopping": False} if decoding.beams > 1 else {}
     return GenerationConfig(

@@ -1,87 +1,91 @@
 """Predict a whole split and score it."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from torch import nn
 
 from inducer_bench import distributed
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Task
-from inducer_bench.tasks.cache import Encoded, Examples
-from inducer_bench.tasks.generation import GenerationTask
-from inducer_bench.tasks.sample import Sample
+from inducer_bench.tasks.base import Prediction, Task
+from inducer_bench.tasks.cache import Encoded, EncodedExamples
+from inducer_bench.tasks.options import Decoding
 from inducer_bench.training.batching import evaluation_batches
-from inducer_bench.training.decoding import generate
+from inducer_bench.training.decoding import generate, inference
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Predictions in the order of the examples, their scores, and their mean loss if they have one."""
 
-    predictions: list[dict[str, Any]]
+    predictions: list[Prediction]
     scores: Scores
     loss: float | None
 
 
-def evaluate(accelerator: Accelerator, model: nn.Module, task: Task, examples: Examples, batch_size: int) -> Evaluation:
-    """Score `model` on `examples`."""
-    predictions = predict(accelerator, model, task, examples, batch_size)
-    loss = sum(row["loss"] for row in predictions) / sum(row.get("count", 1) for row in predictions)
-    return Evaluation(predictions, distributed.broadcast_from_main(lambda: task.score(predictions)), loss)
+@dataclass(frozen=True)
+class BatchedEngine:
+    """The `tasks.base.Engine` of a tuned model: batches of similar length, shared by all processes."""
+
+    accelerator: Accelerator
+    tuned: TunedModel
+    batch_size: int
+
+    def predict(self, task: Task, examples: EncodedExamples) -> list[Prediction]:
+        """`task.predict` of every example, in their order."""
+        return predict(self.accelerator, self.tuned, task, examples, self.batch_size)
+
+    def generate(
+        self, prompts: Sequence[Encoded], decoding: Decoding, first_special: int, segments: bool
+    ) -> list[list[int]]:
+        """The tokens generated after each prompt, up to the special token that ends them."""
+        return generate(self.accelerator, self.tuned, prompts, decoding, first_special, segments, self.batch_size)
+
+
+def evaluate(
+    accelerator: Accelerator, model: nn.Module, task: Task, examples: EncodedExamples, batch_size: int
+) -> Evaluation:
+    """Score `model` on `examples` by forward passes, to select an epoch."""
+    return _scored(predict(accelerator, model, task, examples, batch_size), task.score)
+
+
+def evaluate_final(
+    accelerator: Accelerator, tuned: TunedModel, task: Task, data: Sequence[Any], batch_size: int
+) -> Evaluation:
+    """Score the final model on `task.eval_data`; a task may generate texts for that."""
+    return _scored(task.answer(BatchedEngine(accelerator, tuned, batch_size), data), task.score_answers)
 
 
 def predict(
-    accelerator: Accelerator, model: nn.Module, task: Task, examples: Examples, batch_size: int
-) -> list[dict[str, Any]]:
-    """What `task.predict` gives for each example, without dropout and gradients; the model's mode is restored."""
-    was_training = model.training
-    model.eval()
-    predictions: dict[int, dict[str, Any]] = {}
-    with torch.inference_mode(), uncompiled():
+    accelerator: Accelerator, model: nn.Module, task: Task, examples: EncodedExamples, batch_size: int
+) -> list[Prediction]:
+    """`task.predict` of every example, in their order, without dropout and gradients."""
+    predictions: dict[int, Prediction] = {}
+    with inference(model):
         for indices in distributed.shard(evaluation_batches(examples.lengths, batch_size)):
-            batch = accelerator_batch(accelerator, task, examples.take(indices))
+            batch = collate_to_device(accelerator, task, examples.take(indices))
             with accelerator.autocast():
                 outputs = task.predict(model, batch)
             predictions |= zip(indices, outputs, strict=True)
-    model.train(was_training)
-    everywhere = dict(distributed.all_gather(list(predictions.items())))
-    return [everywhere[index] for index in range(len(examples))]
+    gathered = dict(distributed.all_gather(list(predictions.items())))
+    return [gathered[index] for index in range(len(examples))]
 
 
-def report(accelerator: Accelerator, tuned: TunedModel, task: Task, data: Sequence[Any], batch_size: int) -> Evaluation:
-    """Score the final model on what `task.reported` gave: texts are generated where the task is to generate."""
-    if not isinstance(task, GenerationTask):
-        assert isinstance(data, Examples)
-        return evaluate(accelerator, tuned, task, data, batch_size)
-    rows = write(accelerator, tuned, task, data, batch_size)
-    return Evaluation(rows, distributed.broadcast_from_main(lambda: task.score_texts(rows)), None)
-
-
-def write(
-    accelerator: Accelerator, tuned: TunedModel, task: GenerationTask, samples: Sequence[Sample], batch_size: int
-) -> list[dict[str, Any]]:
-    """What `task.write` gives for samples: the texts that the model generates."""
-    tuned.eval()
-    decoding = partial(generate, accelerator, tuned, decoding=task.config.decoding, batch_size=batch_size)
-    with uncompiled():
-        return task.write(samples, partial(decoding, first_special=task.first_special, segments=task.segments))
-
-
-def uncompiled() -> AbstractContextManager[Any]:
-    """Without `trainer.compile`: one pass over a split is over before its shapes are compiled."""
-    return torch.compiler.set_stance("force_eager")
-
-
-def accelerator_batch(
+def collate_to_device(
     accelerator: Accelerator, task: Task, examples: Sequence[Encoded], multiple: int = 1
 ) -> dict[str, Any]:
     """Collated examples on the accelerator's device, padded to a multiple of a length."""
-    batch = task.widened(task.collate(examples), multiple)
+    batch = task.pad_to_multiple(task.collate(examples), multiple)
     return {key: tensor.to(accelerator.device, non_blocking=True) for key, tensor in batch.items()}
+
+
+def _scored(predictions: list[Prediction], score: Callable[[Sequence[Prediction]], Scores]) -> Evaluation:
+    """Predictions with their scores, computed once for all processes, and their mean loss."""
+    scores = distributed.broadcast_from_main(lambda: score(predictions))
+    if "loss" not in predictions[0]:
+        return Evaluation(predictions, scores, None)
+    loss = sum(row["loss"] for row in predictions) / sum(row.get("count", 1) for row in predictions)
+    return Evaluation(predictions, scores, loss)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -12,10 +13,10 @@ from inducer_bench import distributed
 from inducer_bench.errors import Interrupted, TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Task
-from inducer_bench.tasks.cache import Encoded, Examples
+from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.training.batching import training_batches
 from inducer_bench.training.checkpoint import Checkpoint, Progress
-from inducer_bench.training.evaluation import accelerator_batch, evaluate
+from inducer_bench.training.evaluation import collate_to_device, evaluate
 from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
@@ -27,22 +28,23 @@ COMPILED_LENGTHS = 8  # tokens; batch lengths are rounded up to a multiple for a
 class Splits:
     """Encoded examples: to train on, and to select the epoch by."""
 
-    train: Examples
-    selection: Examples
+    train: EncodedExamples
+    selection: EncodedExamples
 
 
 @dataclass(frozen=True)
-class Setup:
-    """The model, its task and its data, on the accelerator's device."""
+class Experiment:
+    """Everything an experiment works with, built and on its device."""
 
     accelerator: Accelerator
     tuned: TunedModel
     task: Task
     splits: Splits
+    eval_data: dict[str, Sequence[Any]]  # split -> input of the final evaluation
 
 
 def train(
-    setup: Setup,
+    experiment: Experiment,
     config: TrainerOptions,
     seed: int,
     checkpoint: Checkpoint,
@@ -57,7 +59,7 @@ def train(
         TrainingDiverged: a loss or gradient norm is not finite; that step is neither applied nor saved.
         Interrupted: `stop` was requested; the checkpoint holds the last finished step.
     """
-    accelerator, tuned, task, splits = setup.accelerator, setup.tuned, setup.task, setup.splits
+    accelerator, tuned, task, splits = experiment.accelerator, experiment.tuned, experiment.task, experiment.splits
     optimizer = checkpoint.optimizer
     trained = list(checkpoint.trained.values())
     steps_per_epoch = math.ceil(len(splits.train) / config.batch_size)
@@ -165,7 +167,7 @@ def add_gradients(
     count = task.count(examples)
     loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
     for micro in micro_batches(distributed.shard(examples), config.micro_batch_size):
-        batch = accelerator_batch(accelerator, task, micro, multiple)
+        batch = collate_to_device(accelerator, task, micro, multiple)
         with accelerator.autocast():
             loss_sum = task.loss(tuned, batch, config.label_smoothing)
         accelerator.backward(loss_sum / count)

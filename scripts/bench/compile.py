@@ -52,7 +52,7 @@ def measured(method: str, task: Task, args: argparse.Namespace) -> harness.Row:
     def steps(stance: str, multiple: int) -> None:
         with torch.compiler.set_stance(stance):
             for batch in batches:
-                moved = {name: tensor.to(args.device) for name, tensor in task.widened(batch, multiple).items()}
+                moved = {name: tensor.to(args.device) for name, tensor in task.pad_to_multiple(batch, multiple).items()}
                 loss = partial(task.loss, tuned, moved, config.trainer.label_smoothing)
                 training_step(parameters, optimizer, loss, args.device, args.precision)
 

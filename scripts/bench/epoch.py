@@ -101,7 +101,7 @@ def measured(
 
     def steps(form: str, pad_to: int) -> None:
         for members in data[form]:
-            batch = task.widened(task.collate(members), pad_to)
+            batch = task.pad_to_multiple(task.collate(members), pad_to)
             batch = {name: tensor.to(args.device) for name, tensor in batch.items()}
             loss = partial(mean_loss, task, tuned, batch, config.trainer.label_smoothing, task.count(members))
             training_step(parameters, optimizer, loss, args.device, args.precision)
@@ -184,7 +184,7 @@ def peer(
 
 def peer_model(config: ExperimentConfig, method: str) -> Any:
     """The PLM with peft's implementation of the method, of the same size."""
-    ours = empty_model(config.plm, config.task.family, config.task.outputs())
+    ours = empty_model(config.plm, config.task.auto_class, config.task.outputs())
     model: PreTrainedModel = type(ours)(ours.config)  # with transformers' own activation function
     if config.task.special_tokens():
         model.resize_token_embeddings(model.config.vocab_size + config.task.special_tokens(), mean_resizing=False)

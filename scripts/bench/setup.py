@@ -39,7 +39,7 @@ def build(overrides: Sequence[str], device: torch.device, mini: bool = False) ->
     """
     config = compose([*(["preset=mini"] if mini else []), *overrides, "plm.weights=random"])
     torch.manual_seed(0)
-    model = load_model(config.plm, config.task.family, config.task.outputs())
+    model = load_model(config.plm, config.task.auto_class, config.task.outputs())
     return config, attach_method(config, model).to(device).train()
 
 

@@ -50,7 +50,7 @@ def counts(plm: str, method: str, options: dict[str, Any]) -> dict[str, int | fl
         full |= {"alpha": 32.0}
     if method in ("mam", "inducer_ffn"):
         full["adapter"] = {**_FFN, **full["adapter"]}
-    return attach(empty_model(config, "nlu", 2), method, **full).parameter_counts()
+    return attach(empty_model(config, "AutoModelForSequenceClassification", 2), method, **full).parameter_counts()
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.auto_classes import CLASSIFIER
 from torch import nn
 
 import inducer_bench as ib
@@ -55,7 +56,7 @@ def test_compiled_code_sees_few_lengths(overrides, compiled_calls):
 
 
 def test_detached_model_is_not_compiled(overrides, compiled_calls):
-    model = load_model(compose(overrides).plm, "nlu", 2)
+    model = load_model(compose(overrides).plm, CLASSIFIER, 2)
     tuned = ib.attach(model, "inducer", r_k=4, r_v=2)
     tuned.compile_layers("default")
     assert model.base_model._compiled_call_impl is not None
@@ -67,13 +68,13 @@ def test_padding_further_changes_no_loss(overrides):
     config = compose(overrides)
     task, model = (
         make_task(config.task, load_tokenizer(config.plm), architecture(config.plm)),
-        load_model(config.plm, "nlu", 2).eval(),
+        load_model(config.plm, CLASSIFIER, 2).eval(),
     )
     batch = task.collate(task.examples("train").take(range(4)))
     length = batch["input_ids"].shape[1]
-    assert task.widened(batch, 1) is batch
+    assert task.pad_to_multiple(batch, 1) is batch
     for multiple, expected in ((8, -(-length // 8) * 8), (64, 30)):
-        wide = task.widened(batch, multiple)
+        wide = task.pad_to_multiple(batch, multiple)
         assert wide["input_ids"].shape == wide["attention_mask"].shape == (4, expected)
         torch.testing.assert_close(task.loss(model, wide), task.loss(model, batch))
 
@@ -86,7 +87,7 @@ def test_missing_compiler_is_reported_before_any_data_are_read(overrides, monkey
 
 @pytest.mark.slow
 def test_compiled_training_step_gives_the_same_loss_and_gradients(overrides):
-    model = load_model(compose(overrides).plm, "nlu", 2)
+    model = load_model(compose(overrides).plm, CLASSIFIER, 2)
     tuned = ib.attach(model, "inducer", r_k=4, r_v=2).eval()
     tuned.compile_layers("default")
     for rows, length in ((4, 8), (4, 16), (3, 24)):

@@ -1,6 +1,7 @@
 """The exact numbers of parameters, on PLMs built without weights."""
 
 import pytest
+from helpers.auto_classes import CLASSIFIER, GENERATOR
 
 from inducer_bench.cli import params
 from inducer_bench.config.compose import compose
@@ -21,7 +22,7 @@ def test_method_has_exactly_the_published_number_of_parameters(plm, method, opti
 @pytest.mark.parametrize(("plm", "size"), PLM_SIZES.items())
 def test_plm_is_counted_without_head_and_pooler(plm, size):
     config = compose([f"plm={plm}", "plm.weights=random"])
-    model = empty_model(config.plm, "nlu", 2)
+    model = empty_model(config.plm, CLASSIFIER, 2)
     counts = attach(model, "head_only").parameter_counts()
     assert counts["plm"] == size
     assert counts["plm"] + counts["head"] == sum(p.numel() for p in model.parameters())
@@ -29,7 +30,7 @@ def test_plm_is_counted_without_head_and_pooler(plm, size):
 
 def test_tied_output_embedding_is_neither_head_nor_counted_twice():
     config = compose(["plm=gpt2", "plm.weights=random"])
-    counts = attach(empty_model(config.plm, "nlg"), "inducer", r_k=10, r_v=15).parameter_counts()
+    counts = attach(empty_model(config.plm, GENERATOR), "inducer", r_k=10, r_v=15).parameter_counts()
     assert (counts["head"], counts["plm"]) == (0, 124_439_808)
 
 

@@ -7,8 +7,9 @@ import warnings
 import pytest
 import scipy
 import sklearn
+from helpers.scores import LABELS, classification_scores, metrics
 
-from inducer_bench.metrics.classification import classification_scores
+from inducer_bench.metrics.metric import compute
 
 
 def _value(name, labels, predictions):
@@ -120,6 +121,6 @@ def test_only_the_named_metrics_are_computed_in_the_order_of_the_names():
 
 
 @pytest.mark.parametrize("name", ["accuracy", "f1", "matthews", "pearson", "spearman"])
-def test_unequal_numbers_of_labels_and_predictions_are_an_error(name):
-    with pytest.raises(ValueError, match=r"inconsistent numbers|broadcastable|must match exactly"):
-        classification_scores((name,), [0, 1], [0, 1, 1])
+def test_label_without_a_prediction_is_an_error(name):
+    with pytest.raises(KeyError, match="prediction"):
+        compute(metrics([name], LABELS), [{"label": 0, "prediction": 0}, {"label": 1}])

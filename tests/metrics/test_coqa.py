@@ -6,8 +6,9 @@ import random
 from fractions import Fraction
 
 import pytest
+from helpers.scores import Turn, coqa_scores
 
-from inducer_bench.metrics.coqa import Turn, coqa_scores, official_predictions
+from inducer_bench.metrics.coqa import official_predictions
 
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 

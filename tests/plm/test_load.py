@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+from helpers.auto_classes import CLASSIFIER, GENERATOR
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -45,7 +46,7 @@ def rejection(load, *arguments):
 
 
 def test_local_folder_gives_its_own_weights(tiny_roberta_folder):
-    model = load_model(plm_in(tiny_roberta_folder), "nlu", num_labels=3)
+    model = load_model(plm_in(tiny_roberta_folder), CLASSIFIER, num_labels=3)
     saved = load_file(tiny_roberta_folder / "model.safetensors")
     own = {name: p for name, p in model.state_dict().items() if name.startswith("roberta.")}
     assert own
@@ -54,10 +55,10 @@ def test_local_folder_gives_its_own_weights(tiny_roberta_folder):
     assert model.classifier.out_proj.out_features == 3
 
 
-@pytest.mark.parametrize("family", ["nlu", "nlg"])
+@pytest.mark.parametrize("family", [CLASSIFIER, GENERATOR])
 def test_family_decides_the_head(tiny_gpt2_folder, family):
-    model = load_model(plm_in(tiny_gpt2_folder, "plm=gpt2"), family, num_labels=2 if family == "nlu" else None)
-    expected = {"nlu": "GPT2ForSequenceClassification", "nlg": "GPT2LMHeadModel"}[family]
+    model = load_model(plm_in(tiny_gpt2_folder, "plm=gpt2"), family, num_labels=2 if family == CLASSIFIER else None)
+    expected = {CLASSIFIER: "GPT2ForSequenceClassification", GENERATOR: "GPT2LMHeadModel"}[family]
     assert type(model).__name__ == expected
 
 
@@ -65,7 +66,7 @@ def test_new_head_follows_the_global_seed(tiny_roberta_folder):
     heads = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        heads.append(load_model(plm_in(tiny_roberta_folder), "nlu", num_labels=2).classifier.dense.weight)
+        heads.append(load_model(plm_in(tiny_roberta_folder), CLASSIFIER, num_labels=2).classifier.dense.weight)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
@@ -73,13 +74,13 @@ def test_new_head_follows_the_global_seed(tiny_roberta_folder):
 def test_half_precision_weights_are_loaded_in_float32(copy):
     edit_weights(copy, lambda tensors: {name: tensor.half() for name, tensor in tensors.items()})
     edit_config(copy, dtype="float16")
-    model = load_model(plm_in(copy), "nlu", num_labels=2)
+    model = load_model(plm_in(copy), CLASSIFIER, num_labels=2)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_head_for_other_labels_starts_anew(copy):
-    load_model(plm_in(copy), "nlu", num_labels=5).save_pretrained(copy)
-    model = load_model(plm_in(copy), "nlu", num_labels=2)
+    load_model(plm_in(copy), CLASSIFIER, num_labels=5).save_pretrained(copy)
+    model = load_model(plm_in(copy), CLASSIFIER, num_labels=2)
     assert model.classifier.out_proj.out_features == 2
     assert torch.isfinite(model.classifier.out_proj.weight).all()
 
@@ -91,28 +92,28 @@ def test_random_weights_follow_architecture_and_seed():
     models = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        models.append(load_model(plm, "nlu", num_labels=2).roberta.embeddings.word_embeddings.weight)
+        models.append(load_model(plm, CLASSIFIER, num_labels=2).roberta.embeddings.word_embeddings.weight)
     assert models[0].shape == (50, 16)
     assert torch.equal(models[0], models[1])
     assert not torch.equal(models[0], models[2])
 
 
 def test_random_weights_of_a_folder_take_its_sizes_and_nothing_else(tiny_roberta_folder):
-    model = load_model(plm_in(tiny_roberta_folder, "plm.weights=random"), "nlu", num_labels=2)
+    model = load_model(plm_in(tiny_roberta_folder, "plm.weights=random"), CLASSIFIER, num_labels=2)
     saved = load_file(tiny_roberta_folder / "model.safetensors")["roberta.embeddings.word_embeddings.weight"]
     assert model.roberta.embeddings.word_embeddings.weight.shape == saved.shape
     assert not torch.equal(model.roberta.embeddings.word_embeddings.weight, saved)
 
 
 def test_empty_model_has_shapes_and_no_weights():
-    model = empty_model(compose(["plm=roberta-large", "method.r_k=2"]).plm, "nlu", num_labels=2)
+    model = empty_model(compose(["plm=roberta-large", "method.r_k=2"]).plm, CLASSIFIER, num_labels=2)
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     assert sum(p.numel() for p in model.roberta.parameters()) == 354_310_144
 
 
 def test_architecture_without_a_name_is_rejected():
     plm = compose(["plm=roberta-base", "plm.weights=random"]).plm
-    message = rejection(load_model, dataclasses.replace(plm, architecture={"hidden_size": 16}), "nlu", 2)
+    message = rejection(load_model, dataclasses.replace(plm, architecture={"hidden_size": 16}), CLASSIFIER, 2)
     assert message == "plm.weights: 'roberta-base' names no architecture to build with random weights"
 
 
@@ -120,20 +121,20 @@ def test_architecture_without_a_name_is_rejected():
 def test_truncated_weights_are_rejected(copy, size):
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:size])
-    assert rejection(load_model, plm_in(copy), "nlu", 2).startswith(f"plm.path: '{copy}' does not load: ")
+    assert rejection(load_model, plm_in(copy), CLASSIFIER, 2).startswith(f"plm.path: '{copy}' does not load: ")
 
 
 def test_weights_that_lack_a_layer_are_never_made_up(copy):
     edit_weights(copy, lambda tensors: {name: t for name, t in tensors.items() if "layer.1." not in name})
     assert "16 tensors are missing or of another shape, first 'roberta.encoder.layer.1." in rejection(
-        load_model, plm_in(copy), "nlu", 2
+        load_model, plm_in(copy), CLASSIFIER, 2
     )
 
 
 def test_weights_of_another_width_are_rejected(copy):
     edit_config(copy, intermediate_size=48)
     assert "missing or of another shape, first 'roberta.encoder.layer.0." in rejection(
-        load_model, plm_in(copy), "nlu", 2
+        load_model, plm_in(copy), CLASSIFIER, 2
     )
 
 
@@ -144,7 +145,7 @@ def test_pickled_weights_are_rejected_and_never_executed(copy, tmp_path):
 
     (copy / "model.safetensors").unlink()
     (copy / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
-    assert "model.safetensors" in rejection(load_model, plm_in(copy), "nlu", 2)
+    assert "model.safetensors" in rejection(load_model, plm_in(copy), CLASSIFIER, 2)
     assert not (tmp_path / "executed").exists()
 
 
@@ -152,7 +153,7 @@ def test_code_in_a_folder_is_rejected_and_never_executed(copy, tmp_path):
     (copy / "trap.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     names = {"AutoConfig": "trap.Config", "AutoModelForSequenceClassification": "trap.Model"}
     edit_config(copy, model_type="trap", auto_map=names)
-    assert "custom code" in rejection(load_model, plm_in(copy), "nlu", 2)
+    assert "custom code" in rejection(load_model, plm_in(copy), CLASSIFIER, 2)
     assert not (tmp_path / "executed").exists()
 
 
@@ -176,7 +177,7 @@ def test_tokenizer_may_come_from_another_folder(tiny_roberta_folder, tiny_gpt2_f
 
 def test_decoder_without_a_padding_token_pads_with_its_end(tiny_gpt2_folder):
     plm = plm_in(tiny_gpt2_folder, "plm=gpt2")
-    tokenizer, model = load_tokenizer(plm), load_model(plm, "nlu", num_labels=2)
+    tokenizer, model = load_tokenizer(plm), load_model(plm, CLASSIFIER, num_labels=2)
     assert AutoTokenizer.from_pretrained(tiny_gpt2_folder).pad_token is None
     assert tokenizer.pad_token == tokenizer.eos_token == "<|endoftext|>"
     assert model.config.pad_token_id is None
@@ -186,7 +187,7 @@ def test_decoder_without_a_padding_token_pads_with_its_end(tiny_gpt2_folder):
 
 def test_padding_token_of_an_encoder_stays(tiny_roberta_folder):
     plm = plm_in(tiny_roberta_folder)
-    tokenizer, model = load_tokenizer(plm), load_model(plm, "nlu", num_labels=2)
+    tokenizer, model = load_tokenizer(plm), load_model(plm, CLASSIFIER, num_labels=2)
     match_padding(model, tokenizer)
     assert tokenizer.pad_token == "<pad>"
     assert model.config.pad_token_id == tokenizer.pad_token_id == 1
@@ -194,7 +195,7 @@ def test_padding_token_of_an_encoder_stays(tiny_roberta_folder):
 
 def test_padded_decoder_reads_its_last_real_token(tiny_gpt2_folder):
     plm = plm_in(tiny_gpt2_folder, "plm=gpt2")
-    tokenizer, model = load_tokenizer(plm), load_model(plm, "nlu", num_labels=2).eval()
+    tokenizer, model = load_tokenizer(plm), load_model(plm, CLASSIFIER, num_labels=2).eval()
     match_padding(model, tokenizer)
     texts = ["a great film", "a mess in every scene , if you ask me"]
     with torch.no_grad():
@@ -206,7 +207,7 @@ def test_padded_decoder_reads_its_last_real_token(tiny_gpt2_folder):
 def test_tokenizer_with_more_tokens_than_embeddings_is_rejected(tiny_roberta_folder):
     plm = plm_in(tiny_roberta_folder)
     tokenizer = load_tokenizer(plm)
-    model = load_model(plm, "nlu", num_labels=2)
+    model = load_model(plm, CLASSIFIER, num_labels=2)
     rows = model.config.vocab_size
     match_padding(model, tokenizer)
     tokenizer.add_tokens(["<one more>"])
@@ -216,7 +217,7 @@ def test_tokenizer_with_more_tokens_than_embeddings_is_rejected(tiny_roberta_fol
 
 def test_loaded_model_computes_what_transformers_computes(tiny_roberta_folder):
     torch.manual_seed(0)
-    ours = load_model(plm_in(tiny_roberta_folder), "nlu", num_labels=2).eval()
+    ours = load_model(plm_in(tiny_roberta_folder), CLASSIFIER, num_labels=2).eval()
     torch.manual_seed(0)
     theirs = AutoModelForSequenceClassification.from_pretrained(tiny_roberta_folder, num_labels=2).eval()
     inputs = load_tokenizer(plm_in(tiny_roberta_folder))(["a moving film"], return_tensors="pt")
@@ -225,7 +226,7 @@ def test_loaded_model_computes_what_transformers_computes(tiny_roberta_folder):
 
 
 def test_fused_activation_computes_what_transformers_computes(tiny_gpt2_folder):
-    ours = load_model(plm_in(tiny_gpt2_folder), "nlg").double().eval()
+    ours = load_model(plm_in(tiny_gpt2_folder), GENERATOR).double().eval()
     theirs = AutoModelForCausalLM.from_pretrained(tiny_gpt2_folder).double().eval()
     assert type(ours.transformer.h[0].mlp.act) is not type(theirs.transformer.h[0].mlp.act)
     ids = torch.arange(12).view(2, 6)
@@ -251,7 +252,7 @@ assert state() == (logging.WARNING, True, False), state()
 if sys.argv[2] == "quiet":
     quiet_libraries()
     assert state() == (logging.ERROR, False, True), state()
-load_model(compose([f"plm.path={sys.argv[1]}", "task.max_length=32"]).plm, "nlu", 2)
+load_model(compose([f"plm.path={sys.argv[1]}", "task.max_length=32"]).plm, "AutoModelForSequenceClassification", 2)
 """
 
 

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from helpers.auto_classes import CLASSIFIER, GENERATOR
 from helpers.runs import results
 
 import inducer_bench as ib
@@ -67,7 +68,7 @@ def test_jobs_after_others_compute_what_they_compute_alone(overrides, loads, run
 def test_job_that_failed_in_the_middle_leaves_nothing_behind(overrides, loads, monkeypatch, tmp_path):
     lora = on("lora", overrides)
     first = run(compose(lora))
-    monkeypatch.setattr(experiment, "report", lambda *_: 1 / 0)  # after training
+    monkeypatch.setattr(experiment, "evaluate_final", lambda *_: 1 / 0)  # after training
     assert run(compose(on("fine_tune", overrides))).code == ExitCode.FAILED
     monkeypatch.undo()
     again = run(compose([*lora, f"output_dir={tmp_path / 'again'}"]))
@@ -75,7 +76,7 @@ def test_job_that_failed_in_the_middle_leaves_nothing_behind(overrides, loads, m
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "labels"), [("roberta", "nlu", 2), ("gpt2", "nlu", 2), ("gpt2", "nlg", None)]
+    ("name", "family", "labels"), [("roberta", CLASSIFIER, 2), ("gpt2", CLASSIFIER, 2), ("gpt2", GENERATOR, None)]
 )
 def test_kept_plm_is_as_loaded_and_so_are_the_generators(tiny_roberta_folder, tiny_gpt2_folder, name, family, labels):
     plm = config_of(*((tiny_roberta_folder,) if name == "roberta" else (tiny_gpt2_folder, "plm=gpt2"))).plm
@@ -98,18 +99,18 @@ def test_kept_plm_is_as_loaded_and_so_are_the_generators(tiny_roberta_folder, ti
 def test_plm_that_is_not_the_same_is_loaded(tiny_roberta_folder, tiny_gpt2_folder, tmp_path, loads):
     copy = shutil.copytree(tiny_roberta_folder, tmp_path / "copy")
     plm = config_of(tiny_roberta_folder).plm
-    lend(plm, "nlu", 2)
+    lend(plm, CLASSIFIER, 2)
     for other in (
-        (plm, "nlu", 3),
-        (config_of(tiny_gpt2_folder, "plm=gpt2").plm, "nlu", 3),
-        (config_of(tiny_gpt2_folder, "plm=gpt2").plm, "nlg", None),
-        (config_of(copy).plm, "nlu", 2),
+        (plm, CLASSIFIER, 3),
+        (config_of(tiny_gpt2_folder, "plm=gpt2").plm, CLASSIFIER, 3),
+        (config_of(tiny_gpt2_folder, "plm=gpt2").plm, GENERATOR, None),
+        (config_of(copy).plm, CLASSIFIER, 2),
     ):
         before = len(loads)
         lend(*other)
         assert len(loads) == before + 1
     (copy / "model.safetensors").touch()
-    lend(config_of(copy).plm, "nlu", 2)
+    lend(config_of(copy).plm, CLASSIFIER, 2)
     assert len(loads) == 6
 
 
@@ -118,7 +119,7 @@ def test_random_weights_are_drawn_for_every_job(tiny_roberta_folder, loads):
     weights = []
     for seed in (1, 2, 1):
         torch.manual_seed(seed)
-        with borrowed(plm, "nlu", 2) as model:
+        with borrowed(plm, CLASSIFIER, 2) as model:
             weights.append(model.roberta.embeddings.word_embeddings.weight.clone())
     assert torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], weights[1])

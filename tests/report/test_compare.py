@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 from helpers.handmade import code, data, write_run
+from helpers.scores import generation_scores
 from rich.console import Console
 from scipy import stats
 
 from inducer_bench.cli import compare as command
 from inducer_bench.cli import main
-from inducer_bench.metrics.generation import generation_scores
 from inducer_bench.report.examples import read_predictions
 from inducer_bench.runs import record as records
 from inducer_bench.runs.record import Code, Score

@@ -5,12 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from helpers.scores import Turn, classification_scores, coqa_scores, generation_scores, metric_for
 
 from inducer_bench.errors import UserError
-from inducer_bench.metrics.classification import classification_scores
-from inducer_bench.metrics.coqa import Turn, coqa_scores
-from inducer_bench.metrics.generation import generation_scores
-from inducer_bench.report.examples import examples, read_predictions, same_examples
+from inducer_bench.report.examples import examples as examples_of
+from inducer_bench.report.examples import read_predictions, same_examples
 
 WORDS = "the a film city river opened in was built by anna 's berlin long old , 1984 . cat-like".split()
 TEXT_METRICS = ["bleu", "bleu_multi", "chrf", "ter", "rouge1", "rouge2", "rougeL"]
@@ -62,6 +61,10 @@ def answered():
             rows.append({"split": "dev", "index": len(rows), "id": f"d{dialogue}/{turn + 1}",
                          "group": sources[dialogue % 4], "prediction": text, "references": references})  # fmt: skip
     return rows
+
+
+def examples(name, rows):
+    return examples_of(name, metric_for(name, rows), rows)
 
 
 def expected(name, rows):

@@ -4,20 +4,31 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers.scores import generation_scores, metric_for
 from scipy import stats
 
-from inducer_bench.metrics.generation import generation_scores
-from inducer_bench.report.examples import examples
+from inducer_bench.report import statistics
+from inducer_bench.report.examples import examples as examples_of
 from inducer_bench.report.statistics import (
     approximate_randomisation,
     bootstrap,
     holm,
     mcnemar,
-    paired_p_value,
-    paired_test,
 )
 
 WORDS = "a film city river opened in was built by anna berlin long".split()
+
+
+def examples(score, rows):
+    return examples_of(score, metric_for(score, rows), rows)
+
+
+def paired_test(score, left, right, *resamples, **options):
+    return statistics.paired_test(score, metric_for(score, left[0]), left, right, *resamples, **options)
+
+
+def paired_p_value(score, left, right):
+    return statistics.paired_p_value(score, metric_for(score, left[0]), left, right)
 
 
 def answers(right, split="dev"):

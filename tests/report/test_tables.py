@@ -86,7 +86,7 @@ def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path):
 def test_significance_is_over_all_seeds_of_both_sides_though_they_share_none(tmp_path, monkeypatch):
     runs = set()
     monkeypatch.setattr(
-        tables.statistics, "paired_p_value", lambda metric, *sides: runs.add((*map(len, sides),)) or 0.9
+        tables.statistics, "paired_p_value", lambda score, metric, *sides: runs.add((*map(len, sides),)) or 0.9
     )
     for seed in (0, 1, 2):
         handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=90)
@@ -268,7 +268,7 @@ def test_published_figures_stay_out_of_mini_tables_and_of_other_plms(tmp_path):
 def test_lower_is_better_for_ter(tmp_path, monkeypatch):
     compared = []
     monkeypatch.setattr(
-        tables.statistics, "paired_p_value", lambda metric, left, right: compared.append((metric, left[0])) or 0.001
+        tables.statistics, "paired_p_value", lambda score, _, *sides: compared.append((score, sides[0][0])) or 0.001
     )
     for method, ter in (("lora", 40.0), ("inducer", 60.0)):
         folder = handmade.write_run(tmp_path, "task=webnlg", f"method={method}", scores={"ter": ter})

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+from helpers.auto_classes import GENERATOR
 from helpers.runs import KILLER, PEOPLE, built, results, write_table
 from helpers.webnlg_files import as_json
 from safetensors.torch import load_file
@@ -21,7 +22,7 @@ from inducer_bench.runs import record as records
 from inducer_bench.runs.record import Score
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.generation import GenerationTask
-from inducer_bench.training.evaluation import evaluate, report
+from inducer_bench.training.evaluation import evaluate, evaluate_final
 
 D = 32  # width of the tiny GPT-2
 
@@ -124,7 +125,7 @@ def test_scores_of_a_run_are_those_of_its_predictions(overrides):
     config = compose(overrides("webnlg"))
     outcome = run(config)
     task = built(config).task
-    scores = task.score_texts(predictions_in(outcome.folder))
+    scores = task.score_answers(predictions_in(outcome.folder))
     assert {name: Score(**score) for name, score in scores.items()} == outcome.record.scores
 
 
@@ -155,12 +156,12 @@ def test_saved_adapter_writes_the_recorded_texts(overrides, task):
     outcome = run(config)
     setting = built(config)
     torch.manual_seed(99)
-    tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
+    tuned = ib.load(load_model(config.plm, GENERATOR), outcome.folder / "adapter")
     (split,) = config.task.report
-    result = report(setting.accelerator, tuned, setting.task, setting.eval_splits[split], batch_size=3)
+    result = evaluate_final(setting.accelerator, tuned, setting.task, setting.eval_data[split], batch_size=3)
     expected = [{"split": split, "index": i, **row} for i, row in enumerate(result.predictions)]
     assert expected == predictions_in(outcome.folder)
-    untrained = report(setting.accelerator, setting.tuned, setting.task, setting.eval_splits[split], batch_size=3)
+    untrained = evaluate_final(setting.accelerator, setting.tuned, setting.task, setting.eval_data[split], batch_size=3)
     assert [row["prediction"] for row in untrained.predictions] != [row["prediction"] for row in expected]
 
 

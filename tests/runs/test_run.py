@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from filelock import FileLock
+from helpers.auto_classes import CLASSIFIER
 from helpers.runs import KILLER, built, results
 from safetensors.torch import load_file
 
@@ -24,7 +25,7 @@ from inducer_bench.runs.finished import open_run
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.training import loop
-from inducer_bench.training.evaluation import report
+from inducer_bench.training.evaluation import evaluate_final
 
 RECORD_KEYS = """status task plm method seed scores parameters train_seconds eval_seconds peak_memory_bytes config_hash
 code data versions device""".split()
@@ -70,10 +71,10 @@ def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_fo
     config = compose(overrides)
     outcome = run(config)
     torch.manual_seed(99)  # another random head, which loading must replace
-    tuned = ib.load(load_model(config.plm, "nlu", 2), outcome.folder / "adapter").eval()
+    tuned = ib.load(load_model(config.plm, CLASSIFIER, 2), outcome.folder / "adapter").eval()
     setting = built(config)
-    dev, size = setting.eval_splits["dev"], config.trainer.eval_batch_size
-    result = report(setting.accelerator, tuned, setting.task, dev, size)
+    dev, size = setting.eval_data["dev"], config.trainer.eval_batch_size
+    result = evaluate_final(setting.accelerator, tuned, setting.task, dev, size)
     expected = [{"split": "dev", "index": i, **p} for i, p in enumerate(result.predictions)]
     assert expected == predictions_in(outcome.folder)
 

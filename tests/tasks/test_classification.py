@@ -11,10 +11,14 @@ from torch import nn
 from inducer_bench.config.compose import compose
 from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.classification import ClassificationTask
-from inducer_bench.tasks.classification_rows import Row
+from inducer_bench.tasks.classification_rows import LabelledTexts
 
-ROWS = [Row(("a dull and clumsy film",), 0), Row(("great",), 1), Row(("a moving film , great acting",), 2)]
-PAIRS = [Row(("a film", "great acting"), 0), Row(("a dull and clumsy story of a family", "no"), 1)]
+ROWS = [
+    LabelledTexts(("a dull and clumsy film",), 0),
+    LabelledTexts(("great",), 1),
+    LabelledTexts(("a moving film , great acting",), 2),
+]
+PAIRS = [LabelledTexts(("a film", "great acting"), 0), LabelledTexts(("a dull and clumsy story of a family", "no"), 1)]
 
 
 def make_task(folder, **changes):
@@ -76,7 +80,7 @@ def test_long_texts_are_cut_to_the_maximum_length(tiny_roberta_folder, rows):
 
 def test_cut_takes_from_the_longer_text_of_a_pair(tiny_roberta_folder):
     encoded = make_task(tiny_roberta_folder, max_length=10).encode(
-        [Row(("a dull and clumsy story of a family", "no"), 1)]
+        [LabelledTexts(("a dull and clumsy story of a family", "no"), 1)]
     )
     assert task_text(tiny_roberta_folder, encoded[0]["input_ids"]).endswith("</s></s>no</s>")
 
@@ -190,7 +194,7 @@ def regression(tiny_roberta_folder):
 
 @pytest.fixture
 def numbers(regression):
-    rows = [Row(row.texts, number) for row, number in zip(ROWS, NUMBERS, strict=True)]
+    rows = [LabelledTexts(row.texts, number) for row, number in zip(ROWS, NUMBERS, strict=True)]
     return regression.collate(regression.encode(rows))
 
 
@@ -225,3 +229,16 @@ def test_score_of_a_regression_is_the_correlation(regression):
     deviation = math.sqrt(sum((a - mean_x) ** 2 for a in x) * sum((b - mean_y) ** 2 for b in y))
     assert scores["pearson"]["value"] == pytest.approx(100 * covariance / deviation)
     assert scores["spearman"]["value"] == pytest.approx(100.0)
+
+
+def test_labels_of_a_finished_run_need_no_data(tiny_roberta_folder):
+    config = compose(
+        [f"plm.path={tiny_roberta_folder}", "task=classification", "task.data_dir=/nowhere", "task.max_length=32"]
+    )
+    task = ClassificationTask(config.task, load_tokenizer(config.plm), {}, labels=["bad", "good"])
+    assert task.config.labels == "auto"
+    assert task.config.outputs(task.labels) == 2
+    assert task.shown({"prediction": 1, "probabilities": [0.25, 0.75]}) == {
+        "prediction": "good",
+        "probabilities": {"bad": 0.25, "good": 0.75},
+    }

@@ -6,7 +6,8 @@ import pytest
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.tasks.classification_rows import Row, read_rows, with_labels
+from inducer_bench.tasks import classification_rows
+from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels
 
 
 @pytest.fixture
@@ -19,6 +20,10 @@ def write(tmp_path):
         return compose(["task=classification", f"task.data_dir={tmp_path}", *overrides]).task
 
     return write
+
+
+def read_rows(task, split):
+    return classification_rows.read_rows(task, split, find_labels(task))
 
 
 def labels_of(task, split="train"):
@@ -56,33 +61,33 @@ def test_names_that_are_numbers_are_no_codes(write, tmp_path):
     ],
 )
 def test_labels_not_given_are_those_of_train_sorted(write, found, labels):
-    task = with_labels(write([("a", label) for label in found]))
-    assert task.labels == labels
+    task = write([("a", label) for label in found])
+    assert find_labels(task) == labels
     assert labels_of(task) == [labels.index(str(int(x)) if isinstance(x, float) else str(x)) for x in found]
 
 
 def test_all_of_train_is_searched_for_labels_whatever_the_limit(write):
-    task = with_labels(write([("a", "x"), ("b", "y"), ("c", "z")], "task.max_train=1"))
-    assert task.labels == ["x", "y", "z"]
-    assert read_rows(task, "train") == [Row(("a",), 0)]
+    task = write([("a", "x"), ("b", "y"), ("c", "z")], "task.max_train=1")
+    assert find_labels(task) == ["x", "y", "z"]
+    assert read_rows(task, "train") == [LabelledTexts(("a",), 0)]
 
 
 def test_label_that_only_dev_has_is_refused(write):
     write([("a", "z")], split="dev")
-    task = with_labels(write([("a", "x"), ("b", "y")]))
+    task = write([("a", "x"), ("b", "y")])
     with pytest.raises(UserError, match=r"dev\.jsonl, line 1: found label 'z'; allowed: x, y, 0, 1$"):
         read_rows(task, "dev")
 
 
 def test_given_labels_and_numbers_need_no_search(write):
-    for task in (write([], "task.labels=[x,y]"), write([], *NUMBERS)):
-        assert with_labels(task) is task
+    assert find_labels(write([], "task.labels=[x,y]")) == ["x", "y"]
+    assert find_labels(write([], *NUMBERS)) is None
 
 
 def test_single_label_and_f1_of_many_are_refused(write):
-    assert "train.jsonl: found labels ['x']; expected two or more" in refusal(write([("a", "x")]), with_labels)
+    assert "train.jsonl: found labels ['x']; expected two or more" in refusal(write([("a", "x")]), find_labels)
     many = write([("a", "x"), ("b", "y"), ("c", "z")], "task.metrics=[f1]", "task.metric=f1")
-    assert refusal(many, with_labels) == "task.metrics: found 'f1'; allowed with 3 labels: accuracy, matthews"
+    assert refusal(many, find_labels) == "task.metrics: found 'f1'; allowed with 3 labels: accuracy, matthews"
 
 
 def test_numbers_are_read_from_numbers_and_from_text(write):
@@ -117,7 +122,7 @@ def test_pair_of_columns_is_read_in_the_order_given(tmp_path):
     (tmp_path / "train.csv").write_text('b,a,mark\nsecond,"first, or so",1\n')
     overrides = ["task=classification", f"task.data_dir={tmp_path}", "task.text=[a,b]", "task.label=mark"]
     task = compose([*overrides, "task.labels=[no,yes]"]).task
-    assert read_rows(task, "train") == [Row(("first, or so", "second"), 1)]
+    assert read_rows(task, "train") == [LabelledTexts(("first, or so", "second"), 1)]
 
 
 @pytest.mark.parametrize(("name", "content"), [("train.tsv", "text\tlabel\n"), ("train.json", "[]")])
@@ -130,27 +135,28 @@ def test_split_without_examples_is_refused(tmp_path, name, content):
 # -- GLUE ------------------------------------------------------------------------------------------------------------
 
 PUBLISHED = {  # the first lines of the files as GLUE publishes them, with sentences of our own
-    "sst2": ("dev", "sentence\tlabel\nfine film \t1\n", Row(("fine film ",), 1)),
-    "cola": ("dev", "gj04\t1\t\tThey left.\ngj04\t0\t*\tThey leaved.\n", Row(("They left.",), 1)),
+    "sst2": ("dev", "sentence\tlabel\nfine film \t1\n", LabelledTexts(("fine film ",), 1)),
+    "cola": ("dev", "gj04\t1\t\tThey left.\ngj04\t0\t*\tThey leaved.\n", LabelledTexts(("They left.",), 1)),
     "mnli": (
         "dev_matched",
         "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\tsentence1_parse\t"
         "sentence2_parse\tsentence1\tsentence2\tlabel1\tlabel2\tgold_label\n"
         "0\t1\t1c\tfiction\t( a )\t( b )\t(X a)\t(X b)\tAll left.\tSome left.\tneutral\tentailment\tcontradiction\n",
-        Row(("All left.", "Some left."), 2),
+        LabelledTexts(("All left.", "Some left."), 2),
     ),
     "mrpc": ("dev", "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t5\t6\tHe left .\tHe went .\n",
-             Row(("He left .", "He went ."), 1)),
+             LabelledTexts(("He left .", "He went ."), 1)),
     "qqp": ("dev", "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWho?\tWhich one?\t0\n",
-            Row(("Who?", "Which one?"), 0)),
+            LabelledTexts(("Who?", "Which one?"), 0)),
     "stsb": ("dev", "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
-             "0\tnews\tf\t2012\t1\tnone\tnone\tHe left.\tHe went.\t4.750\n", Row(("He left.", "He went."), 4.75)),
+             "0\tnews\tf\t2012\t1\tnone\tnone\tHe left.\tHe went.\t4.750\n",
+             LabelledTexts(("He left.", "He went."), 4.75)),
     "qnli": ("dev", "index\tquestion\tsentence\tlabel\n0\tWho left?\tHe left.\tentailment\n",
-             Row(("Who left?", "He left."), 0)),
+             LabelledTexts(("Who left?", "He left."), 0)),
     "rte": ("dev", "index\tsentence1\tsentence2\tlabel\n0\tAll left.\tNone left.\tnot_entailment\n",
-            Row(("All left.", "None left."), 1)),
+            LabelledTexts(("All left.", "None left."), 1)),
     "wnli": ("dev", "index\tsentence1\tsentence2\tlabel\n0\tHe left.\tJim left.\t1\n",
-             Row(("He left.", "Jim left."), 1)),
+             LabelledTexts(("He left.", "Jim left."), 1)),
 }  # fmt: skip
 
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 from helpers import reading
+from helpers.scores import Turn, coqa_scores
 
 from inducer_bench.config.compose import compose
-from inducer_bench.metrics.coqa import Turn, coqa_scores
 from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.coqa import CoqaTask
 
@@ -135,7 +135,7 @@ class Scripted:
     def __init__(self, task, answers):
         self.task, self.answers, self.calls = task, answers, []
 
-    def __call__(self, prompts):
+    def generate(self, prompts, *_):
         asked = sum(map(len, self.calls))
         self.calls.append([self._text(prompt) for prompt in prompts])
         answers = self.answers[asked : asked + len(prompts)]
@@ -173,7 +173,7 @@ MADE_UP = ["one", "two", "three", "four", "five", "six", "seven"]
 def test_gold_history_asks_all_at_once_with_the_answers_of_the_data(scripted):
     task, writer = scripted(MADE_UP)
     samples = task.read("dev")
-    rows = task.write(samples, writer)
+    rows = task.answer(writer, samples)
     (prompts,) = writer.calls
     # The first text is that of <bos_qa>, the last one that of the <answer> to be written: both empty.
     assert prompts == [["", *(text for _, text in sample.source), ""] for sample in samples]
@@ -184,7 +184,7 @@ def test_gold_history_asks_all_at_once_with_the_answers_of_the_data(scripted):
 @pytest.mark.parametrize("kept", [0, 1, 2, 5])
 def test_model_history_holds_what_the_model_answered_before(scripted, kept):
     task, writer = scripted(MADE_UP, "task.history=model", f"task.history_turns={kept}")
-    rows = task.write(task.read("dev"), writer)
+    rows = task.answer(writer, task.read("dev"))
     # First turns of all three dialogues, second turns of the first and third, then the first alone.
     own = [["one", "four", "six", "seven"], ["two"], ["three", "five"]]
     assert [row["prediction"] for row in rows] == [answer for answers in own for answer in answers]
@@ -202,15 +202,15 @@ def test_model_history_holds_what_the_model_answered_before(scripted, kept):
 def test_histories_agree_where_the_model_answers_as_the_data_do(scripted):
     by_turn = [d[4][turn] for turn in range(4) for d in DIALOGUES if turn < len(d[4])]
     task, writer = scripted(by_turn, "task.history=model")
-    own = task.write(task.read("dev"), writer)
+    own = task.answer(writer, task.read("dev"))
     gold_task, gold_writer = scripted([answer for d in DIALOGUES for answer in d[4]])
-    assert own == gold_task.write(gold_task.read("dev"), gold_writer)
+    assert own == gold_task.answer(gold_writer, gold_task.read("dev"))
     assert sorted(p for prompts in writer.calls for p in prompts) == sorted(gold_writer.calls[0])
 
 
 def test_empty_answer_stays_an_answer_in_the_history(scripted):
     task, writer = scripted(["", "two", "three", "four", "five", "six", "seven"], "task.history=model")
-    assert task.write(task.read("dev"), writer)[0]["prediction"] == ""
+    assert task.answer(writer, task.read("dev"))[0]["prediction"] == ""
     assert writer.calls[1][0] == ["", DIALOGUES[0][2], "Who sat?", "", "Where?", ""]
 
 
@@ -220,7 +220,7 @@ def test_empty_answer_stays_an_answer_in_the_history(scripted):
 def test_scores_are_those_of_the_turns_by_domain(write):
     task = write(official())
     texts = ["The cat.", "a rug", "unknown", "yes", "cup", "nobody", "it"]
-    scores = task.score_texts(task.rows(task.read("dev"), texts))
+    scores = task.score_answers(task.predictions(task.read("dev"), texts))
     answers = [
         (source, [own, *(extra[i] for extra in more)])
         for _, source, _, _, gold, more in DIALOGUES
@@ -238,7 +238,7 @@ def test_scores_are_those_of_the_turns_by_domain(write):
 
 def test_prediction_file_is_what_the_official_scorer_reads(write):
     task = write(official())
-    (name, content), *others = task.files(task.rows(task.read("dev"), MADE_UP)).items()
+    (name, content), *others = task.files(task.predictions(task.read("dev"), MADE_UP)).items()
     assert (name, others) == ("coqa_predictions.json", [])
     expected = [(d[0], turn) for d in DIALOGUES for turn in range(1, len(d[3]) + 1)]
     assert json.loads(content) == [

@@ -13,6 +13,7 @@ from torch import nn
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
+from inducer_bench.methods.architectures import LAYOUTS
 from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.options import SPECIAL_TOKENS
 from inducer_bench.tasks.sample import Sample
@@ -126,6 +127,14 @@ def test_batch_is_padded_on_the_right_and_marks_where_targets_are_predicted():
 
 def test_models_without_segment_embeddings_get_no_segments():
     assert set(make_task("llama").collate(encoded())) == {"input_ids", "attention_mask", "logits_at", "labels"}
+
+
+def test_layout_of_an_unknown_architecture_says_whether_it_takes_segments():
+    plain = {"vocab_size": VOCABULARY, "model_type": "unheard_of"}
+    layout = LAYOUTS["gpt2"]
+    assert not TextToTextTask(shipped(), None, plain).segments
+    assert TextToTextTask(shipped(), None, plain, layout=layout).segments
+    assert not TextToTextTask(shipped(), None, plain, layout=dataclasses.replace(layout, adds_segments=False)).segments
 
 
 def test_collating_leaves_the_examples_as_they_were():
@@ -276,9 +285,9 @@ def test_source_without_room_is_refused_before_training(tokenizer, tmp_path):
     (tmp_path / "test.csv").write_text("source,target\na film,great\n")
     new = make_task().config.decoding.max_new_tokens
     shortest = {"tokenizer": tokenizer, "data_dir": str(tmp_path)}
-    assert len(make_task(**shortest, max_length=new + 3).reported("test")) == 1  # <bos_sm> <source_sm> <target_sm>
+    assert len(make_task(**shortest, max_length=new + 3).eval_data("test")) == 1  # <bos_sm> <source_sm> <target_sm>
     with pytest.raises(UserError) as caught:
-        make_task(**shortest, max_length=new + 2).reported("test")
+        make_task(**shortest, max_length=new + 2).eval_data("test")
     assert str(caught.value) == (
         f"task.max_length: found {new + 2}; a source of 1 segments needs 3 special tokens, and there is room for 2; "
         "allowed: more, or less that is generated, task.decoding.max_new_tokens"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inducer_bench.config.compose import compose
-from inducer_bench.tasks.classification_rows import read_rows
+from inducer_bench.tasks.classification_rows import find_labels, read_rows
 from inducer_bench.tasks.coqa import read_dialogues
 from inducer_bench.tasks.registry import TASKS
 from inducer_bench.tasks.webnlg import _entries
@@ -34,7 +34,7 @@ def test_real_files_have_the_published_counts(name):
     if not (FOLDER / folder).is_dir():
         pytest.skip(f"needs ../shared/data/{folder}")
     task = compose([f"task={name}", f"task.data_dir={FOLDER / folder}", *overrides]).task
-    rows = {split: read_rows(task, split) for split in task.splits()}
+    rows = {split: read_rows(task, split, find_labels(task)) for split in task.splits()}
     assert {split: len(found) for split, found in rows.items()} == counts
     labels = [row.label for row in rows["dev"]]
     if by_label:

@@ -9,7 +9,8 @@ import pytest
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.tasks.classification_rows import Row, read_rows
+from inducer_bench.tasks import classification_rows
+from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels
 from inducer_bench.tasks.source import fingerprint, load_from_hub, split_fingerprint
 
 TABLE = "sentence\tlabel\na\t1\n"
@@ -32,6 +33,10 @@ def local(sst2, tmp_path):
     return write
 
 
+def read_rows(task, split):
+    return classification_rows.read_rows(task, split, find_labels(task))
+
+
 def refusal(task, split="train"):
     with pytest.raises(UserError) as caught:
         read_rows(task, split)
@@ -52,7 +57,7 @@ def test_rows_are_read_in_order_from_both_splits_and_cut_to_their_limits(sst2, s
 
 def test_file_may_be_named_with_its_ending_or_without(local):
     task = local("part1.tsv", "dev.tsv", "dev.csv", train="part1", dev="dev.tsv")
-    assert read_rows(task, "train") == read_rows(task, "dev") == [Row(("a",), 1)]
+    assert read_rows(task, "train") == read_rows(task, "dev") == [LabelledTexts(("a",), 1)]
 
 
 def test_several_files_of_a_split_are_refused(local, tmp_path):
@@ -146,7 +151,7 @@ def hub_data(main_branch, tmp_path, monkeypatch):
 def test_hub_rows_are_those_of_the_named_split(sst2, hub_data):
     hub_data(idx=[0, 1, 2], sentence=['a "b', "c", "d"], label=[1, 0, 1])
     task = dataclasses.replace(sst2, max_eval=2)
-    assert read_rows(task, "dev") == [Row(('a "b',), 1), Row(("c",), 0)]
+    assert read_rows(task, "dev") == [LabelledTexts(('a "b',), 1), LabelledTexts(("c",), 0)]
     task = dataclasses.replace(sst2, hub=dataclasses.replace(sst2.hub, revision=COMMIT))
     assert len(read_rows(task, "train")) == 3
 
@@ -178,3 +183,11 @@ def test_fingerprint_of_a_hub_split_follows_the_split_and_the_commit(sst2, hub_d
     hub_data(OTHER, sentence=["a"], label=[1])
     main_branch.write_text(OTHER)
     assert split_fingerprint(sst2, "dev") != found
+
+
+def test_datasets_gives_its_data_a_private_fingerprint_of_their_content():
+    """`source.split_fingerprint` relies on `_fingerprint`, which is not part of the interface of `datasets`."""
+    data = datasets.Dataset.from_dict({"sentence": ["a", "b"]})
+    same, other = (datasets.Dataset.from_dict({"sentence": ["a", text]}) for text in "bc")
+    assert isinstance(data._fingerprint, str)
+    assert data._fingerprint == same._fingerprint != other._fingerprint

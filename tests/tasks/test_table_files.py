@@ -10,9 +10,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from inducer_bench.errors import UserError
-from inducer_bench.tasks.table_files import Column, read_table
+from inducer_bench.tasks.table_files import InputColumn, read_table
 
-COLUMNS = [Column("task.text", ("sentence",)), Column("task.label", ("label", "gold"))]
+COLUMNS = [InputColumn("task.text", ("sentence",)), InputColumn("task.label", ("label", "gold"))]
 ROWS = [("fine film", "1"), ("naïve – ok", "0"), ("it 's, well; odd", "1"), ("", "0")]
 HEADER = "sentence\tlabel\n"
 

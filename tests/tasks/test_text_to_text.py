@@ -79,7 +79,7 @@ def test_limit_counts_sources_and_cuts_no_references(write):
 def test_scores_compare_with_all_references(write):
     task = write(FORMATS["csv"](ROWS, ("mr", "ref")), "task.text=mr", "task.target=ref", "task.metrics=[bleu,rouge1]")
     texts = ["Elm serves a soup.", "There is Oak.", "Ash."]
-    scores = task.score_texts(task.rows(task.read("train"), texts))
+    scores = task.score_answers(task.predictions(task.read("train"), texts))
     references = [[ROWS[0][1], ROWS[1][1], ROWS[3][1]], [ROWS[2][1], ROWS[4][1], None]]
     assert scores["bleu"]["value"] == pytest.approx(sacrebleu.corpus_bleu(texts, references).score)
     assert list(scores) == ["bleu", "rouge1"]

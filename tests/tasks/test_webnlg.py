@@ -100,8 +100,8 @@ def test_splits_may_be_in_different_formats(write):
 def test_scores_are_those_of_all_and_of_each_group(write):
     task = write("task.metrics=[bleu,chrf]", train_json=TRAIN, test_json=TEST)
     texts = ["Oakton lies in Norland.", "Ada Barlow was born in a town.", "Leeks come from there."]
-    rows = task.rows(task.read("test"), texts)
-    scores = task.score_texts(rows)
+    rows = task.predictions(task.read("test"), texts)
+    scores = task.score_answers(rows)
     for suffix, indices in (("", [0, 1, 2]), ("_seen", [0, 2]), ("_unseen", [1])):
         references = [[text for _, text in TEST[i][2]] for i in indices]
         streams = [[r[0] for r in references], [r[1] if len(r) > 1 else None for r in references]]
@@ -114,7 +114,7 @@ def test_scores_are_those_of_all_and_of_each_group(write):
 
 def test_group_without_entries_has_no_score_and_says_so(write):
     task = write("task.metrics=[bleu]", train_json=TRAIN, test_json=TEST[:1])
-    scores = task.score_texts(task.rows(task.read("test"), ["Oakton is in Norland."]))
+    scores = task.score_answers(task.predictions(task.read("test"), ["Oakton is in Norland."]))
     assert scores["bleu"]["value"] == scores["bleu_seen"]["value"] == pytest.approx(100.0)
     assert scores["bleu_unseen"] == {"value": None, "signature": "bleu", "reason": "not computed: no entries"}
 

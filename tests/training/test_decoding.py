@@ -127,3 +127,25 @@ def test_no_ngram_occurs_twice_where_that_is_forbidden():
     ):
         assert len(set(written)) == len(written)
         assert not set(written) & set(prompt["input_ids"])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_model_is_in_training_mode_afterwards_only_if_it_was_before(training):
+    tuned = tuned_gpt2("lora").train(training)
+    generate(Accelerator(cpu=True), tuned, prompts(), GREEDY, VOCABULARY, True, 6)
+    assert tuned.training is training
+
+
+def test_failed_decoding_leaves_the_model_in_training_mode(monkeypatch):
+    tuned = tuned_gpt2("lora").train()
+    in_training = []
+
+    def fail(**_):
+        in_training.append(tuned.training)
+        raise MemoryError
+
+    monkeypatch.setattr(tuned.model, "generate", fail)
+    with pytest.raises(MemoryError):
+        generate(Accelerator(cpu=True), tuned, prompts(), GREEDY, VOCABULARY, True, 6)
+    assert in_training == [False]
+    assert tuned.training

@@ -1,0 +1,46 @@
+"""All metrics of this package, and metrics of a user's module by their dotted name. Importing this is cheap."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Sequence
+
+from inducer_bench.errors import UserError
+from inducer_bench.metrics import classification, coqa, generation
+from inducer_bench.metrics.metric import Metric, Row, Scored
+from inducer_bench.options import user_module
+
+METRICS: tuple[Metric, ...] = (*classification.METRICS, *generation.METRICS, *coqa.METRICS)
+
+# What is drawn and swapped in resampling: rows of the same unit go together. By default a row is its own unit.
+UNITS: dict[Scored, Callable[[Row], str]] = {"turns": coqa.dialogue}
+# The groups that have scores of their own and that a row belongs to. By default that is its `group`.
+GROUPS: dict[Scored, Callable[[Row], tuple[str, ...]]] = {"turns": coqa.groups}
+
+
+def metrics_of(scored: Collection[Scored]) -> list[Metric]:
+    """The metrics of this package that score one of these kinds of prediction."""
+    return [metric for metric in METRICS if metric.of in scored]
+
+
+def user_metric(key: str, name: str) -> Metric:
+    """The metric `my_metric` of a user's module, by its dotted name `my_package.my_module.my_metric`, which it keeps.
+
+    Args:
+        key: the configuration key that holds the name, for messages.
+
+    Raises:
+        UserError: the module cannot be imported, or the name is not that of a `Metric` in it.
+    """
+    module, _, attribute = name.rpartition(".")
+    found = getattr(user_module(key, module, attribute), attribute)
+    if not isinstance(found, Metric):
+        raise UserError(f"{key}: '{name}' is {type(found).__name__}; allowed: inducer_bench.metrics.metric.Metric")
+    return dataclasses.replace(found, name=name)
+
+
+def metric_of(score: str, among: Sequence[Metric]) -> Metric | None:
+    """The metric of a score in a record: `bleu_seen` and `bleu` are scores of `bleu`, `bleu_multi_seen` is not.
+
+    None if none of the metrics has such a score.
+    """
+    fitting = [metric for metric in among if f"{score}_".startswith(f"{metric.name}_")]
+    return max(fitting, key=lambda metric: len(metric.name), default=None)

@@ -1,0 +1,4 @@
+"""Transformers' classes of PLMs with a head, by name."""
+
+CLASSIFIER = "AutoModelForSequenceClassification"
+GENERATOR = "AutoModelForCausalLM"
