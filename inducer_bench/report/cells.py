@@ -115,8 +115,7 @@ def cell_of(group: Group, measure: Measure, notes: Notes) -> Cell:
     if values:
         return Measured(values=values, measure=measure, group=group, marks=marks)
     ended = {run.record.status for run in group.runs}
-    computed = NOT_COMPUTED if measure.score else MISSING  # a finished run has all its costs, unless its files are gone
-    return Cell(computed if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended)), marks)
+    return Cell(NOT_COMPUTED if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended)), marks)
 
 
 def mixes(cells: Iterable[Cell], notes: Notes) -> tuple[str, dict[str, tuple[str, ...]]]:

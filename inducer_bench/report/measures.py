@@ -38,8 +38,6 @@ class Measure:
         """Why a finished run has no value."""
         if self.read(run) is not None:
             return None
-        if self.name == "adapter_size":
-            return "the adapter's files are gone from the run's folder"
         found = run.record.scores.get(self.name) if self.score else None
         return found.reason or "not computed" if found else "not among the numbers of the record"
 
@@ -69,12 +67,6 @@ def measure(name: str, task: TaskOptions) -> Measure:
     return Measure(score, label, metric.better, metric.decimals, True, metric, True, read)
 
 
-def _adapter_bytes(run: DoneRun) -> float | None:
-    """The files may have been deleted, or never been copied with the record."""
-    sizes = [path.stat().st_size for path in (run.folder / "adapter").glob("*.safetensors")]
-    return sum(sizes) / _MIB if sizes else None
-
-
 def _cost(
     name: str, label: str, decimals: int, read: Callable[[DoneRun], float | None], spread: bool = False
 ) -> Measure:
@@ -89,7 +81,7 @@ _COSTS = {
         _cost("train_seconds", "training, s", 0, lambda run: run.record.train_seconds, spread=True),
         _cost("eval_seconds", "evaluation, s", 1, lambda run: run.record.eval_seconds, spread=True),
         _cost("peak_memory", "peak memory, MiB", 0, lambda run: run.record.peak_memory_bytes / _MIB),
-        _cost("adapter_size", "adapter file, MiB", 2, _adapter_bytes),
+        _cost("adapter_size", "adapter file, MiB", 2, lambda run: run.record.adapter_bytes / _MIB),
         _cost("train_examples", "training examples", 0, lambda run: run.record.examples["train"]),
     )
 }

@@ -69,7 +69,8 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
             files.write_results(folder, tuned, task, evaluations)
 
             # -- record ------------------------------------------------------------------------------------------------
-            record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds)
+            size = files.adapter_bytes(folder)
+            record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, size)
             summary = {name: score.value for name, score in record.scores.items()}
             summary["parameters"] = dataclasses.asdict(record.parameters)
             return record

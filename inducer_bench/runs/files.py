@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import write_atomic
-from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.methods.tuned import WEIGHTS_FILE, TunedModel
 from inducer_bench.tasks.base import Task
 from inducer_bench.training.evaluation import Evaluation
 
@@ -41,6 +41,11 @@ def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapp
     write_atomic(folder / PREDICTIONS, gzip.compress(lines.encode(), mtime=0))  # equal bytes for equal lines
     for name, content in task.files(next(iter(evaluations.values())).predictions).items():
         write_atomic(folder / name, content)
+
+
+def adapter_bytes(folder: Path) -> int:
+    """The size of the adapter's weights on disk."""
+    return (folder / ADAPTER / WEIGHTS_FILE).stat().st_size if distributed.is_main_process() else 0
 
 
 @distributed.on_main_process

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-import inducer_bench
 from inducer_bench.runs.record import Code, Device
 from inducer_bench.version import ALGORITHM, __version__
 
@@ -23,7 +22,7 @@ def versions() -> dict[str, str]:
 
 def code() -> Code:
     """The versions of package and algorithm; git commit and dirty flag where the package runs from its repository."""
-    root = Path(inducer_bench.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     sha, dirty = None, None
     if (root / ".git").exists():
         sha = _git(root, "rev-parse", "HEAD")

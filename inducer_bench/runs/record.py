@@ -138,6 +138,7 @@ class FinishedRecord(Record):
     eval_seconds: float
     peak_memory_bytes: int
     peak_memory_of: str  # cuda_allocated or process_resident
+    adapter_bytes: int  # size of the file with method parameters, head and special-token rows
     tokens: Tokens
     train_flops: int  # an estimate
     device: Device

@@ -28,6 +28,7 @@ def finished(
     progress: Progress,
     evaluations: dict[str, Evaluation],
     eval_seconds: float,
+    adapter_bytes: int,
 ) -> FinishedRecord:
     """The record of a run that is done."""
     counts = typed(Parameters, experiment.tuned.parameter_counts(), "parameters")
@@ -53,6 +54,7 @@ def finished(
         eval_seconds=eval_seconds,
         peak_memory_bytes=peak,
         peak_memory_of=kind,
+        adapter_bytes=adapter_bytes,
         tokens=Tokens(real=progress.real_tokens, padded=progress.padded_tokens),
         # Estimate: 2 per parameter and token forward, 2 for the gradients of activations, 2 for those of weights.
         train_flops=(4 * counts.plm + 2 * trained) * progress.padded_tokens,

@@ -79,6 +79,7 @@ def record_of(
         "eval_seconds": 1.5,
         "peak_memory_bytes": 2**29 + 2**20 * config.seed,
         "peak_memory_of": "process_resident",
+        "adapter_bytes": 4 * parameters,
         "tokens": Tokens(real=1000, padded=1100),
         "train_flops": 10**12,
         "device": Device(type="cpu", name="x86_64", threads=1),
@@ -108,11 +109,8 @@ def write_run(
     folder = root / config.task.name / config.plm.name / config.method.name / name
     folder.mkdir(parents=True)
     record = record_of(config, name, score=score, **changes)
-    if isinstance(record, FinishedRecord):
-        (folder / "adapter").mkdir()
-        (folder / "adapter" / "adapter.safetensors").write_bytes(bytes(4 * record.parameters.method))
-        if predictions:
-            write_predictions(folder, config.task.report[0], score)
+    if isinstance(record, FinishedRecord) and predictions:
+        write_predictions(folder, config.task.report[0], score)
     records.write(folder, record)
     return folder
 

@@ -357,16 +357,12 @@ def test_command_removes_what_an_earlier_call_wrote_and_nothing_else(tmp_path):
     assert outside.is_file()
 
 
-def test_adapter_size_is_told_to_be_absent_where_the_files_are_gone(tmp_path):
-    for method in ("lora", "bitfit"):
-        folder = handmade.write_run(tmp_path, *MINI, f"method={method}")
-    (folder / "adapter" / "adapter.safetensors").unlink()
+def test_adapter_size_is_that_of_the_record_which_may_be_kept_without_the_adapter(tmp_path):
+    folder = handmade.write_run(tmp_path, *MINI, "method=lora", parameters=2**18)
+    assert not (folder / "adapter").exists()
     table = build(tmp_path)["mini/cost_sst2_mini_roberta"]
     position = next(i for i, column in enumerate(table.columns) if column.value == "adapter_size")
-    cell = cells(table, "bitfit")[position]
-    assert cell.shown()[0] == "missing"
-    assert notes(table, cell) == ["the adapter's files are gone from the run's folder"]
-    assert cells(table, "lora")[position].shown()[0] == "0.06"
+    assert cells(table, "lora")[position].shown()[0] == "1.00"
 
 
 def test_command_without_records_says_so_on_the_page(tmp_path):

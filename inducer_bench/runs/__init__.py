@@ -1,0 +1,1 @@
+"""One run: its identity, lock, failures, experiment and record; and a finished run opened again."""
