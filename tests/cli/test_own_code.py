@@ -86,8 +86,8 @@ def test_method_is_at_most_thirty_lines():
 
 def test_method_named_on_the_command_line_runs_and_is_recorded(finished):
     record = records.read(finished)
-    assert (record["status"], record["method"]) == ("done", "my_package.scale")
-    assert record["parameters"]["method"] == 2 * 32  # layers x width of the tiny RoBERTa
+    assert (record.status, record.method) == ("done", "my_package.scale")
+    assert record.parameters.method == 2 * 32  # layers x width of the tiny RoBERTa
     assert finished.parts[-2] == "my_package.scale"
 
 
@@ -143,7 +143,7 @@ def test_sweep_takes_the_users_method_and_folder_to_its_jobs(launcher, run_cli, 
     arguments = ["--config-dir", "my_conf", "-m", *launcher, *overrides, out, "method=scale,bitfit", "seed=0,1"]
     process = run_cli(*arguments, cwd=cwd, timeout=300)
     assert process.returncode == 0, process.stderr
-    found = {records.read(folder)["method"] for folder in records.find(cwd / out.removeprefix("output_dir="))}
+    found = {records.read(folder).method for folder in records.find(cwd / out.removeprefix("output_dir="))}
     assert found == {"my_package.scale", "bitfit"}
     assert "sweep of 4 jobs:" in process.stderr
 
@@ -160,7 +160,7 @@ def test_glob_counts_and_runs_the_users_method(run_cli, overrides, cwd):
 def test_kind_of_task_is_a_module_of_the_users(run_cli, overrides, cwd):
     process = run_cli(*overrides, "task.kind=my_package.shouting", "+task.loud=true", "method=bitfit", cwd=cwd)
     assert process.returncode == 0, process.stderr
-    task = records.read(cwd / Path(process.stdout.splitlines()[-1]))["config"]["task"]
+    task = records.read(cwd / Path(process.stdout.splitlines()[-1])).config["task"]
     assert (task["kind"], task["loud"]) == ("my_package.shouting", True)
 
 

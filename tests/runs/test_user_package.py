@@ -111,20 +111,18 @@ def test_record_of_a_users_task_has_its_scores_under_dotted_names_and_its_labels
     record = records.read(folder)
     rows = read_predictions(folder)
     wrong = sum(row["label"] != row["prediction"] for row in rows)
-    assert record["scores"]["elsewhere.scoring.errors"] == {
-        "value": pytest.approx(100 * wrong / len(rows)),
-        "signature": "errors|percent",
-    }
-    assert record["scores"]["elsewhere.scoring.positives"]["value"] == sum(row["prediction"] for row in rows)
-    assert record["labels"] == ["0", "1"]
-    assert record["config"]["task"]["labels"] == "auto"
-    assert record["config"]["task"]["kind"] == "elsewhere.reversed_words"
+    errors = record.scores["elsewhere.scoring.errors"]
+    assert (errors.value, errors.signature) == (pytest.approx(100 * wrong / len(rows)), "errors|percent")
+    assert record.scores["elsewhere.scoring.positives"].value == sum(row["prediction"] for row in rows)
+    assert record.labels == ["0", "1"]
+    assert record.config["task"]["labels"] == "auto"
+    assert record.config["task"]["kind"] == "elsewhere.reversed_words"
 
 
 def test_lowest_score_selects_the_epoch_where_lower_is_better(runs):
     for folder in runs[1]:
         record = records.read(folder)
-        assert record["selection_score"] == min(e["elsewhere.scoring.errors"] for e in record["evaluations"])
+        assert record.selection_score == min(e["elsewhere.scoring.errors"] for e in record.evaluations)
 
 
 def test_model_of_a_users_task_predicts_new_input_with_names_of_labels(runs, tmp_path, capsys):
@@ -148,7 +146,7 @@ def test_tables_and_figures_show_a_users_metric_with_its_label_and_decimals(runs
     (table,) = tables.build(store.load(root), reference.sources(), str(root))
     text = render.markdown(table)
     assert "error rate" in text
-    values = [records.read(folder)["scores"]["elsewhere.scoring.errors"]["value"] for folder in folders[:2]]
+    values = [records.read(folder).scores["elsewhere.scoring.errors"].value for folder in folders[:2]]
     assert f"{sum(values) / 2:.3f}" in text
     drawn = figures.draw(dataclasses.replace(table, figures=["tradeoff", "seed_spread"]))
     assert {picture.name for picture in drawn} >= {"tradeoff_parameters", "seed_spread"}

@@ -1,0 +1,85 @@
+"""The recipes of CONTRIBUTING.md, done to the letter: its files in a folder of their own, then its commands there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from inducer_bench.runs import record as records
+
+TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = [
+    (kind, textwrap.dedent(body)) for _, kind, body in re.findall(r"^( *)```(\w+)\n(.*?)^ *```$", TEXT, re.M | re.S)
+]
+FILES = {body.splitlines()[0].removeprefix("# "): body for kind, body in BLOCKS if kind in ("python", "yaml")}
+COMMANDS = [line for kind, body in BLOCKS[1:] if kind == "sh" for line in body.splitlines()]  # the first is of `make`
+SMALL = ["task.max_train=16", "task.max_eval=4", "trainer.epochs=1", "trainer.device=cpu", "task.max_length=96"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files of the recipes, and data for those that name a FOLDER."""
+    folder = tmp_path_factory.mktemp("recipes")
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    data = folder / "FOLDER"
+    data.mkdir()
+    for split, count in (("train", 16), ("dev", 8), ("test", 4)):
+        rows = [f"a film,{number % 5 + 1}" for number in range(count)]
+        (data / f"{split}.csv").write_text("\n".join(["review,stars", *rows]))
+        (data / f"{split}.txt").write_text("\n".join(f"who is {number} = {number}" for number in range(count)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder, run_cli):
+    """Run one command of the text on few examples, from the folder."""
+
+    def run(command):
+        program, *words = shlex.split(command)
+        assert program == "inducer-bench"
+        return run_cli(*words, *SMALL, cwd=folder, timeout=300)
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_of_a_recipe_works(run, folder, command):
+    process = run(command)
+    assert process.returncode == 0, process.stderr
+    if "dry_run=true" not in command:
+        assert records.read(folder / process.stdout.splitlines()[-1]).status == "done"
+
+
+@pytest.mark.parametrize("name", ["my_package/try_scale.py", "my_package/phi.py"])
+def test_program_of_a_recipe_works(folder, name):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, folder / name], cwd=folder, env=environment, check=True, timeout=120)
+
+
+def test_method_task_and_metric_take_fewer_than_thirty_lines_each():
+    for name in ("scale", "quiz", "exact"):
+        lines = [line for line in FILES[f"my_package/{name}.py"].splitlines() if line.strip()]
+        assert len(lines) <= 30, name
+
+
+def test_own_method_task_and_metric_stand_in_tables_and_figures(run, folder, run_cli):
+    own = "my_package.exact.EXACT"
+    quiz = f"--config-dir my_conf task=quiz task.data_dir=FOLDER plm=mini_gpt2 task.metrics=[chrf,{own}]"
+    for method in ("scale", "lora"):
+        process = run(f"inducer-bench {quiz} method={method} output_dir=both")
+        assert process.returncode == 0, process.stderr
+    process = run_cli("tables", "--config-dir", "my_conf", "--runs", "both", cwd=folder)
+    assert process.returncode == 0, process.stderr
+    written = "".join(path.read_text() for path in (folder / "tables").rglob("*.md"))
+    assert "my_package.scale" in written
+    assert "quiz" in written
+    page = (folder / "tables" / "index.html").read_text()
+    assert "<svg" in page
+    assert "my_package.scale" in page
