@@ -20,7 +20,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[Options]) -> type[Options]:
-    """An options class from a class with annotations: a frozen pydantic dataclass with strict types, keyword arguments and no unknown keys."""
+    """An options class: a frozen pydantic dataclass with strict types, keyword arguments and no unknown keys."""
     strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     return cast(type[Options], dataclass(config=strict, frozen=True, kw_only=True)(cls))
 
