@@ -1,4 +1,4 @@
-"""`inducer-bench doctor`: what works on this machine, what does not, and what to do about it."""
+"""`inducer-bench doctor`: check this machine, and say what to do about problems."""
 
 import importlib.util
 import os
@@ -21,11 +21,11 @@ from inducer_bench.version import __version__
 
 _PACKAGES = "torch transformers accelerate datasets hydra-core wandb scikit-learn rouge-score sacrebleu".split()
 _GIB = 2**30
-Check = tuple[str, bool, str]  # what, whether it works, what was found or what to do
+Check = tuple[str, bool, str]  # name, whether it works, and a version or a remedy
 
 
 def main(arguments: list[str]) -> int:
-    """Print one line for each check; exit code 1 if something that every run needs is missing."""
+    """Print one line for each check; the exit code is 1 if something is missing that every run needs."""
     Parser(prog="inducer-bench doctor", description=__doc__).parse_args(arguments)
     needed, optional = _needed(), _optional()
     table = Table("check", "", "found", title=f"inducer-bench {__version__}", title_justify="left")

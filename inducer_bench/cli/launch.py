@@ -3,10 +3,11 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
 from inducer_bench.cli.hydra_internals import parse, run_hydra
@@ -66,7 +67,8 @@ class Jobs:
         hydra_config = HydraConfig.get()
         search_modules_in(hydra_config.runtime.cwd)  # the process of a launcher does not go through `cli.main`
         in_sweep = hydra_config.mode == RunMode.MULTIRUN and distributed.is_main_process()
-        choices = " ".join(hydra_config.overrides.task)
+        given: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)  # a value may have ${...} in it
+        choices = " ".join(given)
         if in_sweep and self.sweep is not None and self.sweep.is_here():
             print(f"{self.sweep.progress(hydra_config.job.num)}: {choices}", file=sys.stderr)
         started = time.monotonic()
