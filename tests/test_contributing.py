@@ -16,7 +16,7 @@ TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8
 BLOCKS = [
     (kind, textwrap.dedent(body)) for _, kind, body in re.findall(r"^( *)```(\w+)\n(.*?)^ *```$", TEXT, re.M | re.S)
 ]
-FILES = {body.splitlines()[0].removeprefix("# "): body for kind, body in BLOCKS if kind in ("python", "yaml")}
+FILES = {re.search(r"^# (my_\S+)$", body, re.M)[1]: body for kind, body in BLOCKS if kind in ("python", "yaml")}
 COMMANDS = [line for kind, body in BLOCKS[1:] if kind == "sh" for line in body.splitlines()]  # the first is of `make`
 SMALL = ["task.max_train=16", "task.max_eval=4", "trainer.epochs=1", "trainer.device=cpu", "task.max_length=96"]
 
@@ -44,7 +44,8 @@ def run(folder, run_cli):
     def run(command):
         program, *words = shlex.split(command)
         assert program == "inducer-bench"
-        return run_cli(*words, *SMALL, cwd=folder, timeout=300)
+        bundled = [] if "plm=" in command or "preset=mini" in command else ["plm=mini_roberta"]
+        return run_cli(*words, *SMALL, *bundled, cwd=folder, timeout=300)
 
     return run
 
@@ -69,17 +70,16 @@ def test_method_task_and_metric_take_fewer_than_thirty_lines_each():
         assert len(lines) <= 30, name
 
 
-def test_own_method_task_and_metric_stand_in_tables_and_figures(run, folder, run_cli):
-    own = "my_package.exact.EXACT"
-    quiz = f"--config-dir my_conf task=quiz task.data_dir=FOLDER plm=mini_gpt2 task.metrics=[chrf,{own}]"
-    for method in ("scale", "lora"):
-        process = run(f"inducer-bench {quiz} method={method} output_dir=both")
-        assert process.returncode == 0, process.stderr
-    process = run_cli("tables", "--config-dir", "my_conf", "--runs", "both", cwd=folder)
+def test_own_method_and_task_stand_in_a_table_and_a_figure_of_their_own(folder, run_cli):
+    own = ["--config-dir", "my_conf"]
+    task = ["task=quiz", "task.data_dir=FOLDER", "plm=mini_gpt2", "output_dir=both"]
+    process = run_cli(*own, "-m", *task, "method=scale,lora", cwd=folder)
     assert process.returncode == 0, process.stderr
-    written = "".join(path.read_text() for path in (folder / "tables").rglob("*.md"))
-    assert "my_package.scale" in written
-    assert "quiz" in written
-    page = (folder / "tables" / "index.html").read_text()
-    assert "<svg" in page
-    assert "my_package.scale" in page
+    process = run_cli("tables", *own, "--runs", "both", cwd=folder)
+    assert process.returncode == 0, process.stderr
+    (table,) = (folder / "tables").rglob("quiz_quiz_*.csv")
+    rows = [line for line in table.read_text().splitlines() if ",my_package.scale," in line and ",parameters," in line]
+    assert len(rows) == 1
+    assert ",512.0," in rows[0]  # 4 layers of width 128
+    (figure,) = (folder / "tables").rglob("quiz_quiz_*.tradeoff_parameters.svg")
+    assert "<svg" in figure.read_text()
