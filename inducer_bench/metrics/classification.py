@@ -32,7 +32,7 @@ def _score(signature: str, package: str, metric: Callable[[list[Any], list[Any]]
     signature = f"{signature}|{package} {version(package)}"
     if math.isnan(value):
         return not_computed(signature, "undefined where labels or predictions are all equal or not finite")
-    return {"value": value, "signature": signature}
+    return Score(value=value, signature=signature)
 
 
 def _accuracy(labels: list[Any], predictions: list[Any]) -> float:

@@ -75,7 +75,7 @@ def _score(metric: str, rows: Sequence[Row]) -> Score:
     for row in rows:
         by_domain.setdefault(_domain(row), []).extend(_statistics(metric, row))
     value = sum(map(sum, by_domain.values())) / len(rows) * 100
-    return {"value": value, "signature": _SIGNATURE.format(metric)}
+    return Score(value=value, signature=_SIGNATURE.format(metric))
 
 
 def _statistics(metric: str, row: Row) -> tuple[float]:

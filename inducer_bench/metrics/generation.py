@@ -82,7 +82,7 @@ def _corpus_scores(name: str, hypotheses: Sequence[str], references: References,
         # The k-th references of all entries; None where an entry has fewer.
         streams = list(zip_longest(*(references[entry] for entry in part)))
         score = metric.corpus_score([hypotheses[entry] for entry in part], streams)
-        scores.append({"value": float(score.score), "signature": f"{prefix}{score.name}|{metric.get_signature()}"})
+        scores.append(Score(value=float(score.score), signature=f"{prefix}{score.name}|{metric.get_signature()}"))
     return scores
 
 
@@ -97,7 +97,7 @@ def _ter(hypotheses: Sequence[str], references: References, parts: Parts) -> lis
         rate = edits / length if length else float(edits > 0)
         counts = {len(references[entry]) for entry in part}
         metric.num_refs = counts.pop() if len(counts) == 1 else -1  # of this part, for the signature; -1: they differ
-        scores.append({"value": 100.0 * rate, "signature": f"TER|{metric.get_signature()}"})
+        scores.append(Score(value=100.0 * rate, signature=f"TER|{metric.get_signature()}"))
     return scores
 
 
@@ -111,7 +111,7 @@ def _rouge(kind: str, hypotheses: Sequence[str], references: References, parts: 
     package = f"rouge-score {version('rouge-score')}"
     signature = f"{kind}|percent|F1 of best reference, mean|tok:a-z0-9|stemmer:porter|{package}"
     means = [100.0 * sum(values[entry] for entry in part) / len(part) for part in parts]
-    return [{"value": value, "signature": signature} for value in means]
+    return [Score(value=value, signature=signature) for value in means]
 
 
 def _rouge_values(kind: str, hypotheses: Sequence[str], references: References) -> list[float]:
@@ -129,7 +129,7 @@ def _perplexity(rows: Sequence[Row]) -> Score:
     """e to the mean loss per token."""
     loss = sum(row["loss"] for row in rows) / sum(row["count"] for row in rows)
     value = math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
-    return {"value": value, "signature": "perplexity|per token of the target and its end"}
+    return Score(value=value, signature="perplexity|per token of the target and its end")
 
 
 # -- statistics of one entry -------------------------------------------------------------------------------------------

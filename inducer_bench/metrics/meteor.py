@@ -59,7 +59,7 @@ def meteor(
             if time.monotonic() >= deadline:
                 return _none(parts, f"METEOR took more than {timeout:g} s")
             return _none(parts, f"METEOR failed: {_complaint(complaints) or first_line(error)}")
-    return [{"value": 100.0 * value, "signature": _SIGNATURE} for value in values]
+    return [Score(value=100.0 * value, signature=_SIGNATURE) for value in values]
 
 
 def _none(parts: Sequence[Sequence[int]], why: str) -> list[Score]:

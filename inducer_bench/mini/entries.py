@@ -15,8 +15,6 @@ CHAINED = 0.35  # of the entries with several triples: the last ones are about t
 NAMES = {"train": 0.7, "dev": 0.15, "test": 0.15}  # share of the names that the things of a split may bear
 FLAWED = 0.02  # of the references: marked "toFix"
 
-Triple = tuple[str, str, str]
-
 
 def entries_by_split(seed: int, sizes: dict[str, tuple[int, int]]) -> dict[str, list[dict[str, Any]]]:
     """Entries by split, in the layout of the published JSON.

@@ -13,6 +13,7 @@ from inducer_bench.runs.identity import flat
 from inducer_bench.runs.record import FinishedRecord
 
 _NONE = "-"
+_ROUNDING = 0.005  # percent points; scores are shown with two decimals
 _REMARK = (
     "The tests compare these two tuned models, one score at a time. To compare the methods, run several seeds of each: "
     "inducer-bench tables."
@@ -121,7 +122,7 @@ def _score(
     test = paired_test(name, metric, [predictions[0]], [predictions[1]]) if metric else None
     if test is None:
         return name, *shown, _NONE, _NONE, "none for this metric"
-    if abs(test.difference - (right - left)) > 0.005:
+    if abs(test.difference - (right - left)) > _ROUNDING:
         return name, *shown, _NONE, _NONE, "none: the predictions give other scores"
     low, high = test.interval
     p_value = "< 0.001" if test.p_value < 0.001 else f"{test.p_value:.3f}"

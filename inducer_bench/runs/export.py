@@ -10,9 +10,9 @@ from safetensors.torch import save
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import peft_format
+from inducer_bench.metrics.score import Score
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.finished import FinishedRun
-from inducer_bench.runs.record import Score
 
 _LOAD = {  # library -> (import, call that puts the adapter on a model)
     "peft": ("from peft import PeftModel", "PeftModel.from_pretrained(model, FOLDER)"),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
+from inducer_bench.metrics.score import Scores
 from inducer_bench.options import options, typed
 
 FILE = "record.json"
@@ -44,15 +45,6 @@ class Code:
         """The version, the commit and its state, in words."""
         commit = f" at {self.git_sha[:7]}" if self.git_sha else ""
         return f"{self.version}{commit}{', with uncommitted changes' if self.git_dirty else ''}"
-
-
-@options
-class Score:
-    """One score of a run."""
-
-    value: float | None  # percent for most metrics; None if it was not computed or is undefined
-    signature: str  # implementation, version, tokenisation, case
-    reason: str | None = None  # why there is no value
 
 
 @options
@@ -125,7 +117,7 @@ class Record:
 class FinishedRecord(Record):
     """The record of a run that is done, with its scores and costs."""
 
-    scores: dict[str, Score]
+    scores: Scores
     losses: dict[str, float]  # split -> mean loss, of tasks that predict labels or numbers
     labels: list[str] | None  # in the order of their codes; None where the task has none
     best_epoch: int

@@ -9,7 +9,7 @@ from inducer_bench.metrics.score import Scores
 from inducer_bench.options import typed
 from inducer_bench.runs import provenance
 from inducer_bench.runs.identity import Identity
-from inducer_bench.runs.record import Data, FinishedRecord, Parameters, Record, Score, Status, Tokens
+from inducer_bench.runs.record import Data, FinishedRecord, Parameters, Record, Status, Tokens
 from inducer_bench.training import memory
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.evaluation import Evaluation
@@ -37,7 +37,7 @@ def finished(
     return FinishedRecord(
         **_known(config, identity),
         status="done",
-        scores={name: Score(**score) for name, score in named_by_split(evaluations).items()},
+        scores=named_by_split(evaluations),
         losses={split: result.loss for split, result in evaluations.items() if result.loss is not None},
         labels=experiment.task.labels,
         best_epoch=progress.best_epoch,

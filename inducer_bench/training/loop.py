@@ -101,11 +101,11 @@ def train(
         progress.epoch, progress.batch = progress.epoch + 1, 0
         evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size)
         name, sign = task.selection
-        score = evaluation.scores[name]["value"]  # None: undefined, and worse than any score
+        score = evaluation.scores[name].value  # None: undefined, and worse than any score
         if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
             progress.best_epoch, progress.best_score = progress.epoch, score
             checkpoint.save_best(progress.epoch)
-        scores = {name: entry["value"] for name, entry in evaluation.scores.items()}
+        scores = {name: entry.value for name, entry in evaluation.scores.items()}
         progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
         tracker.evaluation(progress)
         clock.update()

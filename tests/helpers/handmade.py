@@ -10,8 +10,9 @@ from typing import Any
 
 from inducer_bench.config.compose import compose
 from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.metrics.score import Score
 from inducer_bench.runs import record as records
-from inducer_bench.runs.record import Code, Data, Device, FinishedRecord, Parameters, Record, Score, Status, Tokens
+from inducer_bench.runs.record import Code, Data, Device, FinishedRecord, Parameters, Record, Status, Tokens
 
 EXAMPLES = 200
 MINI = ("preset=mini", "task=sst2")

@@ -13,7 +13,7 @@ from inducer_bench.metrics.metric import compute
 
 
 def _value(name, labels, predictions):
-    return classification_scores((name,), labels, predictions)[name]["value"]
+    return classification_scores((name,), labels, predictions)[name].value
 
 
 def _random_codes(seed, classes=2, count=37):
@@ -99,21 +99,21 @@ def test_undefined_correlation_says_so_and_is_neither_a_number_nor_a_warning(nam
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         score = classification_scores((name,), labels, predictions)[name]
-    assert score["value"] is None
-    assert score["reason"].startswith("not computed: undefined")
-    assert score["signature"].startswith(name)
+    assert score.value is None
+    assert score.reason.startswith("not computed: undefined")
+    assert score.signature.startswith(name)
 
 
 def test_scores_carry_what_computed_them():
     scores = classification_scores(("accuracy", "f1", "matthews", "pearson", "spearman"), [0, 1, 1], [0, 1, 0])
-    assert {name: score["signature"] for name, score in scores.items()} == {
+    assert {name: score.signature for name, score in scores.items()} == {
         "accuracy": f"accuracy|percent|scikit-learn {sklearn.__version__}",
         "f1": f"f1|percent|positive class 1|scikit-learn {sklearn.__version__}",
         "matthews": f"matthews|percent|scikit-learn {sklearn.__version__}",
         "pearson": f"pearson|percent|scipy {scipy.__version__}",
         "spearman": f"spearman|percent|scipy {scipy.__version__}",
     }
-    assert all(type(score["value"]) is float for score in scores.values())
+    assert all(type(score.value) is float for score in scores.values())
 
 
 def test_only_the_named_metrics_are_computed_in_the_order_of_the_names():

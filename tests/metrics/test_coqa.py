@@ -16,7 +16,7 @@ _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 def _score(references, prediction):
     """(EM, F1) of one turn, in percent."""
     scores = coqa_scores([Turn("cnn", references, prediction)])
-    return scores["em"]["value"], scores["f1"]["value"]
+    return scores["em"].value, scores["f1"].value
 
 
 # references, prediction, EM, F1
@@ -123,12 +123,12 @@ def test_scores_equal_a_second_implementation(seed):
         found = [_naive_turn(turn.references, turn.prediction) for turn in turns if belongs(turn.source)]
         for metric, values in zip(("em", "f1"), zip(*found, strict=True), strict=True):
             expected = float(100 * sum(values) / len(values))
-            assert scores[metric + group]["value"] == pytest.approx(expected, abs=1e-10), metric + group
+            assert scores[metric + group].value == pytest.approx(expected, abs=1e-10), metric + group
 
 
 def test_domains_weigh_by_their_turns():
     turns = [Turn("cnn", ["yes"], "yes")] * 3 + [Turn("mctest", ["yes"], "no"), Turn("science", ["yes"], "no")]
-    values = {name: score["value"] for name, score in coqa_scores(turns).items() if name.startswith("em")}
+    values = {name: score.value for name, score in coqa_scores(turns).items() if name.startswith("em")}
     assert values == pytest.approx(
         {"em": 60, "em_in_domain": 75, "em_out_domain": 0, "em_news": 100, "em_children_stories": 0, "em_science": 0}
     )
@@ -136,7 +136,7 @@ def test_domains_weigh_by_their_turns():
 
 def test_unknown_source_is_its_own_domain_and_neither_in_nor_out_of_domain():
     scores = coqa_scores([Turn("cooking", ["salt"], "salt"), Turn("cnn", ["yes"], "no")])
-    assert {name: score["value"] for name, score in scores.items() if name.startswith("f1")} == {
+    assert {name: score.value for name, score in scores.items() if name.startswith("f1")} == {
         "f1": 50.0,
         "f1_in_domain": 0.0,
         "f1_news": 0.0,
@@ -146,9 +146,9 @@ def test_unknown_source_is_its_own_domain_and_neither_in_nor_out_of_domain():
 
 def test_values_are_not_rounded_and_say_so():
     score = coqa_scores([Turn("cnn", ["yes"], "yes"), Turn("cnn", ["yes"], "no"), Turn("cnn", ["yes"], "no")])["em"]
-    assert score["value"] == pytest.approx(100 / 3, abs=1e-12)
-    assert score["signature"].startswith("CoQA em|percent|")
-    assert "not rounded" in score["signature"]
+    assert score.value == pytest.approx(100 / 3, abs=1e-12)
+    assert score.signature.startswith("CoQA em|percent|")
+    assert "not rounded" in score.signature
 
 
 def test_without_turns_there_are_no_scores():

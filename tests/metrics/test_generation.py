@@ -18,7 +18,7 @@ _WORDS = "a the cat dog sat on mat in big red old box . ,".split()  # three lett
 
 
 def _value(name, hypotheses, references):
-    return generation_scores(hypotheses, references, (name,))[name]["value"]
+    return generation_scores(hypotheses, references, (name,))[name].value
 
 
 def _random_corpus(seed, entries=25):
@@ -253,9 +253,9 @@ def test_order_of_references_changes_nothing(name):
 )
 def test_odd_outputs_get_a_finite_score(name, hypotheses, references):
     score = generation_scores(hypotheses, references, (name,))[name]
-    assert type(score["value"]) is float
-    assert math.isfinite(score["value"])
-    assert score["value"] >= 0
+    assert type(score.value) is float
+    assert math.isfinite(score.value)
+    assert score.value >= 0
 
 
 @pytest.mark.parametrize("name", WITHOUT_JAVA)
@@ -267,7 +267,7 @@ def test_perfect_output_is_100_and_for_ter_0(name):
 def test_signatures_name_implementation_version_tokenisation_case_and_number_of_references():
     def signatures(references):
         scores = generation_scores(["the cat", "a dog"], references, WITHOUT_JAVA)
-        return {name: score["signature"] for name, score in scores.items()}
+        return {name: score.signature for name, score in scores.items()}
 
     ours, rouge = sacrebleu.__version__, f"rouge-score {version('rouge-score')}"
     assert signatures([["the cat"], ["a dog", "the dog"]]) == {
@@ -291,7 +291,7 @@ def test_tokenised_text_brings_no_warnings(caplog):
 
 def test_without_entries_nothing_is_computed_and_the_reason_says_so():
     score = generation_scores([], [], ("bleu",))["bleu"]
-    assert (score["value"], score["reason"]) == (None, "not computed: no entries")
+    assert (score.value, score.reason) == (None, "not computed: no entries")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -304,7 +304,7 @@ def test_scores_of_parts_are_those_of_each_part_by_itself_with_its_signature(see
         generation_scores([hypotheses[i] for i in part], [references[i] for i in part], WITHOUT_JAVA) for part in parts
     ]
     assert scores_of_parts(hypotheses, references, WITHOUT_JAVA, parts) == alone
-    assert "nrefs:1|" in alone[4]["ter"]["signature"]
+    assert "nrefs:1|" in alone[4]["ter"].signature
     assert scores_of_parts([], [], ("ter",), [[], []]) == [generation_scores([], [], ("ter",))] * 2
 
 
@@ -313,7 +313,7 @@ def test_edits_of_an_entry_are_searched_once_whatever_parts_it_belongs_to(monkey
     monkeypatch.setattr(TER, "sentence_score", lambda self, text, texts: searched.append(text) or TERScore(0, 1, 2))
     scores = scores_of_parts(["a", "b", "c"], [["x"]] * 3, ("ter",), [range(3), [0, 1], [2]])
     assert searched == ["a", "b", "c"]
-    assert [part["ter"]["value"] for part in scores] == [50.0, 50.0, 50.0]
+    assert [part["ter"].value for part in scores] == [50.0, 50.0, 50.0]
 
 
 def test_entry_without_references_is_an_error():

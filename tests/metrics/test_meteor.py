@@ -11,6 +11,7 @@ import pytest
 
 from inducer_bench.metrics import meteor as module
 from inducer_bench.metrics.meteor import meteor
+from inducer_bench.metrics.score import Score
 
 needs_meteor = pytest.mark.skipif(
     shutil.which("java") is None or module._jar() is None,
@@ -58,7 +59,7 @@ def java_that(tmp_path, monkeypatch):
 def test_score_is_the_stored_one_whatever_the_locale(monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=tr -Duser.country=TR -Dfile.encoding=ISO-8859-1")
     [score] = meteor(_HYPOTHESES, _REFERENCES, [range(6)])
-    assert score["value"] == pytest.approx(100 * _FILE_MODE, abs=1e-10)
+    assert score.value == pytest.approx(100 * _FILE_MODE, abs=1e-10)
 
 
 @needs_meteor
@@ -68,7 +69,7 @@ def test_scores_of_parts_are_those_of_each_part_by_itself():
         meteor([_HYPOTHESES[i] for i in part], [_REFERENCES[i] for i in part], [range(len(part))])[0] for part in parts
     ]
     assert meteor(_HYPOTHESES, _REFERENCES, parts) == alone
-    assert len({score["value"] for score in alone}) == 4
+    assert len({score.value for score in alone}) == 4
 
 
 @pytest.mark.slow
@@ -103,7 +104,7 @@ for line in sys.stdin:
 """)
     parts = [[0, 1, 2], [2, 0]]
     scores = meteor(["a |||b\r\n c", "", "\ud800 é"], [["x\ny"], ["x", "|||"], ["ü", "", "z"]], parts)
-    assert scores == [{"value": value, "signature": module._SIGNATURE} for value in (37.5, 25.0)]
+    assert scores == [Score(value=value, signature=module._SIGNATURE) for value in (37.5, 25.0)]
     arguments, *lines = (tmp_path / "log").read_text(encoding="utf-8").split("\n")
     assert lines == [
         "SCORE ||| x y ||| a b c",
@@ -120,9 +121,9 @@ def _reason(hypotheses, references, **options):
     """Why there is no score, the same for each of two parts."""
     one, other = meteor(hypotheses, references, [range(len(hypotheses)), [0]], **options)
     assert one == other
-    assert one["value"] is None
-    assert one["signature"] == module._SIGNATURE
-    return one["reason"]
+    assert one.value is None
+    assert one.signature == module._SIGNATURE
+    return one.reason
 
 
 def test_without_java_the_reason_says_so(monkeypatch, tmp_path):
@@ -184,7 +185,7 @@ def test_hanging_java_is_ended_after_the_time_out_with_its_children(java_that, t
 def test_finished_java_does_not_stay(java_that, tmp_path):
     java_that(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nread a\necho 1\nread b\necho 0.5\necho 0.5\nsleep 60\n")
     started = time.monotonic()
-    assert meteor(["a"], [["a"]], [[0]])[0]["value"] == 50.0
+    assert meteor(["a"], [["a"]], [[0]])[0].value == 50.0
     assert time.monotonic() - started < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from inducer_bench.metrics.metric import Metric, compute, each_part
+from inducer_bench.metrics.score import Score
 from inducer_bench.metrics.table import METRICS, metric_of, metrics_of
 
 TEXTS = metrics_of(["texts", "losses"])
@@ -39,15 +40,15 @@ def test_name_before_the_suffix_decides_the_metric_of_a_score(score, name):
 
 def test_each_part_is_scored_by_itself_and_an_empty_one_says_so():
     count = Metric(
-        name="count", label="-", of="texts", score=each_part(lambda rows: {"value": float(len(rows)), "signature": "n"})
+        name="count", label="-", of="texts", score=each_part(lambda rows: Score(value=float(len(rows)), signature="n"))
     )
     scores = compute([count], [{}] * 5, {"": range(5), "seen": [0, 4], "unseen": []})
-    assert {name: score["value"] for name, score in scores.items()} == {
+    assert {name: score.value for name, score in scores.items()} == {
         "count": 5,
         "count_seen": 2,
         "count_unseen": None,
     }
-    assert scores["count_unseen"]["reason"] == "not computed: no entries"
+    assert scores["count_unseen"].reason == "not computed: no entries"
 
 
 def test_importing_the_table_loads_no_library_that_computes():

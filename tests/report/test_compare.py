@@ -15,9 +15,10 @@ from scipy import stats
 
 from inducer_bench.cli import compare as command
 from inducer_bench.cli import main
+from inducer_bench.metrics.score import Score
 from inducer_bench.report.examples import read_predictions
 from inducer_bench.runs import record as records
-from inducer_bench.runs.record import Code, Score
+from inducer_bench.runs.record import Code
 
 MINI = ("preset=mini", "task=sst2")
 MACHINE = "cpu x86_64, threads: 1, fp32, torch"
@@ -159,7 +160,7 @@ def test_score_that_one_run_lacks_or_that_has_no_test_says_so(capsys, tmp_path):
 
     def bleu(rows):
         texts, references = [row["prediction"] for row in rows], [row["references"] for row in rows]
-        return generation_scores(texts, references, ["bleu"])["bleu"]["value"]
+        return generation_scores(texts, references, ["bleu"])["bleu"].value
 
     left = write_run(tmp_path, *task, "method=lora", scores={"bleu": bleu(rows), "meteor": 30.0, "ter": 40.0,
                                                             "bleu_seen": bleu(rows[::2])})  # fmt: skip

@@ -75,7 +75,7 @@ def expected(name, rows):
         scores = generation_scores(*([row[key] for row in rows] for key in ("prediction", "references")), [name])
     else:
         scores = coqa_scores(Turn(row["group"], row["references"], row["prediction"]) for row in rows)
-    return scores[name]["value"]
+    return scores[name].value
 
 
 CASES = {

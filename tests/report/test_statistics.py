@@ -112,9 +112,7 @@ def test_randomisation_of_a_corpus_score_is_that_of_all_swaps(metric):
             [pair[swap ^ side]["prediction"] for pair, swap in zip(zip(left, right, strict=True), swaps, strict=True)]
             for side in (0, 1)
         ]
-        one, two = (
-            generation_scores(side, [[text] for text in references], [metric])[metric]["value"] for side in sides
-        )
+        one, two = (generation_scores(side, [[text] for text in references], [metric])[metric].value for side in sides)
         return two - one
 
     every = np.array([difference(swaps) for swaps in itertools.product((0, 1), repeat=7)])

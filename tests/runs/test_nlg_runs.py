@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.metrics.score import Score
 from inducer_bench.plm.load import load_model
 from inducer_bench.runs import record as records
-from inducer_bench.runs.record import Score
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.training.evaluation import evaluate, evaluate_final
@@ -126,7 +126,7 @@ def test_scores_of_a_run_are_those_of_its_predictions(overrides):
     outcome = run(config)
     task = built(config).task
     scores = task.score_answers(predictions_in(outcome.folder))
-    assert {name: Score(**score) for name, score in scores.items()} == outcome.record.scores
+    assert scores == outcome.record.scores
 
 
 @pytest.mark.parametrize("history", ["gold", "model"])
@@ -182,7 +182,7 @@ def test_epoch_of_lowest_perplexity_is_kept_and_patience_ends_the_run(overrides,
     found = iter([9.0, 4.0, 7.0, 5.0, 3.0])
 
     def score(self, predictions):
-        return {"perplexity": {"value": next(found), "signature": "of this test"}}
+        return {"perplexity": Score(value=next(found), signature="of this test")}
 
     monkeypatch.setattr(GenerationTask, "score", score)
     config = compose([*overrides("webnlg"), "trainer.epochs=5", "trainer.patience=2"])
@@ -205,7 +205,7 @@ def test_overfitting_run_keeps_the_weights_of_its_best_epoch(overrides, tmp_path
     setting = built(config)
     tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
     again = evaluate(setting.accelerator, tuned, setting.task, setting.splits.selection, 64)
-    assert again.scores["perplexity"]["value"] == pytest.approx(min(perplexities), rel=1e-5)
+    assert again.scores["perplexity"].value == pytest.approx(min(perplexities), rel=1e-5)
     assert math.exp(again.loss) == pytest.approx(min(perplexities), rel=1e-5)
 
 

@@ -45,6 +45,7 @@ METRICS = '''
 """Errors in percent, with a paired test, and the number of positive predictions, without."""
 
 from inducer_bench.metrics.metric import Metric, each_part, mean
+from inducer_bench.metrics.score import Score
 
 
 def error(row):
@@ -52,11 +53,11 @@ def error(row):
 
 
 def error_rate(rows):
-    return {"value": 100 * sum(error(row)[0] for row in rows) / len(rows), "signature": "errors|percent"}
+    return Score(value=100 * sum(error(row)[0] for row in rows) / len(rows), signature="errors|percent")
 
 
 def positive(rows):
-    return {"value": float(sum(row["prediction"] for row in rows)), "signature": "positive|count"}
+    return Score(value=float(sum(row["prediction"] for row in rows)), signature="positive|count")
 
 
 errors = Metric(

@@ -168,13 +168,13 @@ def test_predictions_are_the_largest_logit_with_probabilities_and_losses(task, b
 
 def test_score_counts_right_predictions(task):
     predictions = [{"label": label, "prediction": 1} for label in (1, 0, 1, 2)]
-    assert task.score(predictions)["accuracy"]["value"] == 50.0
+    assert task.score(predictions)["accuracy"].value == 50.0
 
 
 def test_score_has_the_metrics_that_the_task_names(tiny_roberta_folder):
     task = make_task(tiny_roberta_folder, labels=["bad", "good"], metrics=["f1", "matthews", "accuracy"])
     predictions = [{"label": label, "prediction": found} for label, found in ((1, 1), (1, 0), (0, 0), (0, 0), (0, 1))]
-    values = {name: score["value"] for name, score in task.score(predictions).items()}
+    values = {name: score.value for name, score in task.score(predictions).items()}
     # One true positive, one false, one missed, two true negatives.
     expected = {"f1": 100 * 2 / (2 + 1 + 1), "matthews": 100 * (1 * 2 - 1 * 1) / 6, "accuracy": 60.0}
     assert values == pytest.approx(expected)
@@ -227,8 +227,8 @@ def test_score_of_a_regression_is_the_correlation(regression):
     mean_x, mean_y = sum(x) / 4, sum(y) / 4
     covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     deviation = math.sqrt(sum((a - mean_x) ** 2 for a in x) * sum((b - mean_y) ** 2 for b in y))
-    assert scores["pearson"]["value"] == pytest.approx(100 * covariance / deviation)
-    assert scores["spearman"]["value"] == pytest.approx(100.0)
+    assert scores["pearson"].value == pytest.approx(100 * covariance / deviation)
+    assert scores["spearman"].value == pytest.approx(100.0)
 
 
 def test_labels_of_a_finished_run_need_no_data(tiny_roberta_folder):

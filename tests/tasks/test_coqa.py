@@ -229,10 +229,10 @@ def test_scores_are_those_of_the_turns_by_domain(write):
     turns = [Turn(domain, found, text) for (domain, found), text in zip(answers, texts, strict=True)]
     assert scores == coqa_scores(turns)
     # By hand: of three references, the average over leaving one out of the best match with the others.
-    assert scores["em_news"]["value"] == pytest.approx(100.0)
+    assert scores["em_news"].value == pytest.approx(100.0)
     exact = [1, 0, 1, 1, 1, 0, (1 + 1 + 1) / 3]
     exact[2] = 1.0  # of "unknown", "unknown", "": each pair has one
-    assert scores["em"]["value"] == pytest.approx(100 * sum(exact) / 7)
+    assert scores["em"].value == pytest.approx(100 * sum(exact) / 7)
     assert {"f1", "f1_in_domain", "f1_children_stories", "f1_mid-high_school"} <= set(scores)
 
 

@@ -238,8 +238,8 @@ def test_predictions_of_a_padded_batch_are_those_of_single_examples(architecture
 def test_perplexity_is_of_all_tokens_and_not_a_mean_over_texts():
     rows = [{"loss": 6.0, "count": 2}, {"loss": 1.0, "count": 5}]
     score = make_task().score(rows)["perplexity"]
-    assert score["value"] == pytest.approx(math.exp(7.0 / 7))
-    assert "per token" in score["signature"]
+    assert score.value == pytest.approx(math.exp(7.0 / 7))
+    assert "per token" in score.signature
 
 
 def test_model_that_knows_nothing_is_as_perplexed_as_there_are_tokens():
@@ -250,12 +250,12 @@ def test_model_that_knows_nothing_is_as_perplexed_as_there_are_tokens():
         def forward(self, **_):
             return torch.zeros(len(batch["labels"]), VOCABULARY + 16)
 
-    assert task.score(task.predict(Uniform(), batch))["perplexity"]["value"] == pytest.approx(VOCABULARY + 16)
+    assert task.score(task.predict(Uniform(), batch))["perplexity"].value == pytest.approx(VOCABULARY + 16)
 
 
 @pytest.mark.parametrize("loss", [1e6, math.inf, math.nan])
 def test_perplexity_beyond_all_numbers_is_infinite(loss):
-    assert make_task().score([{"loss": loss, "count": 1}])["perplexity"]["value"] == math.inf
+    assert make_task().score([{"loss": loss, "count": 1}])["perplexity"].value == math.inf
 
 
 def test_lowest_perplexity_selects_the_epoch():

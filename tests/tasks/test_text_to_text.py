@@ -81,7 +81,7 @@ def test_scores_compare_with_all_references(write):
     texts = ["Elm serves a soup.", "There is Oak.", "Ash."]
     scores = task.score_answers(task.predictions(task.read("train"), texts))
     references = [[ROWS[0][1], ROWS[1][1], ROWS[3][1]], [ROWS[2][1], ROWS[4][1], None]]
-    assert scores["bleu"]["value"] == pytest.approx(sacrebleu.corpus_bleu(texts, references).score)
+    assert scores["bleu"].value == pytest.approx(sacrebleu.corpus_bleu(texts, references).score)
     assert list(scores) == ["bleu", "rouge1"]
 
 

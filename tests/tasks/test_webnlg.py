@@ -8,6 +8,7 @@ import sacrebleu
 from helpers.reading import refusal
 from helpers.webnlg_files import FORMATS, TEST, TRAIN, as_json, as_xml, shipped, task_on
 
+from inducer_bench.metrics.score import Score
 from inducer_bench.tasks.webnlg import WebNlgTask, plain
 
 
@@ -106,17 +107,17 @@ def test_scores_are_those_of_all_and_of_each_group(write):
         references = [[text for _, text in TEST[i][2]] for i in indices]
         streams = [[r[0] for r in references], [r[1] if len(r) > 1 else None for r in references]]
         bleu = sacrebleu.corpus_bleu([texts[i] for i in indices], streams if suffix != "_unseen" else streams[:1])
-        assert scores[f"bleu{suffix}"]["value"] == pytest.approx(bleu.score)
-        assert scores[f"bleu{suffix}"]["signature"].startswith("BLEU|nrefs:")
+        assert scores[f"bleu{suffix}"].value == pytest.approx(bleu.score)
+        assert scores[f"bleu{suffix}"].signature.startswith("BLEU|nrefs:")
     assert set(scores) == {f"{name}{suffix}" for name in ("bleu", "chrf") for suffix in ("", "_seen", "_unseen")}
-    assert scores["bleu_seen"]["value"] != scores["bleu_unseen"]["value"]
+    assert scores["bleu_seen"].value != scores["bleu_unseen"].value
 
 
 def test_group_without_entries_has_no_score_and_says_so(write):
     task = write("task.metrics=[bleu]", train_json=TRAIN, test_json=TEST[:1])
     scores = task.score_answers(task.predictions(task.read("test"), ["Oakton is in Norland."]))
-    assert scores["bleu"]["value"] == scores["bleu_seen"]["value"] == pytest.approx(100.0)
-    assert scores["bleu_unseen"] == {"value": None, "signature": "bleu", "reason": "not computed: no entries"}
+    assert scores["bleu"].value == scores["bleu_seen"].value == pytest.approx(100.0)
+    assert scores["bleu_unseen"] == Score(value=None, signature="bleu", reason="not computed: no entries")
 
 
 # -- damaged files -----------------------------------------------------------------------------------------------------
