@@ -203,7 +203,7 @@ def test_overfitting_run_keeps_the_weights_of_its_best_epoch(overrides, tmp_path
     assert min(perplexities) < min(perplexities[0], perplexities[-1])  # else the first or last weights would do as well
     assert outcome.record.best_epoch == perplexities.index(min(perplexities)) + 1
     setting = built(config)
-    tuned = ib.load(load_model(config.plm, "nlg"), outcome.folder / "adapter")
+    tuned = ib.load(load_model(config.plm, GENERATOR), outcome.folder / "adapter")
     again = evaluate(setting.accelerator, tuned, setting.task, setting.splits.selection, 64)
     assert again.scores["perplexity"].value == pytest.approx(min(perplexities), rel=1e-5)
     assert math.exp(again.loss) == pytest.approx(min(perplexities), rel=1e-5)

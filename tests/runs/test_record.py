@@ -12,8 +12,9 @@ import pytest
 from helpers.handmade import configuration, record_of
 
 from inducer_bench.errors import UserError
+from inducer_bench.metrics.score import Score
 from inducer_bench.runs import record as records
-from inducer_bench.runs.record import FinishedRecord, Record, Score
+from inducer_bench.runs.record import FinishedRecord, Record
 
 SCORES = {"accuracy": Score(value=93.75, signature="accuracy|percent")}
 
