@@ -128,30 +128,30 @@ def test_random_weights_are_drawn_for_every_job(tiny_roberta_folder, loads):
 
 def test_block_that_fails_gives_nothing_back(tiny_roberta_folder, loads):
     plm = config_of(tiny_roberta_folder).plm
-    first = lend(plm, "nlu", 2)
+    first = lend(plm, CLASSIFIER, 2)
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), borrowed(plm, "nlu", 2):
+        with pytest.raises(error), borrowed(plm, CLASSIFIER, 2):
             raise error
-    assert lend(plm, "nlu", 2) is not first
+    assert lend(plm, CLASSIFIER, 2) is not first
     assert len(loads) == 3
 
 
 def test_plm_is_lent_to_one_block_at_a_time(tiny_roberta_folder):
     plm = config_of(tiny_roberta_folder).plm
-    with borrowed(plm, "nlu", 2) as one, borrowed(plm, "nlu", 2) as other:
+    with borrowed(plm, CLASSIFIER, 2) as one, borrowed(plm, "nlu", 2) as other:
         assert one is not other
 
 
 def test_plm_with_a_method_attached_is_not_taken_back(tiny_roberta_folder):
     plm = config_of(tiny_roberta_folder).plm
-    with pytest.raises(AssertionError, match="with its method detached"), borrowed(plm, "nlu", 2) as model:
+    with pytest.raises(AssertionError, match="with its method detached"), borrowed(plm, CLASSIFIER, 2) as model:
         ib.attach(model, "lora", r=2, alpha=4.0)
-    assert lend(plm, "nlu", 2) is not model
+    assert lend(plm, CLASSIFIER, 2) is not model
 
 
 def test_transformers_still_marks_what_it_has_initialised_by_the_private_name_that_we_clear(tiny_roberta_folder):
     """`reuse._renew` relies on it: `initialize_weights` skips marked modules and draws the others."""
-    model = load_model(config_of(tiny_roberta_folder).plm, "nlu", 2)
+    model = load_model(config_of(tiny_roberta_folder).plm, CLASSIFIER, 2)
     assert all(module._is_hf_initialized for module in model.modules())
     head, body = model.classifier.out_proj, model.roberta.encoder.layer[0].output.dense
     before = head.weight.clone(), body.weight.clone()
