@@ -13,6 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from time import perf_counter
@@ -157,7 +158,7 @@ def publish(
     described = {
         "name": name, "note": note, "command": command_line(), "date": date.today().isoformat(),
         "device": {"type": device.type, "name": device_name(device), "threads": torch.get_num_threads()},
-        "code": code(), "versions": versions(),
+        "code": asdict(code()), "versions": versions(),
     }  # fmt: skip
     path = out / slug(device) / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

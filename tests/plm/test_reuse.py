@@ -138,7 +138,7 @@ def test_block_that_fails_gives_nothing_back(tiny_roberta_folder, loads):
 
 def test_plm_is_lent_to_one_block_at_a_time(tiny_roberta_folder):
     plm = config_of(tiny_roberta_folder).plm
-    with borrowed(plm, CLASSIFIER, 2) as one, borrowed(plm, "nlu", 2) as other:
+    with borrowed(plm, CLASSIFIER, 2) as one, borrowed(plm, CLASSIFIER, 2) as other:
         assert one is not other
 
 
