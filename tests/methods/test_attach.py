@@ -6,16 +6,16 @@ import sys
 
 import pytest
 import torch
-import transformers as tf
-from helpers.architectures import PAD, VOCABULARY, build, tokens
+from helpers.architectures import build, tokens
+from helpers.attached import assert_as_built, logits, randomise
 
 import inducer_bench as ib
 from inducer_bench.errors import UserError
 from inducer_bench.methods import inducer, prefix
-from inducer_bench.methods.architectures import LAYOUTS, sizes
+from inducer_bench.methods.architectures import sizes
 from inducer_bench.methods.attach import attach
 from inducer_bench.methods.options import InducerOptions, LoraOptions, PrefixOptions
-from inducer_bench.methods.tuned import ATTACHED, TunedModel
+from inducer_bench.methods.tuned import TunedModel
 
 SCALE = '''
 """Scales the attention's output: y <- y * (1 + a), a (d) = 0 at the start."""
@@ -64,31 +64,6 @@ def package(tmp_path, monkeypatch):
     yield folder
     for name in [name for name in sys.modules if name.split(".")[0] == "our_methods"]:
         del sys.modules[name]
-
-
-def logits(model, inputs):
-    with torch.no_grad():
-        return model(input_ids=inputs).logits
-
-
-def randomise(tuned):
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in tuned.trained_parameters().values():
-            parameter.add_(torch.randn_like(parameter) * 0.3)
-
-
-def assert_as_built(model, architecture="roberta"):
-    """Bit for bit the model that `build` gives."""
-    untouched = build(architecture)
-    expected = untouched.state_dict()
-    assert model.state_dict().keys() == expected.keys()
-    assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
-    assert all(parameter.requires_grad for parameter in model.parameters())
-    assert model.config._attn_implementation == untouched.config._attn_implementation
-    assert ATTACHED not in model.__dict__
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    assert torch.equal(logits(model, tokens(2, 5)), logits(untouched, tokens(2, 5)))
 
 
 # -- combining --------------------------------------------------------------------------------------------------------
@@ -258,106 +233,6 @@ def test_option_of_a_method_from_outside_is_checked_like_any_other(package):
         ib.attach(build("roberta"), NAME, strenght=2.0)
     with pytest.raises(UserError, match=r"method\.strength: found -1"):
         ib.attach(build("roberta"), NAME, strength=-1)
-
-
-# -- architectures from outside ---------------------------------------------------------------------------------------
-
-_SIZES = {
-    "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 24, "max_position_embeddings": 40, "pad_token_id": PAD,
-    "bos_token_id": 0, "eos_token_id": None,
-}  # fmt: skip
-_PROJECTIONS = [f"self_attn.{letter}_proj" for letter in "qkv"]
-OUTSIDE = {
-    "gemma": (
-        lambda: tf.GemmaForCausalLM(tf.GemmaConfig(**_SIZES, head_dim=6)),
-        ib.Layout(
-            layers="layers", attention="self_attn", projections=_PROJECTIONS, output="self_attn.o_proj",
-            ffn_up=["mlp.gate_proj", "mlp.up_proj"], ffn_down="mlp.down_proj",
-        ),
-    ),
-    "phi": (
-        lambda: tf.PhiForCausalLM(tf.PhiConfig(**_SIZES)),
-        ib.Layout(
-            layers="layers", attention="self_attn", projections=_PROJECTIONS, output="self_attn.dense",
-            ffn_up=["mlp.fc1"], ffn_down="mlp.fc2",
-        ),
-    ),
-}  # fmt: skip
-ON_THEM = {
-    "lora": {"r": 2, "alpha": 4.0, "targets": ["q", "k", "v", "o", "ffn"]},
-    "adapter": {"r": 3},
-    "inducer": {"r_k": 3, "r_v": 2},
-    "prefix": {"length": 3, "hidden": 5},
-}
-each_method = pytest.mark.parametrize("method", ON_THEM)
-each_outside = pytest.mark.parametrize("architecture", OUTSIDE)
-
-
-def build_outside(architecture):
-    torch.manual_seed(0)
-    return OUTSIDE[architecture][0]().double().eval()
-
-
-@each_outside
-@each_method
-def test_layout_lets_a_method_be_attached_to_an_unknown_architecture(architecture, method, tmp_path):
-    assert architecture not in LAYOUTS
-    layout, options, inputs = OUTSIDE[architecture][1], ON_THEM[method], tokens(2, 6)
-    plain = logits(build_outside(architecture), inputs)
-    tuned = ib.attach(build_outside(architecture), method, layout=layout, **options)
-    counted = tuned.parameter_counts()["method"]
-    assert counted == tuned.options.parameters(sizes(tuned.model.config.to_dict(), layout))
-    assert torch.allclose(logits(tuned, inputs), plain, rtol=0, atol=1e-6) == (method in ("lora", "adapter"))
-    randomise(tuned)
-    changed = logits(tuned, inputs)
-    assert not torch.allclose(changed, plain)
-
-    tuned.save(tmp_path)
-    again = ib.load(build_outside(architecture), tmp_path)
-    assert again.layout == layout
-    assert torch.equal(logits(again, inputs), changed)
-    assert torch.equal(logits(tuned.detach(), inputs), plain)
-
-
-@each_outside
-def test_inducers_without_gates_and_values_are_the_identity_on_an_unknown_architecture(architecture):
-    """Zero value MLPs add nothing after W_O: the rest of the attention path must be transformers' own."""
-    tuned = ib.attach(build_outside(architecture), "inducer", r_k=3, r_v=2, layout=OUTSIDE[architecture][1])
-    with torch.no_grad():
-        for name, parameter in tuned.method_parameters().items():
-            if name.endswith(("B_v", "b_B")):
-                parameter.zero_()
-    inputs = tokens(2, 6)
-    plain = logits(build_outside(architecture), inputs)
-    torch.testing.assert_close(logits(tuned, inputs), plain, rtol=0, atol=1e-6)  # RMSNorm and rotation are in float32
-
-
-def test_unknown_architecture_without_a_layout_is_rejected_with_what_to_give():
-    with pytest.raises(UserError, match=r"no layout is known for model type 'phi'.*`layout=` from Python"):
-        ib.attach(build_outside("phi"), "lora", r=2, alpha=4.0)
-
-
-def test_layout_with_a_wrong_name_is_rejected_with_the_nearest():
-    layout = ib.Layout(
-        layers="layers", attention="self_attn", projections=_PROJECTIONS, output="self_attn.dens",
-        ffn_up=["mlp.fc1"], ffn_down="mlp.fc2",
-    )  # fmt: skip
-    model = build_outside("phi")
-    with pytest.raises(UserError, match=r"layout\.output: found 'self_attn\.dens'; did you mean 'self_attn\.dense'\?"):
-        ib.attach(model, "lora", r=2, alpha=4.0, layout=layout)
-    assert ATTACHED not in model.__dict__
-
-
-def test_folder_saved_before_layouts_were_saved_is_loaded(tmp_path):
-    tuned = ib.attach(build("roberta"), "lora", r=2, alpha=4.0)
-    randomise(tuned)
-    tuned.save(tmp_path)
-    file = tmp_path / "adapter.json"
-    description = json.loads(file.read_text())
-    assert description.pop("layout") is None
-    file.write_text(json.dumps(description))
-    assert torch.equal(logits(ib.load(build("roberta"), tmp_path), tokens(2, 5)), logits(tuned, tokens(2, 5)))
 
 
 # -- the package from outside -----------------------------------------------------------------------------------------
