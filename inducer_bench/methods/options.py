@@ -65,9 +65,11 @@ class MethodOptions:
         """The number of the method's deployed parameters on a PLM of these sizes.
 
         Raises:
-            NotImplementedError: the method does not declare it; `method.budget` needs it.
+            UserError: the method does not declare it; `method.budget` needs it.
         """
-        raise NotImplementedError(f"{type(self).__name__}.parameters")
+        raise UserError(
+            f"method.budget: '{self.name}' does not declare its number of parameters; define `parameters` in its Options"
+        )
 
 
 @options

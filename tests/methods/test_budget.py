@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import ClassVar
 
 import pytest
 from helpers.architectures import ARCHITECTURES, build
@@ -12,8 +13,8 @@ from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.methods import budget
 from inducer_bench.methods.architectures import sizes
-from inducer_bench.methods.options import METHODS
-from inducer_bench.options import typed
+from inducer_bench.methods.options import METHODS, MethodOptions, Rank
+from inducer_bench.options import options, typed
 
 WITH_RANKS = [name for name in OPTIONS if METHODS[name].ranks]
 
@@ -80,6 +81,16 @@ def test_budget_below_the_smallest_ranks_says_what_is_needed():
     plm = sizes(compose([]).plm.architecture)
     with pytest.raises(UserError, match=r"method\.budget: found 10; allowed: at least 36,864"):
         budget.solve(compose(["method=lora"]).method, 10, plm)
+
+
+def test_method_that_declares_ranks_but_no_count_is_rejected_in_one_line():
+    @options
+    class Uncounted(MethodOptions):
+        r: int = 1
+        ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
+
+    with pytest.raises(UserError, match="does not declare its number of parameters"):
+        budget.solve(Uncounted(), 100, sizes(compose([]).plm.architecture))
 
 
 def test_method_without_ranks_is_rejected():
