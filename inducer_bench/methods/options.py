@@ -68,7 +68,7 @@ class MethodOptions:
             UserError: the method does not declare it; `method.budget` needs it.
         """
         raise UserError(
-            f"method.budget: '{self.name}' does not declare its number of parameters; define `parameters` in its Options"
+            f"method.budget: '{self.name}' does not declare its number of parameters; define `parameters` in Options"
         )
 
 
