@@ -1,4 +1,4 @@
-"""The identity of a run: the hash of its configuration, the algorithm's version, the data and the PLM.
+"""The identity of a run: the hash of its configuration, the algorithm's version, the data, the PLM and the user's code.
 
 Data and PLMs from the hub are identified by the commit that their revision stands for.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.files import sha256
+from inducer_bench.options import user_module
 from inducer_bench.plm.fetch import plm_commit
 from inducer_bench.plm.location import plm_folder, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
@@ -47,6 +48,8 @@ def identify(config: ExperimentConfig) -> Identity:
     learn_commits(config)
     data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
     identity = {"config": canonical(config), "algorithm": ALGORITHM, "data": data, "plm": plm}
+    if code := _user_code(config):
+        identity["code"] = code
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Identity(hash=hashlib.sha256(text.encode()).hexdigest()[:16], data=data, plm=plm)
 
@@ -113,6 +116,17 @@ def plm_fingerprint(plm: PlmOptions) -> str:
     if plm.tokenizer is None:
         return model
     return f"{model} tokenizer:{_sha256(_tokenizer_files(tokenizer_folder(plm.tokenizer)))}"
+
+
+def _user_code(config: ExperimentConfig) -> dict[str, str]:
+    """Module -> sha256 of its file, for every module outside this package that the configuration names.
+
+    What such a module imports is not covered.
+    """
+    metrics = [name.rpartition(".")[0] for name in config.task.metrics]
+    modules = {name for name in (config.method.name, config.task.kind) if "." in name} | {*filter(None, metrics)}
+    files = {name: user_module("configuration", name).__file__ for name in sorted(modules)}
+    return {name: sha256(Path(file)).hex() for name, file in files.items() if file is not None}
 
 
 def _tokenizer_files(folder: Path) -> list[Path]:

@@ -116,6 +116,28 @@ def test_other_algorithm_changes_the_hash_and_a_release_alone_does_not(folders, 
     assert name(folders) != before
 
 
+def test_edited_module_of_the_user_changes_the_hash(folders, tmp_path, monkeypatch):
+    modules = {
+        "method": "from inducer_bench.methods.options import MethodOptions\n"
+        "from inducer_bench.options import options\n@options\nclass Options(MethodOptions):\n    rate: float\n"
+        "def attach(tuned, options): ...\n",
+        "metric": "from inducer_bench.metrics.metric import Metric\nM = Metric('m', 'm', of='labels', score=None)\n",
+    }
+    (tmp_path / "identified").mkdir()
+    for module, code in modules.items():
+        (tmp_path / "identified" / f"{module}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["method=own", "method.name=identified.method", "+method.rate=1.0", "trainer.lr=1e-3",
+           "task.metrics=[accuracy,identified.metric.M]"]  # fmt: skip
+    found = [name(folders, *own)]
+    for module in modules:
+        with (tmp_path / "identified" / f"{module}.py").open("a") as file:
+            file.write("# edited\n")
+        found.append(name(folders, *own))
+    assert len(set(found)) == 3
+    assert name(folders, *own) == found[-1]
+
+
 def test_other_tokenizer_changes_the_hash(folders, tiny_gpt2_folder):
     plm, _ = folders
     assert name(folders, f"plm.tokenizer={tiny_gpt2_folder}") not in (
