@@ -54,6 +54,7 @@ def attach(
     if chosen is method and options:
         raise UserError(f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}")
     module = _module(chosen)
+    old = {id(part) for part in model.modules()}
     tuned = TunedModel(model, chosen, layout)
     try:
         if special_tokens:
@@ -63,6 +64,9 @@ def attach(
             tuned.train_head()
         if not tuned.trained_parameters():
             raise UserError(f"method: '{chosen.name}' trains nothing: {type(model).__name__} has no head to train")
+        for part in tuned.modules():
+            if id(part) not in old:
+                part.training = model.training  # new modules start in training mode: a loaded adapter would drop out
     except BaseException as error:
         try:
             tuned.detach()

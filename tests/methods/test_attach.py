@@ -113,6 +113,23 @@ def test_adapter_parallel_to_the_attention_is_rejected_with_what_is_allowed():
         ib.attach(build("roberta"), "adapter", r=2, placement="parallel", sites=["attention", "ffn"])
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("lora", {"r": 2, "alpha": 64.0, "dropout": 0.5}),
+        ("peft", {"peft_type": "LORA", "config": {"r": 2, "lora_dropout": 0.5, "target_modules": ["query"]}}),
+    ],
+)
+def test_new_parts_are_in_the_mode_of_the_model(method, options, training):
+    model = build("roberta").train(training)
+    tuned = ib.attach(model, method, **options)
+    randomise(tuned)
+    inputs = tokens(2, 5)
+    assert tuned.training is training
+    assert torch.equal(logits(tuned, inputs), logits(tuned, inputs)) is not training
+
+
 # -- detaching --------------------------------------------------------------------------------------------------------
 
 
