@@ -20,7 +20,7 @@ class UserError(Exception):
 
 
 class TrainingDiverged(Exception):
-    """A loss or gradient is not finite; the message names the step."""
+    """A loss, gradient, weight or score is not finite; the message says which, and where."""
 
 
 class Interrupted(Exception):

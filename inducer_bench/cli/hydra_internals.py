@@ -19,8 +19,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     Raises:
         UserError: an option that Hydra does not have, or one between overrides; the parser would print its whole usage.
+            Also `--experimental-rerun`, which unpickles a file, and so runs whatever code it contains.
     """
     parsed, unknown = get_args_parser().parse_known_args(arguments)
+    if parsed.experimental_rerun is not None:
+        raise UserError("--experimental-rerun: not allowed, because it unpickles a file; give the overrides again")
     if unknown:
         raise UserError(f"'{unknown[0]}': not understood; options such as -m stand before all overrides")
     return parsed

@@ -62,7 +62,9 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
             # -- evaluation --------------------------------------------------------------------------------------------
             started = perf_counter()
             evaluations = {
-                split: evaluate_final(accelerator, tuned, task, data, config.trainer.eval_batch_size)
+                split: evaluate_final(
+                    accelerator, tuned, task, data, config.trainer.eval_batch_size, f"{config.method.name}, {split}"
+                )
                 for split, data in experiment.eval_data.items()
             }
             eval_seconds = perf_counter() - started

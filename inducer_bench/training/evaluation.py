@@ -1,5 +1,6 @@
 """Predict a whole split and score it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from inducer_bench import distributed
+from inducer_bench.errors import TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Prediction, Task
@@ -46,17 +48,35 @@ class BatchedEngine:
 
 
 def evaluate(
-    accelerator: Accelerator, model: nn.Module, task: Task, examples: EncodedExamples, batch_size: int
+    accelerator: Accelerator,
+    model: nn.Module,
+    task: Task,
+    examples: EncodedExamples,
+    batch_size: int,
+    where: str = "evaluation",
 ) -> Evaluation:
-    """Score `model` on `examples` by forward passes, to select an epoch."""
-    return _scored(predict(accelerator, model, task, examples, batch_size), task.score)
+    """Score `model` on `examples` by forward passes, to select an epoch.
+
+    Raises:
+        TrainingDiverged: a loss or score is not finite; the message starts with `where`.
+    """
+    return _scored(predict(accelerator, model, task, examples, batch_size), task.score, where)
 
 
 def evaluate_final(
-    accelerator: Accelerator, tuned: TunedModel, task: Task, data: Sequence[Any], batch_size: int
+    accelerator: Accelerator,
+    tuned: TunedModel,
+    task: Task,
+    data: Sequence[Any],
+    batch_size: int,
+    where: str = "final evaluation",
 ) -> Evaluation:
-    """Score the final model on `task.eval_data`; a task may generate texts for that."""
-    return _scored(task.answer(BatchedEngine(accelerator, tuned, batch_size), data), task.score_answers)
+    """Score the final model on `task.eval_data`; a task may generate texts for that.
+
+    Raises:
+        TrainingDiverged: a loss or score is not finite; the message starts with `where`.
+    """
+    return _scored(task.answer(BatchedEngine(accelerator, tuned, batch_size), data), task.score_answers, where)
 
 
 def predict(
@@ -82,9 +102,15 @@ def collate_to_device(
     return {key: tensor.to(accelerator.device, non_blocking=True) for key, tensor in batch.items()}
 
 
-def _scored(predictions: list[Prediction], score: Callable[[Sequence[Prediction]], Scores]) -> Evaluation:
+def _scored(predictions: list[Prediction], score: Callable[[Sequence[Prediction]], Scores], where: str) -> Evaluation:
     """Predictions with their scores, computed once for all processes, and their mean loss."""
+    undefined = [row["loss"] for row in predictions if not math.isfinite(row.get("loss", 0.0))]
+    if undefined:
+        raise TrainingDiverged(f"{where}: loss {undefined[0]} on {len(undefined)} of {len(predictions)} examples")
     scores = distributed.broadcast_from_main(lambda: score(predictions))
+    for name, entry in scores.items():
+        if entry.value is not None and not math.isfinite(entry.value):
+            raise TrainingDiverged(f"{where}: {name} {entry.value}")
     if "loss" not in predictions[0]:
         return Evaluation(predictions, scores, None)
     loss = sum(row["loss"] for row in predictions) / sum(row.get("count", 1) for row in predictions)

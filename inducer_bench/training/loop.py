@@ -56,7 +56,8 @@ def train(
     With several processes each one computes its shard of every batch; all take the same steps and stop at the same one.
 
     Raises:
-        TrainingDiverged: a loss or gradient norm is not finite; that step is neither applied nor saved.
+        TrainingDiverged: a loss or gradient norm is not finite, and its step is neither applied nor saved; or a loss or
+            score of an epoch, or a weight at the end.
         Interrupted: `stop` was requested; the checkpoint holds the last finished step.
     """
     accelerator, tuned, task, splits = experiment.accelerator, experiment.tuned, experiment.task, experiment.splits
@@ -99,7 +100,8 @@ def train(
 
         # -- evaluation and selection --------------------------------------------------------------------------
         progress.epoch, progress.batch = progress.epoch + 1, 0
-        evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size)
+        where = f"{tuned.options.name}, epoch {progress.epoch}, selection set"
+        evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size, where)
         name, sign = task.selection
         score = evaluation.scores[name].value  # None: undefined, and worse than any score
         if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
@@ -115,7 +117,19 @@ def train(
     distributed.barrier()  # the main process has written the best epoch's weights
     if progress.best_epoch:
         checkpoint.load_best(progress.best_epoch)
+    check_weights(tuned)
     return progress
+
+
+def check_weights(tuned: TunedModel) -> None:
+    """Check that the model can compute something.
+
+    Raises:
+        TrainingDiverged: a weight of the PLM, the method or the head is NaN or infinite.
+    """
+    for name, parameter in tuned.model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise TrainingDiverged(f"{tuned.options.name}: weight '{name}' is not finite")
 
 
 def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:

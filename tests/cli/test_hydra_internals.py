@@ -33,3 +33,13 @@ def test_option_that_hydra_does_not_have_is_refused():
     with pytest.raises(UserError, match="'--sweep': not understood"):
         hydra_internals.parse(["--sweep", "seed=1"])
     assert isinstance(hydra_internals.parse(["seed=1"]), argparse.Namespace)
+
+
+def test_option_that_unpickles_a_file_is_refused_and_the_file_is_not_read(tmp_path, run_cli):
+    pickle = tmp_path / "job.pickle"
+    pickle.write_bytes(b"cos\nsystem\n(S'touch PWNED'\ntR.")
+    process = run_cli("--experimental-rerun", pickle, cwd=tmp_path)
+    assert process.returncode == 2
+    assert process.stderr.startswith("inducer-bench: --experimental-rerun: not allowed")
+    assert process.stderr.count("\n") == 1
+    assert not (tmp_path / "PWNED").exists()

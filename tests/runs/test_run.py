@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from filelock import FileLock
 from helpers.auto_classes import CLASSIFIER
 from helpers.runs import KILLER, built, results
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
@@ -185,6 +186,28 @@ def test_diverging_loss_stops_with_the_step(overrides):
     outcome = run(compose([*own, "method=fine_tune", "trainer.lr=1e30"]))
     assert outcome.code == ExitCode.FAILED
     assert "TrainingDiverged: step" in outcome.message
+
+
+@pytest.mark.parametrize("broken", [["trainer.lr=1e30", "trainer.warmup=0"], ["trainer.eps=1e-320", "trainer.lr=1e10"]])
+def test_model_that_breaks_in_the_last_step_is_no_result(overrides, broken):
+    own = [override for override in overrides if not override.startswith("method.")]
+    outcome = run(compose([*own, "method=lora", "task.max_train=8", "trainer.epochs=1", *broken]))
+    assert outcome.code == ExitCode.FAILED
+    assert "TrainingDiverged: lora, epoch 1, selection set: loss nan on 32 of 32 examples" in outcome.message
+    record = records.read(outcome.folder)
+    assert (record.status, hasattr(record, "scores")) == ("failed", False)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_plm_with_a_weight_that_is_not_finite_is_no_result(overrides, tiny_roberta_folder, tmp_path, value):
+    folder = tmp_path / "broken"
+    shutil.copytree(tiny_roberta_folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    next(tensor for name, tensor in tensors.items() if "layer.1.output.dense.weight" in name)[0, 0] = value
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    outcome = run(compose([*overrides, f"plm.path={folder}", "trainer.epochs=0"]))
+    assert outcome.code == ExitCode.FAILED
+    assert "layer.1.output.dense.weight' is not finite" in outcome.message
 
 
 def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch):
