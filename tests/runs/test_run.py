@@ -188,7 +188,7 @@ def test_diverging_loss_stops_with_the_step(overrides):
     assert "TrainingDiverged: step" in outcome.message
 
 
-@pytest.mark.parametrize("broken", [["trainer.lr=1e30", "trainer.warmup=0"], ["trainer.eps=1e-320", "trainer.lr=1e10"]])
+@pytest.mark.parametrize("broken", [["trainer.lr=1e30", "trainer.warmup=0"], ["trainer.weight_decay=1e300"]])
 def test_model_that_breaks_in_the_last_step_is_no_result(overrides, broken):
     own = [override for override in overrides if not override.startswith("method.")]
     outcome = run(compose([*own, "method=lora", "task.max_train=8", "trainer.epochs=1", *broken]))
