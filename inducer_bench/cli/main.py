@@ -19,7 +19,7 @@ def entry_point() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit code. A user's mistake is answered in one line, without a traceback."""
-    search_modules_in(os.getcwd())
+    search_modules_in("")  # the working directory, which need not exist any more
     try:
         if arguments and arguments[0] == "--version":
             from inducer_bench.version import __version__

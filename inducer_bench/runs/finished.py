@@ -26,7 +26,7 @@ class FinishedRun:
     @property
     def outputs(self) -> int | None:
         """The outputs of the classification head; None where the PLM's own language model head is used."""
-        return self.config.task.outputs() if self.record.labels is None else len(self.record.labels)
+        return self.config.task.outputs(self.record.labels)
 
     def load(self) -> "TunedModel":
         """The PLM with the run's method, weights and head.

@@ -82,6 +82,15 @@ def test_help_shows_every_choice_of_every_group(run_cli):
         assert f"\n  {command} " in process.stdout
 
 
+def test_help_needs_no_working_directory(run_cli, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = Path(sys.executable).with_name("inducer-bench")
+    script = 'cd "$1" && rmdir "$1" && "$2" --version && "$2" --help'
+    process = subprocess.run(["sh", "-c", script, "sh", gone, program], capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stderr) == (0, "")
+
+
 def test_version_is_that_of_the_package(run_cli):
     process = run_cli("--version")
     assert (process.returncode, process.stdout) == (0, f"inducer-bench {__version__}\n")
