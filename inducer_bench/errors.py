@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+LONGEST_MESSAGE = 600
+_LONGEST_NAME = 200
+
 
 class ExitCode(IntEnum):
     """The exit codes of the command line."""
@@ -16,7 +19,13 @@ class ExitCode(IntEnum):
 
 
 class UserError(Exception):
-    """Bad input: one line that names the config key, what was found and what is allowed. Exit code 2."""
+    """Bad input: one line that names the config key, what was found and what is allowed. Exit code 2.
+
+    Whatever the message quotes, it is one printable line of at most `LONGEST_MESSAGE` characters.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message, LONGEST_MESSAGE))
 
 
 class TrainingDiverged(Exception):
@@ -27,18 +36,50 @@ class Interrupted(Exception):
     """The run was asked to stop. Its checkpoint is on disk, and the same command resumes it."""
 
 
+def shown(text: object, longest: int = 100) -> str:
+    """A text from a file, a record or a library, as one line that is safe to print.
+
+    What a terminal would obey or not show (line breaks, escape sequences, changes of direction, half a surrogate pair)
+    is written as an escape. A long text loses its middle, so that a message keeps its key and what is allowed.
+
+    Args:
+        text: anything; its `str` is shown.
+        longest: in characters.
+    """
+    whole = str(text)
+    # An escape is at most 10 characters, so that a long text need not be escaped whole.
+    parts = [whole] if len(whole) <= 2 * longest else [whole[:longest], whole[-longest:]]
+    escaped = ["".join(map(_printable, part)) for part in parts]
+    if len(escaped) == 1 and len(escaped[0]) <= longest:
+        return escaped[0]
+    note = f" ... ({len(whole):,} characters) ... "
+    kept = max(longest - len(note), 2)
+    return f"{escaped[0][: kept - kept // 2]}{note}{escaped[-1][-(kept // 2) :]}"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or the name of its type if there is no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names for a message, separated by commas; of more than `most` the first ones and the number of the others."""
+    each = [shown(name, 60) for name in names]
+    return ", ".join(each) if len(each) <= most else f"{', '.join(each[:most])} and {len(each) - most:,} more"
+
+
 def nearest(found: str, allowed: Iterable[str]) -> str:
     """`did you mean ...? ` with the closest of `allowed`, or an empty string if there is none."""
-    matches = difflib.get_close_matches(found, list(allowed), n=1, cutoff=0.5)
+    names = list(allowed) if len(found) <= _LONGEST_NAME else []  # comparing takes the product of the lengths
+    matches = difflib.get_close_matches(found, [name for name in names if len(name) <= _LONGEST_NAME], n=1, cutoff=0.5)
     return f"did you mean '{matches[0]}'? " if matches else ""
 
 
 def unknown(key: str, found: str, allowed: Iterable[str]) -> UserError:
     """A `UserError` for a value that is not among those allowed for `key`."""
     options = sorted(allowed)
-    return UserError(f"{key}: unknown '{found}'; {nearest(found, options)}allowed: {', '.join(options)}")
+    return UserError(f"{key}: unknown '{shown(found)}'; {nearest(found, options)}allowed: {listed(options)}")

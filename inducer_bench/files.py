@@ -1,7 +1,9 @@
-"""Atomic writes of files and folders, content hashes, and the folder for data that can be regenerated."""
+"""Files read whole, written atomically and hashed, and the folder for data that can be regenerated."""
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +15,17 @@ def cache_root() -> Path:
     return Path(os.environ.get("INDUCER_BENCH_CACHE") or Path.home() / ".cache" / "inducer_bench")
 
 
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file, or of a link to one.
+
+    Raises:
+        OSError: there is none, it cannot be read, or it is something else: a folder, or a pipe, which would wait for a
+            writer.
+    """
+    with open(path, "rb", opener=_regular) as file:
+        return file.read()
+
+
 def sha256(path: Path) -> bytes:
     """The SHA-256 of a file's content, computed once per process as long as size and modification time stay."""
     status = path.stat()
@@ -21,7 +34,7 @@ def sha256(path: Path) -> bytes:
 
 @cache
 def _sha256(path: Path, size: int, changed: int) -> bytes:
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=_regular) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
@@ -62,6 +75,15 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
         except OSError:
             if not folder.is_dir():
                 raise
+
+
+def _regular(path: str, flags: int) -> int:
+    """An opener for `open` that takes regular files only."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from inducer_bench.errors import UserError, first_line, nearest
+from inducer_bench.errors import UserError, first_line, listed, nearest, shown
 
 Options = TypeVar("Options")
 
@@ -71,7 +71,7 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
     """
     first = error.errors()[0]
     key = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
-    found = first["input"]
+    found = shown(repr(first["input"]))
     kind = first["type"]
     if kind == "unexpected_keyword_argument":
         return UserError(f"{key}: there is no such key; remove it")
@@ -79,10 +79,10 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
         return UserError(f"{key}: missing; give it a value")
     if kind == "literal_error":
         allowed = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return UserError(f"{key}: found '{found}'; {nearest(str(found), allowed)}allowed: {', '.join(allowed)}")
+        return UserError(f"{key}: found {found}; {nearest(str(first['input']), allowed)}allowed: {listed(allowed)}")
     if kind == "too_short":
-        return UserError(f"{key}: found {found!r}; allowed: at least {first['ctx']['min_length']} entries")
+        return UserError(f"{key}: found {found}; allowed: at least {first['ctx']['min_length']} entries")
     if kind == "too_long":
-        return UserError(f"{key}: found {found!r}; allowed: at most {first['ctx']['max_length']} entries")
+        return UserError(f"{key}: found {found}; allowed: at most {first['ctx']['max_length']} entries")
     requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
-    return UserError(f"{key}: found {found!r}; allowed: {requirement}")
+    return UserError(f"{key}: found {found}; allowed: {requirement}")

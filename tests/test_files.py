@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from inducer_bench.files import cache_root, write_atomic, write_folder
+from inducer_bench.files import cache_root, read_bytes, sha256, write_atomic, write_folder
 
 
 def names(folder):
@@ -116,3 +116,16 @@ def test_cache_is_where_the_environment_says_or_in_the_home_folder(monkeypatch, 
     monkeypatch.setenv("INDUCER_BENCH_CACHE", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_root() == tmp_path / ".cache" / "inducer_bench"
+
+
+@pytest.mark.parametrize("read", [read_bytes, sha256])
+def test_only_regular_files_are_read_and_a_pipe_does_not_wait(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("pipe", "folder", "loop", "missing"):
+        with pytest.raises(OSError):  # noqa: PT011
+            read(tmp_path / name)
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    assert read(tmp_path / "link") == read(tmp_path / "file")
