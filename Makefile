@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DEVICE ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint coverage results bench build clean
+.PHONY: help setup run test test-slow chaos lint coverage results bench build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -26,6 +26,9 @@ test: setup ## all tests but the slow ones, on all cores
 
 test-slow: setup ## torch.compile on every architecture, and torchrun
 	$(BIN)/python -m pytest -m slow
+
+chaos: setup ## kills, faults in files and odd inputs by the hundred, judged by rules: half an hour
+	PYTHONPATH=tests $(BIN)/python -m chaos
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
