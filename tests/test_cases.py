@@ -1,4 +1,4 @@
-"""Small inputs on which such tools have failed, in `../shared/cases`, where they are: each comes out as its README says."""
+"""Small inputs on which such tools have failed, in `../shared/cases`, where they are: each ends as its README says."""
 
 import os
 import re

@@ -250,7 +250,7 @@ _SWEEPS = {
 }
 
 
-_WORST = {name: REFUSED for name in _SWEEPS} | {
+_WORST = dict.fromkeys(_SWEEPS, REFUSED) | {
     "a diverging job": frozenset({1}),
     "no folder for the sweep": EITHER,
     "one job": DONE,
