@@ -18,6 +18,7 @@ from typing import Any
 
 _PRELOADED = [f"inducer_bench.{name}" for name in ("cli.launch", "runs.experiment", "runs.predict", "report.tables")]
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_MEMORY = 12 * 2**30  # bytes of address space
 _CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 
 
@@ -118,6 +119,7 @@ def _child(
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as the interpreter opens it
     os.chdir(folder)
     os.environ.update(environment)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # what grows without end is told, not the machine
     if trouble.file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (trouble.file_size, trouble.file_size))
