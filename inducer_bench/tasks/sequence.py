@@ -75,7 +75,7 @@ class Sequences:
         """(token, segment) ids of each source, from the first token to the one that opens the target, cut to a length.
 
         Raises:
-            UserError: there is no room even for the special tokens.
+            UserError: there is no room for the special tokens and one of the source.
         """
         flat = self._tokens([text for source in sources for _, text in source])
         ends = list(accumulate(len(source) for source in sources))
@@ -83,16 +83,17 @@ class Sequences:
         target = self.special(self.frame.target)
         prompts = []
         for source, end, length in zip(sources, ends, lengths, strict=True):
-            pieces = flat[end - len(source) : end]
-            del pieces[0][self.source_tokens or len(pieces[0]) :]
-            tokens, specials = sum(map(len, pieces)), len(pieces) + 2
-            if specials > length:
+            specials = len(source) + 2
+            room = length - specials
+            if room < 1:
                 raise UserError(
                     f"task.max_length: found {self.max_length}; a source of {len(source)} segments needs {specials} "
-                    f"special tokens, and there is room for {length}; allowed: more, or less that is generated, "
-                    "task.decoding.max_new_tokens"
+                    f"special tokens and one of its text, and there is room for {length}; allowed: more, or less that "
+                    "is generated, task.decoding.max_new_tokens"
                 )
-            for _ in range(tokens + specials - length):
+            first, *others = flat[end - len(source) : end]
+            pieces = [ids[:room] for ids in (first[: self.source_tokens], *others)]
+            for _ in range(sum(map(len, pieces)) - room):
                 max(pieces, key=len).pop()
             prompt = [(begin, begin_segment)]
             for (opening, _), piece in zip(source, pieces, strict=True):
@@ -112,8 +113,13 @@ class Sequences:
         }
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids; each text begins with a space, so that a name has the same tokens in source and target."""
+        """Token ids; each text begins with a space, so that a name has the same tokens in source and target.
+
+        A text that occurs several times, such as the passage of a conversation, is encoded once; its ids are shared.
+        """
         if not texts:
             return []
-        encoded = self.tokenizer([f" {text}" if text else "" for text in texts], add_special_tokens=False)
-        return [list(ids) for ids in encoded["input_ids"]]
+        different = list(dict.fromkeys(texts))
+        encoded = self.tokenizer([f" {text}" if text else "" for text in different], add_special_tokens=False)
+        ids = dict(zip(different, encoded["input_ids"], strict=True))
+        return [ids[text] for text in texts]
