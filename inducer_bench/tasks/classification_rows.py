@@ -81,7 +81,7 @@ def _check_found(labels: Mapping[str, str]) -> None:
         name = label.strip()
         if name.lower() in _NO_LABEL:
             problem = f"the label '{shown(label)}' marks a row without one" if name else "the label is empty"
-            raise UserError(f"{where}: {problem}; allowed: others, unless task.labels lists it")
+            raise UserError(f"{where}: {problem}; allowed: a label in each row, or task.labels=[...] with this one")
         if (other := known.setdefault(name, label)) != label:
             raise UserError(
                 f"{where}: found label '{shown(label)}', and '{shown(other)}' before; allowed: one of them, for they "

@@ -100,10 +100,8 @@ def test_label_that_only_dev_has_is_refused(write):
 )
 def test_row_without_a_label_is_no_class_of_its_own(write, tmp_path, label, complaint):
     task = write([("a", "x"), ("b", "y"), ("c", label)])
-    assert (
-        refusal(task)
-        == f"{tmp_path / 'train.jsonl'}, line 3: {complaint}; allowed: others, unless task.labels lists it"
-    )
+    allowed = "allowed: a label in each row, or task.labels=[...] with this one"
+    assert refusal(task) == f"{tmp_path / 'train.jsonl'}, line 3: {complaint}; {allowed}"
 
 
 def test_label_of_minus_one_that_is_listed_is_one(write):

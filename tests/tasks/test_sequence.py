@@ -1,6 +1,8 @@
 """Sequences against what the released code builds, and what is cut when they are too long."""
 
+import dataclasses
 import json
+import random
 
 import pytest
 from helpers.sequences import FIRST, FRAMES, PARITY, sequences, source, text
@@ -9,6 +11,8 @@ from inducer_bench.errors import UserError
 from inducer_bench.tasks.coqa import FRAME as COQA
 from inducer_bench.tasks.sequence import SPECIAL_TOKENS
 from inducer_bench.tasks.webnlg import FRAME as WEBNLG
+
+OPENINGS = ("<subject>", "<property>", "<object>")
 
 
 @pytest.mark.skipif(not PARITY.is_dir(), reason="needs ../shared/parity or $INDUCER_BENCH_PARITY")
@@ -62,6 +66,44 @@ def test_sequence_without_room_for_its_special_tokens_is_refused():
     for encode in (lambda: made.encode_prompts([triple], new_tokens=7), lambda: made.encode([2 * triple], ["4 " * 9])):
         with pytest.raises(UserError, match=r"^task\.max_length: found 12; a source of . segments needs . special tok"):
             encode()
+
+
+def naively_cut(pieces, room):
+    """One token at a time from the longest piece, the first of those that are equally long."""
+    pieces = [list(piece) for piece in pieces]
+    while sum(map(len, pieces)) > room:
+        max(pieces, key=len).pop()
+    return pieces
+
+
+def test_cut_is_that_of_one_token_at_a_time_whatever_the_lengths():
+    draw = random.Random(0)
+    for _ in range(200):
+        pieces = [[draw.randrange(FIRST) for _ in range(draw.choice((0, 1, 5, 9, 40)))] for _ in range(3)]
+        made = sequences(WEBNLG, max_length=draw.randint(11, 60))
+        segments = [(opening, text(piece)) for opening, piece in zip(OPENINGS, pieces, strict=True)]
+        (prompt,) = made.encode_prompts([segments], new_tokens=5)
+        expected = [made.special("<bos_webnlg>")]
+        for opening, piece in zip(OPENINGS, naively_cut(pieces, made.max_length - 5 - 5), strict=True):
+            expected += [made.special(opening), *piece]
+        assert prompt["input_ids"] == [*expected, made.special("<target_webnlg>")]
+
+
+def test_text_that_recurs_is_encoded_once_and_its_copies_are_cut_on_their_own():
+    made, calls = sequences(COQA, max_length=14), []
+    tokenizer = made.tokenizer
+
+    def counting(texts, add_special_tokens):
+        calls.append(texts)
+        return tokenizer(texts, add_special_tokens)
+
+    made = dataclasses.replace(made, tokenizer=counting)
+    passage = text(range(1, 21))
+    asked = [[("<document>", passage), ("<question>", question)] for question in ("21", "21 22 23 24", "25")]
+    prompts = made.encode_prompts(asked, new_tokens=4)
+    assert calls == [[f" {words}" for words in (passage, "21", "21 22 23 24", "25")]]
+    kept = [[token for token in prompt["input_ids"] if token < FIRST] for prompt in prompts]
+    assert kept == [[1, 2, 3, 4, 5, 21], [1, 2, 3, 21, 22, 23], [1, 2, 3, 4, 5, 25]]
 
 
 def test_first_text_of_a_source_has_its_own_limit():
