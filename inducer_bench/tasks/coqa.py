@@ -145,7 +145,9 @@ def _official(content: Any, path: str) -> Iterator[Dialogue]:
             questions, answers = _texts(entry["questions"], where), [_texts(entry["answers"], where), *others]
             yield _checked(entry["id"], entry["source"], entry["story"], questions, answers, where)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{where}: not in CoQA's layout ({type(error).__name__}: {error})") from None
+            problem = f"no {error}" if isinstance(error, KeyError) else "not in CoQA's layout"
+            expected = "id, source, story, questions and answers: [{turn_id, input_text}, ...]"
+            raise UserError(f"{where}: {problem}; expected {expected}") from None
 
 
 def _rows(task: CoqaOptions, split: str) -> Iterator[Dialogue]:

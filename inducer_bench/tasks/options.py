@@ -210,10 +210,10 @@ class Decoding:
 
     def check(self) -> None:
         """Check that no option is given that has no effect."""
-        sampling, beams = (self.sample, "task.decoding.sample=true"), (self.beams > 1, "several task.decoding.beams")
+        sampling, beams = (self.sample, "task.decoding.sample=true"), (self.beams > 1, "task.decoding.beams > 1")
         for name, (used, when) in {"temperature": sampling, "top_p": sampling, "length_penalty": beams}.items():
             if not used and (value := getattr(self, name)) != 1.0:
-                raise UserError(f"task.decoding.{name}: found {value}; allowed: 1.0; it has an effect with {when} only")
+                raise UserError(f"task.decoding.{name}: found {value}; allowed: 1.0 unless {when}")
 
 
 @options

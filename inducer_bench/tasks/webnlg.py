@@ -69,9 +69,9 @@ class WebNlgTask(GenerationTask):
         """`{"triples": [["subject", "property", "object"], ...]}`."""
         try:
             name, _, checked, _ = _checked((where, "", list(values["triples"]), []))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{where}: {_missing(error)}; expected triples: [[subject, property, object], ...]"
+                f"{where}: {_problem(error)}; expected triples: [[subject, property, object], ...]"
             ) from None
         return Sample(name, _segments(checked), (), ())
 
@@ -113,8 +113,8 @@ def _from_json(path: Path) -> Iterator[Entry]:
             triples = [(t["subject"], t["property"], t["object"]) for t in entry["modifiedtripleset"]]
             texts = [(text.get("lang"), text["lex"]) for text in entry["lexicalisations"] if _is_good(text)]
             yield _checked((str(number), entry["category"], triples, texts))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}, entry {number}: {_missing(error)}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}, entry {number}: {_problem(error)}") from None
 
 
 def _from_xml(path: Path) -> Iterator[Entry]:
@@ -128,8 +128,8 @@ def _from_xml(path: Path) -> Iterator[Entry]:
             triples = [tuple(part.strip() for part in _text(t).split("|")) for t in entry.iter("mtriple")]
             texts = [(lex.get("lang"), _text_of_lex(lex)) for lex in entry.iter("lex") if _is_good(lex)]
             yield _checked((name, entry.attrib["category"], triples, texts))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}, entry {name}: {_missing(error)}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}, entry {name}: {_problem(error)}") from None
 
 
 def _is_good(text: dict[str, Any] | ElementTree.Element) -> bool:
@@ -140,7 +140,7 @@ def _text_of_lex(lex: ElementTree.Element) -> str:
     """Its text, or that of its child <text>."""
     inner = lex.findall("text")
     if len(inner) > 1 or (not inner and any(child.tag in _ANNOTATIONS for child in lex)):
-        raise TypeError(f"found {len(inner)} <text> in a <lex> with annotations; expected one")
+        raise ValueError(f"found {len(inner)} <text> in a <lex> with annotations; expected one")
     return _text(inner[0] if inner else lex)
 
 
@@ -148,7 +148,7 @@ def _text(element: ElementTree.Element) -> str:
     """Its whole text, that within markup included."""
     text = "".join(element.itertext())
     if not text.strip():
-        raise TypeError(f"an empty <{element.tag}>")
+        raise ValueError(f"an empty <{element.tag}>")
     return text
 
 
@@ -156,21 +156,23 @@ def _checked(entry: tuple[str, Any, list[Any], list[Any]]) -> Entry:
     """The entry, with its texts stripped, and their languages in lower case: English, if none is named.
 
     Raises:
-        TypeError: a part is not text, a text is empty, or a triple does not have three parts.
+        ValueError: a part is not text, a text is empty, or a triple does not have three parts.
     """
     name, category, triples, texts = entry
     if not triples or any(not isinstance(triple, list | tuple) or len(triple) != 3 for triple in triples):
-        raise TypeError("expected triples of subject, property and object")
+        raise ValueError("expected triples of subject, property and object")
     spoken = [(language or _ENGLISH, text) for language, text in texts]
     parts_of_triples = [part for triple in triples for part in triple]
     if not all(
         isinstance(text, str) for text in [category, *parts_of_triples, *(text for pair in spoken for text in pair)]
     ):
-        raise TypeError("expected text")
+        raise ValueError("expected text")
     if not all(text.strip() for _, text in spoken):
-        raise TypeError("an empty text")
+        raise ValueError("an empty text")
     return name, category, triples, [(language.lower(), text.strip()) for language, text in spoken]
 
 
-def _missing(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
+def _problem(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return str(error) if isinstance(error, ValueError) else "not in WebNLG's layout"

@@ -146,14 +146,14 @@ def setting(value, *path):
         (lambda entry: entry["lexicalisations"][0].pop("lex"), "no 'lex'"),
         (setting(" \n", "lexicalisations", 0, "lex"), "an empty text"),
         (setting(7, "lexicalisations", 0, "lang"), "expected text"),
-        (setting(["a | b | c"], "modifiedtripleset"), ""),
+        (setting(["a | b | c"], "modifiedtripleset"), "not in WebNLG's layout"),
         (setting([], "modifiedtripleset"), "expected triples of subject, property and object"),
         (setting(None, "lexicalisations", 0, "lex"), "expected text"),
         (setting(5, "modifiedtripleset", 0, "object"), "expected text"),
         (setting(None, "category"), "expected text"),
-        (setting(None, "lexicalisations"), ""),
-        (setting(["text"], "lexicalisations"), ""),
-        (setting("text", "modifiedtripleset"), ""),
+        (setting(None, "lexicalisations"), "not in WebNLG's layout"),
+        (setting(["text"], "lexicalisations"), "not in WebNLG's layout"),
+        (setting("text", "modifiedtripleset"), "not in WebNLG's layout"),
     ],
 )
 def test_entry_of_another_layout_is_named(write, tmp_path, change, complaint):
