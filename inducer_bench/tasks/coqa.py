@@ -75,8 +75,11 @@ class CoqaTask(GenerationTask):
         return Sample(where, segments(dialogue, len(answers), answers, self.config.history_turns), (), ())
 
     def answer(self, engine: Engine, data: Sequence[Sample]) -> list[Prediction]:
-        """All turns at once; with the model's own answers as history, turn by turn, all dialogues together."""
-        if self.config.history == "gold":
+        """All turns at once; with the model's own answers as history, turn by turn, all dialogues together.
+
+        New input brings its history with it.
+        """
+        if self.config.history == "gold" or not any(sample.references for sample in data):
             return super().answer(engine, data)
         dialogues = [list(turns) for _, turns in groupby(data, key=lambda sample: sample.name.rpartition("/")[0])]
         answers: list[list[str]] = [[] for _ in dialogues]

@@ -137,9 +137,11 @@ def _one_or_two(found: Any) -> Any:
 
 
 def _labels(found: Any) -> Any:
-    names = [str(name) for name in found] if isinstance(found, list) else []
-    if found in ("auto", "number") or len(names) == len(set(names)) >= 2:
-        return names or found
+    if found in ("auto", "number"):
+        return found
+    names = [str(name) for name in found if isinstance(name, str | int | float)] if isinstance(found, list) else []
+    if names and 2 <= len(found) == len({name.strip() for name in names}):
+        return names
     raise PydanticCustomError("labels", "auto, number, or a list of two or more different names")
 
 

@@ -221,6 +221,14 @@ def test_histories_agree_where_the_model_answers_as_the_data_do(scripted):
     assert sorted(p for prompts in writer.calls for p in prompts) == sorted(gold_writer.calls[0])
 
 
+def test_new_input_keeps_the_answers_that_it_gives_whatever_the_history(scripted):
+    task, writer = scripted(MADE_UP, "task.history=model")
+    lines = [{"story": "s", "questions": ["a?", "b?"], "answers": ["c"]}, {"story": "t", "questions": ["d?"]}]
+    rows = task.answer(writer, [task.new_row(line, f"a/new.jsonl, line {i}") for i, line in enumerate(lines, start=1)])
+    assert writer.calls == [[["", "s", "a?", "c", "b?", ""], ["", "t", "d?", ""]]]
+    assert [task.shown(row) for row in rows] == [{"prediction": "one"}, {"prediction": "two"}]
+
+
 def test_empty_answer_stays_an_answer_in_the_history(scripted):
     task, writer = scripted(["", "two", "three", "four", "five", "six", "seven"], "task.history=model")
     assert task.answer(writer, task.read("dev"))[0]["prediction"] == ""
