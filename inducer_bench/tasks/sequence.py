@@ -15,6 +15,9 @@ from inducer_bench.errors import UserError
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS
 
+# More than tokens stand for. A text is cut there before it is encoded, if that leaves twice as many as are needed.
+_CHARACTERS_PER_TOKEN = 100
+
 Segment = tuple[str, str]  # the special token that opens the segment, and its text
 
 
@@ -113,13 +116,27 @@ class Sequences:
         }
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids; each text begins with a space, so that a name has the same tokens in source and target.
+        """The ids of each text, or, of a text much longer than a sequence, those of its beginning.
 
         A text that occurs several times, such as the passage of a conversation, is encoded once; its ids are shared.
         """
+        different = list(dict.fromkeys(texts))
+        beginnings = [_beginning(text, _CHARACTERS_PER_TOKEN * self.max_length) for text in different]
+        ids = self._encoded(beginnings)
+        for number, (text, beginning) in enumerate(zip(different, beginnings, strict=True)):
+            if len(beginning) < len(text) and len(ids[number]) < 2 * self.max_length:
+                ids[number] = self._encoded([text])[0]
+        by_text = dict(zip(different, ids, strict=True))
+        return [by_text[text] for text in texts]
+
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids; each text begins with a space, so that a name has the same tokens in source and target."""
         if not texts:
             return []
-        different = list(dict.fromkeys(texts))
-        encoded = self.tokenizer([f" {text}" if text else "" for text in different], add_special_tokens=False)
-        ids = dict(zip(different, encoded["input_ids"], strict=True))
-        return [ids[text] for text in texts]
+        encoded = self.tokenizer([f" {text}" if text else "" for text in texts], add_special_tokens=False)
+        return list(encoded["input_ids"])
+
+
+def _beginning(text: str, length: int) -> str:
+    """A text up to the last blank within so many characters; the whole text, if it is shorter or has no blank there."""
+    return text if len(text) <= length else text[: max(text.rfind(" ", 0, length), 0)] or text

@@ -75,7 +75,6 @@ MISTAKES = {  # override -> parts of the one line that answers it
     "task.text=[a,b,c]": ["task.text", "allowed: at most 2 entries"],
     "task.labels=[yes]": ["task.labels: found", "allowed: auto, number, or a list of two or more different names"],
     "task.labels=[no,no]": ["task.labels: found", "two or more different names"],
-    "task.labels=[no,'no ']": ["task.labels: found", "two or more different names"],
     "task.labels=[no,null]": ["task.labels: found", "two or more different names"],
     "task.labels=[[no],[yes]]": ["task.labels: found", "two or more different names"],
     "task.labels=3": ["task.labels: found 3", "two or more different names"],

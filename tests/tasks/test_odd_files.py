@@ -90,6 +90,8 @@ def test_what_is_no_file_is_not_found(task, tmp_path, make):
          "task.text: found a, a with task.label=label; allowed: different columns"),
         (["task=classification", "task.text=[a,label]"],
          "task.text: found a, label with task.label=label; allowed: different columns"),
+        (["task=classification", "task.labels=[no,'no ']"],
+         "task.labels: found ['no', 'no ']; allowed: auto, number, or a list of two or more different names"),
         (["task=text_to_text", "task.text=a", "task.target=a"],
          "task.target: found 'a', which is task.text as well; allowed: another column"),
         (["task=webnlg", "task.decoding.temperature=0.7"],

@@ -6,10 +6,12 @@ import random
 
 import pytest
 from helpers.sequences import FIRST, FRAMES, PARITY, sequences, source, text
+from transformers import AutoTokenizer
 
 from inducer_bench.errors import UserError
 from inducer_bench.tasks.coqa import FRAME as COQA
-from inducer_bench.tasks.sequence import SPECIAL_TOKENS
+from inducer_bench.tasks.sequence import SPECIAL_TOKENS, Sequences
+from inducer_bench.tasks.text_to_text import FRAME as SUMMARY
 from inducer_bench.tasks.webnlg import FRAME as WEBNLG
 
 OPENINGS = ("<subject>", "<property>", "<object>")
@@ -104,6 +106,31 @@ def test_text_that_recurs_is_encoded_once_and_its_copies_are_cut_on_their_own():
     assert calls == [[f" {words}" for words in (passage, "21", "21 22 23 24", "25")]]
     kept = [[token for token in prompt["input_ids"] if token < FIRST] for prompt in prompts]
     assert kept == [[1, 2, 3, 4, 5, 21], [1, 2, 3, 21, 22, 23], [1, 2, 3, 4, 5, 25]]
+
+
+@pytest.mark.parametrize("word", ["{}", "{}" + "x" * 3000, "{}\u3000", "{} " + " " * 3000])
+def test_beginning_of_a_long_text_has_the_ids_of_the_whole_text(tiny_gpt2_folder, word):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_gpt2_folder)
+    draw, words = random.Random(0), ["film", "dull", "a", "Zürich", "--", "1994", ",", "...", "\n", "in every scene"]
+    book = " ".join(word.format(draw.choice(words)) for _ in range(10_000 if len(word) < 9 else 60))
+    made = Sequences(SUMMARY, tokenizer, len(tokenizer), max_length=30, source_tokens=None)
+    (prompt,) = made.encode_prompts([[("<source_sm>", book)]], new_tokens=7)
+    (whole,) = tokenizer([f" {book}"])["input_ids"]
+    assert len(book) > 30 * 100
+    assert prompt["input_ids"][2:-1] == whole[:20]
+
+
+def test_end_of_a_long_text_is_not_encoded():
+    made, lengths = sequences(SUMMARY, max_length=20), []
+
+    def measuring(texts, add_special_tokens):
+        lengths.append(len(texts[0]))
+        return {"input_ids": [[1] * (len(part) // 40) for part in texts]}
+
+    made = dataclasses.replace(made, tokenizer=measuring)
+    made.encode_prompts([[("<source_sm>", "nine char " * 1000)]], new_tokens=4)
+    made.encode_prompts([[("<source_sm>", "one_word" * 1000)]], new_tokens=4)
+    assert lengths == [2000, 8001]
 
 
 def test_first_text_of_a_source_has_its_own_limit():
