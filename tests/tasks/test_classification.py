@@ -112,6 +112,12 @@ def test_empty_text_on_a_decoder_is_a_blank_whatever_is_in_its_batch(tiny_gpt2_f
     assert EncodedExamples.from_list(empty).take([0, 1]) == empty
 
 
+def test_new_input_may_have_the_column_names_of_the_publisher(tiny_roberta_folder):
+    task = make_task(tiny_roberta_folder, text=["premise", "hypothesis"], published={"premise": "sentence1"})
+    for name in ("premise", "sentence1"):
+        assert task.new_row({name: "a", "hypothesis": "b", "label": None}, "line 1").texts == ("a", "b")
+
+
 def test_cut_takes_from_the_longer_text_of_a_pair(tiny_roberta_folder):
     encoded = make_task(tiny_roberta_folder, max_length=10).encode(
         [LabelledTexts(("a dull and clumsy story of a family", "no"), 1)]

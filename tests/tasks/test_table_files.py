@@ -104,6 +104,13 @@ def test_line_ends_of_every_system_blank_lines_at_the_end_and_a_mark_at_the_star
     assert values(path) == ROWS
 
 
+def test_csv_may_end_its_lines_with_carriage_returns_alone(tmp_path):
+    write_csv(tmp_path / "a.csv", ROWS)
+    content = (tmp_path / "a.csv").read_bytes()
+    (tmp_path / "a.csv").write_bytes(content.replace(b"\r\n", b"\r"))
+    assert values(tmp_path / "a.csv") == ROWS
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_text_may_be_as_long_as_a_book(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
