@@ -6,6 +6,7 @@ by other errors than its own where values are nested too deeply or an integer ha
 
 import json
 import re
+from collections import Counter
 from json import JSONDecodeError
 from typing import Any, NoReturn
 
@@ -13,17 +14,23 @@ from typing import Any, NoReturn
 _HALF = re.compile(r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)")
 
 
-def loads(text: str) -> Any:
+def loads(text: str, unique_keys: bool = False) -> Any:
     """The value that a JSON text stands for.
+
+    Args:
+        text: JSON.
+        unique_keys: an object that has a key twice is an error; by default the last one counts.
 
     Raises:
         JSONDecodeError: the text is not JSON, holds NaN, Infinity or half a surrogate pair, is nested too deeply, or
-            holds an integer of too many digits. `lineno` is the line, where it is known.
+            holds an integer of too many digits. `lineno` is the line, where it is known; else `pos` is 0.
     """
     try:
-        value = json.loads(text, parse_constant=_reject)
+        value = json.loads(text, parse_constant=_reject, object_pairs_hook=_unique if unique_keys else None)
     except JSONDecodeError:
         raise
+    except _RepeatedKeyError as error:
+        raise JSONDecodeError(f"an object has the key {error} twice", text, 0) from None
     except _NotFiniteError as error:
         raise JSONDecodeError(f"{error} is not a JSON value", text, max(text.find(str(error)), 0)) from None
     except RecursionError:
@@ -48,6 +55,17 @@ def dumps(value: Any, **options: Any) -> str:
 
 class _NotFiniteError(Exception):
     """NaN, Infinity or -Infinity."""
+
+
+class _RepeatedKeyError(Exception):
+    """The key of an object, quoted."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise _RepeatedKeyError(json.dumps(Counter(key for key, _ in pairs).most_common(1)[0][0]))
+    return value
 
 
 def _reject(constant: str) -> NoReturn:

@@ -36,6 +36,14 @@ def test_what_is_no_json_has_a_reason_and_a_line(text, reason, line):
     assert caught.value.lineno == line
 
 
+def test_repeated_key_is_an_error_where_keys_are_unique():
+    text = '{"a": {"x": 1, "b": 2, "x": 3}}'
+    assert strict_json.loads(text) == {"a": {"x": 3, "b": 2}}
+    assert strict_json.loads('[{"x": 1}, {"x": 2}, {}]', unique_keys=True) == [{"x": 1}, {"x": 2}, {}]
+    with pytest.raises(json.JSONDecodeError, match='an object has the key "x" twice'):
+        strict_json.loads(text, unique_keys=True)
+
+
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")]])
 def test_nothing_undefined_is_written(value):
     with pytest.raises(ValueError, match="JSON compliant"):

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.runs.finished import open_run
+from inducer_bench.tasks.files import decoded, read_bytes, readable
+from inducer_bench.tasks.table_files import json_lines
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +21,7 @@ def main(arguments: list[str]) -> int:
         "columns; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but the last.",
     )
     parser.add_argument("run", type=Path, help="the folder of a finished run")
-    parser.add_argument("--input", type=Path, metavar="FILE", help="lines of JSON (default: stdin)")
+    parser.add_argument("--input", type=Path, metavar="FILE", help="lines of JSON, also gzipped (default: stdin)")
     args = parser.parse_args(arguments)
     run = open_run(args.run)
     inputs = list(_read(args.input))
@@ -32,20 +34,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _read(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    if path is None:
-        return _objects("stdin", sys.stdin)
-    try:
-        return _objects(str(path), path.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--input: '{path}' cannot be read ({error})") from None
+    """The position and the values of each line, read as lines of training data are.
+
+    Raises:
+        UserError: the file or stdin cannot be read, or a line is not a JSON object.
+    """
+    name = "stdin" if path is None else str(path)
+    return json_lines(decoded(_from_stdin() if path is None else read_bytes(path), name), name)
 
 
-def _objects(name: str, lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(lines, start=1):
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{name}, line {number}: not JSON ({error.msg})") from None
-        if not isinstance(values, dict):
-            raise UserError(f"{name}, line {number}: found {type(values).__name__}; expected an object")
-        yield f"{name}, line {number}", values
+def _from_stdin() -> bytes:
+    if sys.stdin is None:
+        raise UserError("stdin: it is closed; give lines of JSON there, or --input FILE")
+    with readable(Path("stdin")):
+        return sys.stdin.buffer.read()

@@ -1,16 +1,18 @@
 """Classification of one text or a pair of texts, or regression."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inducer_bench.errors import UserError
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Batch, Prediction, Task
 from inducer_bench.tasks.cache import Encoded
-from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels, read_rows
+from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels, read_rows, text_columns
 from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import text_of
 
@@ -39,16 +41,36 @@ class ClassificationTask(Task):
 
     def new_row(self, values: dict[str, Any], where: str) -> LabelledTexts:
         """`{"sentence": "..."}`: the task's text columns."""
-        return LabelledTexts(tuple(text_of(values, name, where) for name in self.config.text), 0)
+        return LabelledTexts(tuple(text_of(values, column, where) for column in text_columns(self.config)), 0)
 
     def encode(self, rows: Sequence[LabelledTexts]) -> list[Encoded]:
-        """Rows as token ids, cut to `max_length`; not padded."""
+        """Rows as token ids, cut to `max_length`; not padded. Each has at least one.
+
+        Raises:
+            UserError: `max_length` leaves no room for a word.
+        """
         texts = [list(column) for column in zip(*(row.texts for row in rows), strict=True)]
+        self._check_room(len(texts))
         tokens = self.tokenizer(*texts, truncation=True, max_length=self.config.max_length, return_attention_mask=False)
-        return [
-            {**{key: tokens[key][i] for key in tokens}, "labels": row.label, "length": len(tokens["input_ids"][i])}
-            for i, row in enumerate(rows)
-        ]
+        encoded = []
+        for i, row in enumerate(rows):
+            inputs = {key: tokens[key][i] for key in tokens} if tokens["input_ids"][i] else self._blank
+            encoded.append({**inputs, "labels": row.label, "length": len(inputs["input_ids"])})
+        return encoded
+
+    def _check_room(self, texts: int) -> None:
+        special = self.tokenizer.num_special_tokens_to_add(pair=texts == 2)
+        if self.config.max_length <= special:
+            raise UserError(
+                f"task.max_length: found {self.config.max_length}; allowed: at least {special + 1}, for this PLM's "
+                f"tokenizer adds {special} special tokens to {'a pair' if texts == 2 else 'a text'}"
+            )
+
+    @cached_property
+    def _blank(self) -> dict[str, list[int]]:
+        """The inputs of an empty text where the tokenizer adds no special tokens, as a decoder's: those of a blank."""
+        tokens = self.tokenizer(" ", return_attention_mask=False)
+        return {key: tokens[key] or [self.tokenizer.pad_token_id] for key in tokens}
 
     def collate(self, examples: Sequence[Encoded]) -> Batch:
         """Examples padded to the longest: input_ids, attention_mask (B, T); labels (B)."""

@@ -1,15 +1,21 @@
 """Rows of classification tasks: one text or a pair of texts, and the code of their label, or a number."""
 
-import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
+from itertools import repeat
 from typing import Any
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, listed, shown
 from inducer_bench.tasks import source
 from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import InputColumn, checked_text
+
+# What data sets write where there is no label: SNLI a hyphen, GLUE -1, tables of pandas nothing or nan.
+_NO_LABEL = {"", "-", "-1", "-1.0", "nan"}
+_LARGEST = 2.0**127  # of numbers in float32
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,10 @@ def read_rows(task: ClassificationOptions, split: str, labels: Sequence[str] | N
     Raises:
         UserError: a file or column is missing, a line is malformed, a label is unknown, or the split is empty.
     """
-    columns = [_column(task, "text", name) for name in task.text] + [_column(task, "label", task.label)]
+    columns = [*text_columns(task), _column(task, "label", task.label)]
     target = _number if labels is None else partial(_code, _codes(labels))
     rows = [
-        LabelledTexts(tuple(checked_text(text, where) for text in texts), target(label, where))
+        LabelledTexts(tuple(map(checked_text, texts, repeat(where), task.text)), target(label, where))
         for where, [*texts, label] in source.rows(task, split, columns, task.header)
     ]
     return source.limited(task, split, rows)
@@ -44,19 +50,48 @@ def find_labels(task: ClassificationOptions) -> list[str] | None:
     """The labels that the options list, or those found in train, sorted; None for numbers.
 
     Raises:
-        UserError: train cannot be read, or has fewer than two labels, or too many for a metric.
+        UserError: train cannot be read, has fewer than two labels, or too many for a metric; or a row has no label.
     """
     if task.labels == "number":
         return None
     if task.labels != "auto":
         return task.labels
     column = _column(task, "label", task.label)
-    found = {_label(value, where) for where, [value] in source.rows(task, "train", [column], task.header)}
-    labels = sorted(found, key=int) if all(label.isdecimal() for label in found) else sorted(found)
+    found: dict[str, str] = {}  # and where it is first
+    for where, [value] in source.rows(task, "train", [column], task.header):
+        found.setdefault(_label(value, where), where)
+    _check_found(found)
+    # Equal numbers, such as 1 and 01, are different labels, whose order must not be that of a set.
+    numbers = all(label.isdecimal() for label in found)
+    labels = sorted(found, key=lambda label: (Decimal(label), label)) if numbers else sorted(found)
     if len(labels) < 2:
-        raise UserError(f"{source.where(task, 'train')}: found labels {labels}; expected two or more")
+        raise UserError(f"{source.where(task, 'train')}: found labels [{listed(labels)}]; expected two or more")
     task.check_labels(len(labels))
     return labels
+
+
+def _check_found(labels: Mapping[str, str]) -> None:
+    """Refuse labels that mark a row without one, and those that differ by blanks alone.
+
+    Args:
+        labels: and where each is first.
+    """
+    known: dict[str, str] = {}
+    for label, where in labels.items():
+        name = label.strip()
+        if name.lower() in _NO_LABEL:
+            problem = f"the label '{shown(label)}' marks a row without one" if name else "the label is empty"
+            raise UserError(f"{where}: {problem}; allowed: a label in each row, or task.labels=[...] with this one")
+        if (other := known.setdefault(name, label)) != label:
+            raise UserError(
+                f"{where}: found label '{shown(label)}', and '{shown(other)}' before; allowed: one of them, for they "
+                "differ by blanks alone"
+            )
+
+
+def text_columns(task: ClassificationOptions) -> list[InputColumn]:
+    """The columns of `task.text`."""
+    return [_column(task, "text", name) for name in task.text]
 
 
 def _column(task: ClassificationOptions, key: str, name: str) -> InputColumn:
@@ -69,7 +104,9 @@ def _label(value: Any, where: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, str | int):
-        raise UserError(f"{where}: found label {value!r} ({type(value).__name__}); expected text or a whole number")
+        raise UserError(
+            f"{where}: found label {reprlib.repr(value)} ({type(value).__name__}); expected text or a whole number"
+        )
     return str(value)
 
 
@@ -82,15 +119,15 @@ def _codes(labels: Sequence[str]) -> dict[str, int]:
 def _code(codes: dict[str, int], value: Any, where: str) -> int:
     label = _label(value, where)
     if label not in codes:
-        raise UserError(f"{where}: found label '{label}'; allowed: {', '.join(codes)}")
+        raise UserError(f"{where}: found label '{shown(label)}'; allowed: {listed(codes)}")
     return codes[label]
 
 
 def _number(value: Any, where: str) -> float:
     try:
         number = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise UserError(f"{where}: found {value!r}; expected a number")
+    except (TypeError, ValueError, OverflowError):
+        number = _LARGEST
+    if not abs(number) < _LARGEST:
+        raise UserError(f"{where}: found {reprlib.repr(value)}; expected a number")
     return number

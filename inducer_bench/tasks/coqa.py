@@ -4,12 +4,14 @@ Read from JSON as published, or from rows as on the hub.
 """
 
 import json
+import reprlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, shown
 from inducer_bench.metrics import coqa as metrics
 from inducer_bench.metrics.metric import Row
 from inducer_bench.tasks import source
@@ -24,7 +26,10 @@ from inducer_bench.tasks.table_files import InputColumn, text_of
 FRAME = Frame("<bos_qa>", "<document>", "<answer>", "<eos_qa>")
 
 # Columns of the hub's rows. Only some copies have `id`; for the others, `source` is read in its stead.
-_COLUMNS = (("id", "source"), ("source",), ("story",), ("questions",), ("answers",))
+_COLUMNS = [
+    InputColumn("task", names) for names in (("id", "source"), ("source",), ("story",), ("questions",), ("answers",))
+]
+_STORY = _COLUMNS[2]
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class CoqaTask(GenerationTask):
 
     def new_row(self, values: dict[str, Any], where: str) -> Sample:
         """`{"story": "...", "questions": [...], "answers": [...]}`: the last question has no answer yet."""
-        story = text_of(values, "story", where)
+        story = text_of(values, _STORY, where)
         questions, answers = values.get("questions"), values.get("answers", [])
         if not _are_texts(questions) or not questions or not _are_texts(answers) or len(answers) != len(questions) - 1:
             raise UserError(f"{where}: expected lists of texts, questions and one fewer answers")
@@ -70,8 +75,11 @@ class CoqaTask(GenerationTask):
         return Sample(where, segments(dialogue, len(answers), answers, self.config.history_turns), (), ())
 
     def answer(self, engine: Engine, data: Sequence[Sample]) -> list[Prediction]:
-        """All turns at once; with the model's own answers as history, turn by turn, all dialogues together."""
-        if self.config.history == "gold":
+        """All turns at once; with the model's own answers as history, turn by turn, all dialogues together.
+
+        New input brings its history with it.
+        """
+        if self.config.history == "gold" or not any(sample.references for sample in data):
             return super().answer(engine, data)
         dialogues = [list(turns) for _, turns in groupby(data, key=lambda sample: sample.name.rpartition("/")[0])]
         answers: list[list[str]] = [[] for _ in dialogues]
@@ -116,11 +124,15 @@ def read_dialogues(task: CoqaOptions, split: str) -> list[Dialogue]:
     """The dialogues of a split.
 
     Raises:
-        UserError: the file is missing, damaged or of another layout.
+        UserError: the file is missing, damaged or of another layout; or two dialogues have the same id.
     """
     folder = source.data_folder(task)
     path = None if folder is None else find(task, folder, split)
-    return list(_official(read_json(path), str(path)) if path and ending(path) == "json" else _rows(task, split))
+    found = list(_official(read_json(path), str(path)) if path and ending(path) == "json" else _rows(task, split))
+    for name, count in Counter(dialogue.name for dialogue in found).most_common(1):
+        if count > 1:
+            raise UserError(f"{source.where(task, split)}: {count} dialogues have the id '{shown(name)}'; allowed: one")
+    return found
 
 
 def _official(content: Any, path: str) -> Iterator[Dialogue]:
@@ -132,32 +144,43 @@ def _official(content: Any, path: str) -> Iterator[Dialogue]:
     for number, entry in enumerate(dialogues, start=1):
         where = f"{path}, dialogue {number}"
         try:
-            others = [_texts(answers) for answers in entry.get("additional_answers", {}).values()]
-            answers = [_texts(entry["answers"]), *others]
-            yield _checked(entry["id"], entry["source"], entry["story"], _texts(entry["questions"]), answers, where)
+            others = [_texts(turns, where) for turns in entry.get("additional_answers", {}).values()]
+            questions, answers = _texts(entry["questions"], where), [_texts(entry["answers"], where), *others]
+            yield _checked(entry["id"], entry["source"], entry["story"], questions, answers, where)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{where}: not in CoQA's layout ({type(error).__name__}: {error})") from None
+            problem = f"no {error}" if isinstance(error, KeyError) else "not in CoQA's layout"
+            expected = "id, source, story, questions and answers: [{turn_id, input_text}, ...]"
+            raise UserError(f"{where}: {problem}; expected {expected}") from None
 
 
 def _rows(task: CoqaOptions, split: str) -> Iterator[Dialogue]:
     """Dialogues as on the hub: `questions` a list of texts, `answers` {"input_text": texts}; numbered without `id`."""
-    columns = [InputColumn("task", names) for names in _COLUMNS]
-    for number, (where, cells) in enumerate(source.rows(task, split, columns)):
+    for number, (where, cells) in enumerate(source.rows(task, split, _COLUMNS)):
         identifier, domain, story, questions, answers = cells
-        try:
-            name = str(number) if identifier == domain else identifier
-            yield _checked(name, domain, story, list(questions), [list(answers["input_text"])], where)
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{where}: not in CoQA's layout ({type(error).__name__}: {error})") from None
+        texts = answers.get("input_text") if isinstance(answers, dict) else None
+        if not isinstance(questions, list) or not isinstance(texts, list):
+            raise UserError(
+                f"{where}: not in CoQA's layout; expected questions: [text, ...], answers: input_text: [...]"
+            )
+        yield _checked(str(number) if identifier == domain else identifier, domain, story, questions, [texts], where)
 
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
-def _texts(turns: list[dict[str, Any]]) -> list[str]:
-    """The texts of turns, in the order of their numbers."""
-    return [turn["input_text"] for turn in sorted(turns, key=lambda turn: turn["turn_id"])]
+def _texts(turns: list[dict[str, Any]], where: str) -> list[Any]:
+    """The texts of turns, in the order of their numbers.
+
+    Raises:
+        UserError: the numbers are not 1, 2, ..., whatever their order.
+    """
+    texts = {str(turn["turn_id"]): turn["input_text"] for turn in turns}
+    numbers = [str(number) for number in range(1, len(turns) + 1)]
+    if texts.keys() != set(numbers):
+        found = reprlib.repr([turn["turn_id"] for turn in turns])
+        raise UserError(f"{where}: found the turn_ids {found}; expected each of 1 to {len(turns)} once")
+    return [texts[number] for number in numbers]
 
 
 def _checked(
@@ -167,4 +190,7 @@ def _checked(
         raise UserError(f"{where}: found {len(questions)} questions and {[len(texts) for texts in answers]} answers")
     if not all(isinstance(text, str) for text in (name, domain, story, *questions, *(t for ts in answers for t in ts))):
         raise UserError(f"{where}: expected text in id, source, story, questions and answers")
+    if not all(text.strip() for text in answers[0]):  # the official scorer takes empty ones among the additional ones
+        turn = next(turn for turn, text in enumerate(answers[0], start=1) if not text.strip())
+        raise UserError(f"{where}: the answer of turn {turn} is empty; expected a text")
     return Dialogue(name, domain, story, tuple(questions), tuple(zip(*answers, strict=True)))

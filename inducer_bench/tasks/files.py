@@ -4,12 +4,16 @@ A split is one file. For a task that reads XML it may be a folder of XML files.
 """
 
 import gzip
-import json
+import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from inducer_bench.errors import UserError, nearest
+from inducer_bench import files, strict_json
+from inducer_bench.errors import UserError, listed, nearest
 from inducer_bench.tasks.options import TaskOptions
 
 
@@ -17,8 +21,13 @@ def find(task: TaskOptions, folder: Path, split: str) -> Path:
     """The file of `split` in `folder`, named by `task.files` with or without extension; or the folder of its XML files.
 
     Raises:
-        UserError: there is none, or there are several.
+        UserError: there is none, there are several, or the folder cannot be read.
     """
+    with readable(folder):
+        return folder / _only(task, folder, split)
+
+
+def _only(task: TaskOptions, folder: Path, split: str) -> str:
     name, trees = task.files[split], "xml" in task.formats
     found = [file for wanted in (name, *task.other_names.get(name, ())) for file in _files(task, folder, wanted)]
     if trees and (folder / name).is_dir() and not any(file.startswith(f"{name}/") for file in found):
@@ -32,9 +41,9 @@ def find(task: TaskOptions, folder: Path, split: str) -> Path:
         there = sorted(p.name for p in folder.iterdir() if ending(p) in task.formats or (trees and p.is_dir()))
         raise UserError(
             f"task.data_dir: no {wanted}{' and no folder of XML files' if trees else ''} in '{folder}'; "
-            f"{nearest(name, there)}found: {', '.join(there) or 'none'}; for another name give task.files.{split}"
+            f"{nearest(name, there)}found: {listed(there) or 'none'}; for another name give task.files.{split}"
         )
-    return folder / found[0]
+    return found[0]
 
 
 def _files(task: TaskOptions, folder: Path, name: str) -> list[str]:
@@ -51,11 +60,13 @@ def parts(found: Path) -> dict[str, Path]:
         found: from `find`.
 
     Raises:
-        UserError: it is a folder without XML files.
+        UserError: it is a folder without XML files, or one that cannot be read.
     """
     if not found.is_dir():
         return {"": found}
-    paths = sorted(path for path in found.rglob("*") if ending(path) == "xml" and path.is_file())
+    with readable(found):
+        paths = [Path(folder, name) for folder, _, names in os.walk(found, onerror=_stop) for name in names]
+        paths = sorted(path for path in paths if ending(path) == "xml" and path.is_file())
     if not paths:
         raise UserError(f"{found}: a folder without XML files")
     return {path.relative_to(found).as_posix(): path for path in paths}
@@ -66,19 +77,37 @@ def ending(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix.removeprefix(".")
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Tell in one line what the system says of a file or folder that is read.
+
+    Raises:
+        UserError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read ({error.strerror or error})") from None
+
+
+def _stop(error: OSError) -> NoReturn:
+    raise error
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a file, unpacked if its name ends in .gz.
 
     Raises:
         UserError: it cannot be read or unpacked.
     """
+    with readable(path):
+        content = files.read_bytes(path)
+    if path.suffix != ".gz":
+        return content
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        return gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: not a whole gzip file ({error})") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_text(path: Path) -> str:
@@ -87,14 +116,32 @@ def read_text(path: Path) -> str:
     Raises:
         UserError: it cannot be read, is empty, or is not UTF-8; the message names the line.
     """
-    content = read_bytes(path)
+    text = decoded(read_bytes(path), str(path))
+    if not text.strip():
+        raise UserError(f"{path}: an empty file")
+    return text
+
+
+def decoded(content: bytes, name: str) -> str:
+    """Bytes as text, without a byte order mark.
+
+    Args:
+        content: UTF-8.
+        name: where it is from, for messages.
+
+    Raises:
+        UserError: it is not UTF-8 or holds a NUL; the message names the line.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{name}, line 1: UTF-16; expected UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
-    if not text.strip():
-        raise UserError(f"{path}: an empty file")
+        raise UserError(f"{name}, line {line}: not UTF-8 ({error.reason})") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{name}, line {line}: a NUL byte; expected text as UTF-8")
     return text
 
 
@@ -105,6 +152,7 @@ def read_json(path: Path) -> Any:
         UserError: it cannot be read, or is not JSON; the message names the line.
     """
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not whole JSON ({error.msg})") from None
+        return strict_json.loads(read_text(path), unique_keys=True)
+    except JSONDecodeError as error:
+        line = f", line {error.lineno}" if error.pos else ""  # else it is not known
+        raise UserError(f"{path}{line}: not JSON ({error.msg})") from None

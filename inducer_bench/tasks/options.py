@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.errors import UserError, listed, nearest, unknown
 from inducer_bench.metrics.metric import Metric, Scored
 from inducer_bench.metrics.table import metric_of, metrics_of, user_metric
 from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
@@ -133,13 +133,15 @@ class TaskOptions:
 
 
 def _one_or_two(found: Any) -> Any:
-    return [found] if isinstance(found, str) else found
+    return found if isinstance(found, list) else [found]
 
 
 def _labels(found: Any) -> Any:
-    names = [str(name) for name in found] if isinstance(found, list) else []
-    if found in ("auto", "number") or len(names) == len(set(names)) >= 2:
-        return names or found
+    if found in ("auto", "number"):
+        return found
+    names = [str(name) for name in found if isinstance(name, str | int | float)] if isinstance(found, list) else []
+    if names and 2 <= len(found) == len({name.strip() for name in names}):
+        return names
     raise PydanticCustomError("labels", "auto, number, or a list of two or more different names")
 
 
@@ -168,13 +170,17 @@ class ClassificationOptions(TaskOptions):
         return 2 if known == "auto" else len(known)
 
     def check(self) -> None:
-        """Check that the metrics are those of labels or of numbers, and F1 that of two labels."""
+        """Check that columns differ, that the metrics are those of labels or of numbers, and F1 that of two labels."""
+        if len({*self.text, self.label}) <= len(self.text):
+            raise UserError(
+                f"task.text: found {listed(self.text)} with task.label={self.label}; allowed: different columns"
+            )
         regression = self.labels == "number"
         scored: Scored = "numbers" if regression else "labels"
         for metric in self.own_metrics():
             if metric.of != scored:
                 allowed = ", ".join(other.name for other in metrics_of([scored]))
-                labels = self.labels if isinstance(self.labels, str) else f"[{', '.join(self.labels)}]"
+                labels = self.labels if isinstance(self.labels, str) else f"[{listed(self.labels)}]"
                 raise UserError(f"task.metrics: found '{metric.name}'; allowed where task.labels={labels}: {allowed}")
         if not regression:
             self.check_labels(self.outputs())
@@ -204,6 +210,13 @@ class Decoding:
     temperature: PositiveFloat  # of sampling
     top_p: Annotated[float, Field(gt=0.0, le=1.0)]  # of sampling: draw from the most likely tokens of this total mass
 
+    def check(self) -> None:
+        """Check that no option is given that has no effect."""
+        sampling, beams = (self.sample, "task.decoding.sample=true"), (self.beams > 1, "task.decoding.beams > 1")
+        for name, (used, when) in {"temperature": sampling, "top_p": sampling, "length_penalty": beams}.items():
+            if not used and (value := getattr(self, name)) != 1.0:
+                raise UserError(f"task.decoding.{name}: found {value}; allowed: 1.0 unless {when}")
+
 
 @options
 class GenerationOptions(TaskOptions):
@@ -220,8 +233,9 @@ class GenerationOptions(TaskOptions):
         return len(SPECIAL_TOKENS)
 
     def check(self) -> None:
-        """Check that new tokens leave room for the source."""
+        """Check that new tokens leave room for the source, and that decoding uses each option."""
         super().check()
+        self.decoding.check()
         if self.decoding.max_new_tokens >= self.max_length:
             raise UserError(
                 f"task.decoding.max_new_tokens: found {self.decoding.max_new_tokens}; allowed: less than "
@@ -258,6 +272,12 @@ class TextToTextOptions(GenerationOptions):
     target: str  # column
 
     formats: ClassVar[tuple[str, ...]] = ("tsv", "csv", "jsonl", "json", "parquet")
+
+    def check(self) -> None:
+        """Check that source and target are different columns."""
+        super().check()
+        if self.text == self.target:
+            raise UserError(f"task.target: found '{self.target}', which is task.text as well; allowed: another column")
 
 
 KINDS: dict[str, type[TaskOptions]] = {

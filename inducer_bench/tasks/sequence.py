@@ -15,6 +15,9 @@ from inducer_bench.errors import UserError
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS
 
+# More than tokens stand for. A text is cut there before it is encoded, if that leaves twice as many as are needed.
+_CHARACTERS_PER_TOKEN = 100
+
 Segment = tuple[str, str]  # the special token that opens the segment, and its text
 
 
@@ -75,7 +78,7 @@ class Sequences:
         """(token, segment) ids of each source, from the first token to the one that opens the target, cut to a length.
 
         Raises:
-            UserError: there is no room even for the special tokens.
+            UserError: there is no room for the special tokens and one of the source.
         """
         flat = self._tokens([text for source in sources for _, text in source])
         ends = list(accumulate(len(source) for source in sources))
@@ -83,16 +86,17 @@ class Sequences:
         target = self.special(self.frame.target)
         prompts = []
         for source, end, length in zip(sources, ends, lengths, strict=True):
-            pieces = flat[end - len(source) : end]
-            del pieces[0][self.source_tokens or len(pieces[0]) :]
-            tokens, specials = sum(map(len, pieces)), len(pieces) + 2
-            if specials > length:
+            specials = len(source) + 2
+            room = length - specials
+            if room < 1:
                 raise UserError(
                     f"task.max_length: found {self.max_length}; a source of {len(source)} segments needs {specials} "
-                    f"special tokens, and there is room for {length}; allowed: more, or less that is generated, "
-                    "task.decoding.max_new_tokens"
+                    f"special tokens and one of its text, and there is room for {length}; allowed: more, or less that "
+                    "is generated, task.decoding.max_new_tokens"
                 )
-            for _ in range(tokens + specials - length):
+            first, *others = flat[end - len(source) : end]
+            pieces = [ids[:room] for ids in (first[: self.source_tokens], *others)]
+            for _ in range(sum(map(len, pieces)) - room):
                 max(pieces, key=len).pop()
             prompt = [(begin, begin_segment)]
             for (opening, _), piece in zip(source, pieces, strict=True):
@@ -112,8 +116,27 @@ class Sequences:
         }
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, or, of a text much longer than a sequence, those of its beginning.
+
+        A text that occurs several times, such as the passage of a conversation, is encoded once; its ids are shared.
+        """
+        different = list(dict.fromkeys(texts))
+        beginnings = [_beginning(text, _CHARACTERS_PER_TOKEN * self.max_length) for text in different]
+        ids = self._encoded(beginnings)
+        for number, (text, beginning) in enumerate(zip(different, beginnings, strict=True)):
+            if len(beginning) < len(text) and len(ids[number]) < 2 * self.max_length:
+                ids[number] = self._encoded([text])[0]
+        by_text = dict(zip(different, ids, strict=True))
+        return [by_text[text] for text in texts]
+
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids; each text begins with a space, so that a name has the same tokens in source and target."""
         if not texts:
             return []
         encoded = self.tokenizer([f" {text}" if text else "" for text in texts], add_special_tokens=False)
-        return [list(ids) for ids in encoded["input_ids"]]
+        return list(encoded["input_ids"])
+
+
+def _beginning(text: str, length: int) -> str:
+    """A text up to the last blank within so many characters; the whole text, if it is shorter or has no blank there."""
+    return text if len(text) <= length else text[: max(text.rfind(" ", 0, length), 0)] or text

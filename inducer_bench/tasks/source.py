@@ -12,7 +12,7 @@ from inducer_bench.errors import UserError, first_line
 from inducer_bench.files import sha256
 from inducer_bench.hub import known_commit
 from inducer_bench.mini import suite
-from inducer_bench.tasks.files import ending, find, parts
+from inducer_bench.tasks.files import ending, find, parts, readable
 from inducer_bench.tasks.options import HubData, TaskOptions
 from inducer_bench.tasks.table_files import Cells, InputColumn, pick, read_table
 
@@ -67,7 +67,7 @@ def fingerprint(task: TaskOptions) -> str:
     While the commit is unknown, the revision takes its place; such data are never loaded.
 
     Raises:
-        UserError: a local file is missing.
+        UserError: a local file is missing or cannot be read.
     """
     if data_folder(task) is None:
         hub = hub_data(task)
@@ -84,8 +84,9 @@ def split_fingerprint(task: TaskOptions, split: str) -> str:
     folder = data_folder(task)
     if folder is None:
         return f"hub:{load_from_hub(hub_data(task), split)._fingerprint}"  # private; it depends on the commit
-    files = parts(find(task, folder, split))
-    return ",".join(f"{part or ending(path)}:{sha256(path).hex()}" for part, path in files.items())
+    path = find(task, folder, split)
+    with readable(path):
+        return ",".join(f"{part or ending(file)}:{sha256(file).hex()}" for part, file in parts(path).items())
 
 
 def data_folder(task: TaskOptions) -> Path | None:
@@ -96,11 +97,10 @@ def data_folder(task: TaskOptions) -> Path | None:
     """
     if task.data_dir is not None:
         folder = Path(task.data_dir)
-        if not folder.is_dir():
-            raise UserError(
-                f"task.data_dir: found '{folder}', which is not a folder; allowed: one with {_wanted(task)}"
-            )
-        return folder
+        with readable(folder):
+            if folder.is_dir():
+                return folder
+        raise UserError(f"task.data_dir: found '{folder}', which is not a folder; allowed: one with {_wanted(task)}")
     if task.source == "hub":
         return None
     if task.source == "files":

@@ -6,12 +6,15 @@ of objects (or lines, as in jsonl).
 
 import csv
 import io
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+import reprlib
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inducer_bench.errors import UserError, first_line, nearest
+from inducer_bench import strict_json
+from inducer_bench.errors import UserError, first_line, listed, nearest
 from inducer_bench.tasks.files import ending, read_bytes, read_json, read_text
 
 
@@ -38,10 +41,13 @@ def read_table(path: Path, columns: list[InputColumn], header: list[str] | None 
         UserError: the file is damaged, or a column is missing; the message names the line.
     """
     kind = ending(path)
-    if kind in ("tsv", "csv"):
-        return _cells(path, _tab_separated(path) if kind == "tsv" else _comma_separated(path), columns, header)
-    read: dict[str, Callable[[Path], Iterable[Located]]] = {"jsonl": _lines, "json": _json, "parquet": _parquet}
-    return pick(read[kind](path), columns)
+    if kind == "parquet":
+        return _parquet(path, columns)
+    if kind == "tsv":
+        return _cells(path, _tab_separated(path), columns, header)
+    if kind == "csv":
+        return _cells(path, _comma_separated(path), columns, header)
+    return pick(json_lines(read_text(path), str(path)) if kind == "jsonl" else _json(path), columns)
 
 
 def pick(records: Iterable[Located], columns: list[InputColumn]) -> Iterator[Cells]:
@@ -58,24 +64,25 @@ def pick(records: Iterable[Located], columns: list[InputColumn]) -> Iterator[Cel
         yield where, [record[name] for name in names]
 
 
-def checked_text(value: Any, where: str) -> str:
-    """The text in a cell.
+def checked_text(value: Any, where: str, name: str) -> str:
+    """The text in a cell of the column of this name.
 
     Raises:
         UserError: the cell holds something else.
     """
     if not isinstance(value, str):
-        raise UserError(f"{where}: found {value!r} ({type(value).__name__}); expected text")
+        raise UserError(f"{where}, '{name}': found {reprlib.repr(value)} ({type(value).__name__}); expected text")
     return value
 
 
-def text_of(record: dict[str, Any], name: str, where: str) -> str:
+def text_of(record: dict[str, Any], column: InputColumn, where: str) -> str:
     """The text of one column of a record.
 
     Raises:
         UserError: there is no such column, or it does not hold text.
     """
-    return checked_text(record[_name(record, InputColumn("input", (name,)), where)], where)
+    name = _name(record, column, where)
+    return checked_text(record[name], where, name)
 
 
 def _names(found: Collection[str], columns: list[InputColumn], where: str) -> list[str]:
@@ -84,12 +91,14 @@ def _names(found: Collection[str], columns: list[InputColumn], where: str) -> li
 
 
 def _name(found: Collection[str], column: InputColumn, where: str) -> str:
-    for name in column.names:
-        if name in found:
-            return name
-    wanted = "' or '".join(column.names)
-    near = nearest(column.names[0], found)
-    raise UserError(f"{where}: no column '{wanted}' ({column.key}); {near}found: {', '.join(map(str, found))}")
+    name = next((name for name in column.names if name in found), None)
+    if name is None:
+        wanted = "' or '".join(column.names)
+        near = nearest(column.names[0], found)
+        raise UserError(f"{where}: no column '{wanted}' ({column.key}); {near}found: {listed(found)}")
+    if list(found).count(name) > 1:
+        raise UserError(f"{where}: several columns are named '{name}' ({column.key}); allowed: one")
+    return name
 
 
 def _cells(
@@ -118,16 +127,21 @@ def _chain(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) 
     yield from rest
 
 
-def _text_lines(path: Path) -> list[str]:
+def _text_lines(text: str, name: str) -> list[str]:
     """Lines, split at line feeds only; blank ones at the end are dropped."""
-    return [line.removesuffix("\r") for line in read_text(path).rstrip("\r\n").split("\n")]
+    text = text.rstrip("\r\n")
+    if "\r" in text and "\n" not in text:
+        raise UserError(f"{name}: its lines end with carriage returns alone; expected line feeds, with or without them")
+    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
 
 
 def _tab_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
-    return ((number, line.split("\t")) for number, line in enumerate(_text_lines(path), start=1))
+    lines = _text_lines(read_text(path), str(path))
+    return ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
 
 
 def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
+    csv.field_size_limit(sys.maxsize)  # of the whole process; a field may be as long as in the other formats
     reader = csv.reader(io.StringIO(read_text(path).rstrip("\r\n"), newline=""), strict=True)
     number = 1
     try:
@@ -139,18 +153,28 @@ def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}, line {number}: {reason}") from None
 
 
-def _lines(path: Path) -> Iterator[Located]:
-    for number, line in enumerate(_text_lines(path), start=1):
-        where = f"{path}, line {number}"
+def json_lines(text: str, name: str) -> Iterator[Located]:
+    """The objects of a text that has one in each line.
+
+    Args:
+        text: lines, which end with line feeds; blank ones at the end are dropped.
+        name: of the text, for messages.
+
+    Raises:
+        UserError: a line is not a JSON object; the message names it.
+    """
+    for number, line in enumerate(_text_lines(text, name), start=1):
+        where = f"{name}, line {number}"
         try:
-            yield where, _object(json.loads(line), where)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{where}: not whole JSON ({error.msg})") from None
+            yield where, _object(strict_json.loads(line, unique_keys=True), where)
+        except JSONDecodeError as error:
+            raise UserError(f"{where}: not JSON ({error.msg})") from None
 
 
 def _json(path: Path) -> Iterator[Located]:
-    if not read_text(path).lstrip().startswith("["):
-        return _lines(path)
+    text = read_text(path)
+    if not text.lstrip().startswith("["):
+        return json_lines(text, str(path))
     located = ((f"{path}, entry {number}", entry) for number, entry in enumerate(read_json(path), start=1))
     return ((where, _object(entry, where)) for where, entry in located)
 
@@ -161,12 +185,14 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _parquet(path: Path) -> Iterator[Located]:
+def _parquet(path: Path, columns: list[InputColumn]) -> Iterator[Cells]:
     import pyarrow as pa  # only here: loading it takes longer than recognising a finished run
     import pyarrow.parquet as parquet
 
     try:
-        table = parquet.read_table(pa.BufferReader(read_bytes(path)))
-    except (pa.ArrowException, OSError) as error:
+        table = parquet.ParquetFile(pa.BufferReader(read_bytes(path))).read()
+        names = _names(table.column_names, columns, f"{path}, row 1")
+        values = [table.column(name).to_pylist() for name in names]
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8, for example
         raise UserError(f"{path}: not a whole parquet file ({first_line(error)})") from None
-    return ((f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist(), start=1))
+    return ((f"{path}, row {number}", list(row)) for number, row in enumerate(zip(*values, strict=True), start=1))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from inducer_bench.errors import UserError
 from inducer_bench.tasks import source
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import TextToTextOptions
@@ -22,12 +23,14 @@ class TextToTextTask(GenerationTask):
         """The rows of a split; rows with the same source are one sample with several references.
 
         Raises:
-            UserError: the file is missing or damaged, or lacks a column.
+            UserError: the file is missing or damaged, lacks a column, or has an empty target.
         """
-        columns = [InputColumn("task.text", (self.config.text,)), InputColumn("task.target", (self.config.target,))]
+        columns = [self._source, InputColumn("task.target", (self.config.target,))]
         targets: dict[str, list[str]] = {}
         for where, [text, target] in source.rows(self.config, split, columns):
-            targets.setdefault(checked_text(text, where), []).append(checked_text(target, where))
+            if not checked_text(target, where, self.config.target).strip():
+                raise UserError(f"{where}, '{self.config.target}': an empty text; expected a target (task.target)")
+            targets.setdefault(checked_text(text, where, self.config.text), []).append(target)
         samples = [
             Sample(str(number), (("<source_sm>", text),), tuple(texts), tuple(texts))
             for number, (text, texts) in enumerate(targets.items())
@@ -36,4 +39,8 @@ class TextToTextTask(GenerationTask):
 
     def new_row(self, values: dict[str, Any], where: str) -> Sample:
         """`{"source": "..."}`: the task's source column."""
-        return Sample(where, (("<source_sm>", text_of(values, self.config.text, where)),), (), ())
+        return Sample(where, (("<source_sm>", text_of(values, self._source, where)),), (), ())
+
+    @property
+    def _source(self) -> InputColumn:
+        return InputColumn("task.text", (self.config.text,))

@@ -1,6 +1,8 @@
 """WebNLG 2017: a text that expresses a set of RDF triples (Gardent et al. 2017, https://aclanthology.org/W17-3518).
 
-Read from JSON, from XML, or from folders of XML files.
+Read from JSON, from XML, or from folders of XML files. A text counts if its comment is "good" or if it has none, as in
+the later releases, and if it is English, where train has several languages. Of a text with annotations, as the enriched
+release has them, the element <text> is read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,19 +11,22 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, listed
 from inducer_bench.metrics.metric import Row
+from inducer_bench.tasks import source
 from inducer_bench.tasks.files import ending, find, parts, read_json, read_text
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import WebNlgOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment
-from inducer_bench.tasks.source import data_folder, limited
 
 FRAME = Frame("<bos_webnlg>", "<bos_webnlg>", "<target_webnlg>", "<eos_webnlg>")
 SEEN, UNSEEN = "seen", "unseen"  # categories that train has entries of, and others
 
-Entry = tuple[str, str, list[tuple[str, str, str]], list[str]]  # id, category, triples, good texts
+Entry = tuple[str, str, list[tuple[str, str, str]], list[tuple[str, str]]]  # id, category, triples, (language, text)
+
+_ENGLISH = "en"
+_ANNOTATIONS = {"sortedtripleset", "references", "template", "lexicalization"}  # next to <text> in a <lex>
 
 
 class WebNlgTask(GenerationTask):
@@ -34,28 +39,39 @@ class WebNlgTask(GenerationTask):
         """The entries of a split that have a good text.
 
         Raises:
-            UserError: the file is missing, damaged or of another layout.
+            UserError: the file is missing, damaged or of another layout; or no entry has a good text.
         """
-        seen = self._categories_of_train
-        samples = [
-            Sample(name, _segments(triples), tuple(texts), tuple(texts), SEEN if category in seen else UNSEEN)
-            for name, category, triples, texts in _entries(self.config, split)
-            if texts
-        ]
-        return limited(self.config, split, samples)
+        seen, language = self._of_train
+        samples, entries = [], list(_entries(self.config, split))
+        for name, category, triples, found in entries:
+            if texts := tuple(text for spoken, text in found if spoken == language):
+                samples.append(Sample(name, _segments(triples), texts, texts, SEEN if category in seen else UNSEEN))
+        if entries and not samples:
+            raise UserError(
+                f"{source.where(self.config, split)}, entry {entries[0][0]}: no text ({language}) with comment=good or "
+                "without a comment; nor has any other entry one"
+            )
+        return source.limited(self.config, split, samples)
 
     @cached_property
-    def _categories_of_train(self) -> set[str]:
-        return {category for _, category, _, _ in _entries(self.config, "train")}
+    def _of_train(self) -> tuple[set[str], str]:
+        """The categories of train, and the language of its texts: English, if there are several."""
+        entries = list(_entries(self.config, "train"))
+        languages = {language for _, _, _, texts in entries for language, _ in texts} or {_ENGLISH}
+        if len(languages) > 1 and _ENGLISH not in languages:
+            found = listed(sorted(languages))
+            raise UserError(
+                f"{source.where(self.config, 'train')}: found texts in {found}; allowed: one language, or also English"
+            )
+        return {entry[1] for entry in entries}, _ENGLISH if _ENGLISH in languages else languages.pop()
 
     def new_row(self, values: dict[str, Any], where: str) -> Sample:
         """`{"triples": [["subject", "property", "object"], ...]}`."""
         try:
-            triples = [tuple(triple) for triple in values["triples"]]
-            name, _, checked, _ = _checked((where, "", triples, []))
-        except (KeyError, TypeError) as error:
+            name, _, checked, _ = _checked((where, "", list(values["triples"]), []))
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{where}: {_missing(error)}; expected triples: [[subject, property, object], ...]"
+                f"{where}: {_problem(error)}; expected triples: [[subject, property, object], ...]"
             ) from None
         return Sample(name, _segments(checked), (), ())
 
@@ -78,7 +94,7 @@ def plain(name: str) -> str:
 
 
 def _entries(task: WebNlgOptions, split: str) -> Iterator[Entry]:
-    folder = data_folder(task)
+    folder = source.data_folder(task)
     assert folder is not None  # the hub does not have this task
     for part, path in parts(find(task, folder, split)).items():
         for name, category, triples, texts in _from_json(path) if ending(path) == "json" else _from_xml(path):
@@ -95,10 +111,10 @@ def _from_json(path: Path) -> Iterator[Entry]:
     for number, entry in entries:
         try:
             triples = [(t["subject"], t["property"], t["object"]) for t in entry["modifiedtripleset"]]
-            texts = [text["lex"] for text in entry["lexicalisations"] if text["comment"] == "good"]
+            texts = [(text.get("lang"), text["lex"]) for text in entry["lexicalisations"] if _is_good(text)]
             yield _checked((str(number), entry["category"], triples, texts))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}, entry {number}: {_missing(error)}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}, entry {number}: {_problem(error)}") from None
 
 
 def _from_xml(path: Path) -> Iterator[Entry]:
@@ -110,31 +126,53 @@ def _from_xml(path: Path) -> Iterator[Entry]:
         name = entry.get("eid", "")
         try:
             triples = [tuple(part.strip() for part in _text(t).split("|")) for t in entry.iter("mtriple")]
-            texts = [_text(lex) for lex in entry.iter("lex") if lex.get("comment") == "good"]
+            texts = [(lex.get("lang"), _text_of_lex(lex)) for lex in entry.iter("lex") if _is_good(lex)]
             yield _checked((name, entry.attrib["category"], triples, texts))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}, entry {name}: {_missing(error)}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}, entry {name}: {_problem(error)}") from None
+
+
+def _is_good(text: dict[str, Any] | ElementTree.Element) -> bool:
+    return (text.get("comment") or "good") == "good"
+
+
+def _text_of_lex(lex: ElementTree.Element) -> str:
+    """Its text, or that of its child <text>."""
+    inner = lex.findall("text")
+    if len(inner) > 1 or (not inner and any(child.tag in _ANNOTATIONS for child in lex)):
+        raise ValueError(f"found {len(inner)} <text> in a <lex> with annotations; expected one")
+    return _text(inner[0] if inner else lex)
 
 
 def _text(element: ElementTree.Element) -> str:
-    if element.text is None:
-        raise TypeError(f"an empty <{element.tag}>")
-    return element.text
+    """Its whole text, that within markup included."""
+    text = "".join(element.itertext())
+    if not text.strip():
+        raise ValueError(f"an empty <{element.tag}>")
+    return text
 
 
 def _checked(entry: tuple[str, Any, list[Any], list[Any]]) -> Entry:
-    """The entry, with its texts stripped.
+    """The entry, with its texts stripped, and their languages in lower case: English, if none is named.
 
     Raises:
-        TypeError: a part is not text, or a triple does not have three parts.
+        ValueError: a part is not text, a text is empty, or a triple does not have three parts.
     """
     name, category, triples, texts = entry
-    if not triples or any(len(triple) != 3 for triple in triples):
-        raise TypeError("expected triples of subject, property and object")
-    if not all(isinstance(text, str) for text in [category, *texts, *(part for triple in triples for part in triple)]):
-        raise TypeError("expected text")
-    return name, category, triples, [text.strip() for text in texts]
+    if not triples or any(not isinstance(triple, list | tuple) or len(triple) != 3 for triple in triples):
+        raise ValueError("expected triples of subject, property and object")
+    spoken = [(language or _ENGLISH, text) for language, text in texts]
+    parts_of_triples = [part for triple in triples for part in triple]
+    if not all(
+        isinstance(text, str) for text in [category, *parts_of_triples, *(text for pair in spoken for text in pair)]
+    ):
+        raise ValueError("expected text")
+    if not all(text.strip() for _, text in spoken):
+        raise ValueError("an empty text")
+    return name, category, triples, [(language.lower(), text.strip()) for language, text in spoken]
 
 
-def _missing(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
+def _problem(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return str(error) if isinstance(error, ValueError) else "not in WebNLG's layout"

@@ -255,6 +255,6 @@ def test_dry_run_takes_a_step(overrides, tmp_path):
 def test_damaged_test_file_is_told_before_anything_is_trained(overrides, tmp_path):
     own = overrides("webnlg")
     (tmp_path / "webnlg" / "test.json").write_text('{"entries": [')
-    with pytest.raises(UserError, match=r"test\.json, line 1: not whole JSON"):
+    with pytest.raises(UserError, match=r"test\.json, line 1: not JSON"):
         run(compose(own))
     assert not list((tmp_path / "runs").rglob("metrics.jsonl"))

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import shutil
 
 import pytest
@@ -28,7 +29,8 @@ def finished(shared):
 
 
 def predict(monkeypatch, capsys, folder, text):
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    content = text if isinstance(text, bytes) else text.encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
     code = main.main(["predict", str(folder)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
@@ -46,17 +48,51 @@ def test_predictions_are_those_of_the_run(finished, sst2_folder, monkeypatch, ca
         assert list(line["probabilities"].values()) == pytest.approx(expected["probabilities"], abs=1e-6)
 
 
-def test_input_comes_from_a_file_too(finished, tmp_path, capsys):
-    (tmp_path / "new.jsonl").write_text('{"sentence": "a delight"}\n')
-    assert main.main(["predict", str(finished), "--input", str(tmp_path / "new.jsonl")]) == 0
-    assert json.loads(capsys.readouterr().out)["prediction"] in ("negative", "positive")
+ODD = (  # lines end with a line feed alone, whatever else a text holds; there may be a mark at the start
+    '\ufeff{"sentence": "a\u2028de\u2029li\x85ght \x7f", "label": null}\r\n{"sentence": "", "more": [{}]}\n\n'.encode()
+)
+
+
+def test_input_comes_from_a_file_too_and_lines_end_with_a_line_feed_alone(finished, tmp_path, monkeypatch, capsys):
+    code, expected, _ = predict(monkeypatch, capsys, finished, ODD)
+    assert (code, len(expected.splitlines())) == (0, 2)
+    for name, content in {"new.jsonl": ODD, "new.jsonl.gz": gzip.compress(ODD)}.items():
+        (tmp_path / name).write_bytes(content)
+        assert main.main(["predict", str(finished), "--input", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().out == expected
+
+
+def test_input_that_cannot_be_read_is_one_line(finished, tmp_path, monkeypatch, capsys):
+    (tmp_path / "damaged.gz").write_bytes(gzip.compress(ODD)[:-9])
+    os.mkfifo(tmp_path / "pipe")
+    for name in (".", "missing.jsonl", "pipe", "damaged.gz", "x" * 300):
+        assert main.main(["predict", str(finished), "--input", str(tmp_path / name)]) == 2
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
+        assert str(tmp_path) in captured.err
+    monkeypatch.setattr("sys.stdin", None)
+    assert main.main(["predict", str(finished)]) == 2
+    assert "stdin: it is closed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "part"),
     [
         ('{"sentence": "fine"}\n{"sentense": "a delight"}\n', "stdin, line 2: no column 'sentence'"),
-        ('{"sentence": 3}\n', "stdin, line 1: found 3 (int); expected text"),
+        ('{"sentence": 3}\n', "stdin, line 1, 'sentence': found 3 (int); expected text"),
+        ('{"sentence": null}\n', "stdin, line 1, 'sentence': found None (NoneType); expected text"),
+        ("{}\n", "stdin, line 1: no column 'sentence' (task.text)"),
+        (
+            '{"sentence": "a"}\n{"sentence": "\\ud83d"}\n',
+            "stdin, line 2: not JSON (\\ud83d is half of a surrogate",
+        ),
+        (b'{"sentence": "a"}\n{"sentence": "\xed\xa0\x80"}\n', "stdin, line 2: not UTF-8 ("),
+        (b'{"sentence": "a"}\n{"sentence": "\xff"}\n', "stdin, line 2: not UTF-8 ("),
+        ('{"sentence": "a"}\n\n{"sentence": "b"}\n', "stdin, line 2: not JSON"),
+        ('{"sentence": "a"}'.encode("utf-16"), "stdin, line 1: UTF-16; expected UTF-8"),
+        ('{"sentence": "a", "sentence": "b"}', 'stdin, line 1: not JSON (an object has the key "sentence" twice)'),
+        ("[" * 100_000, "stdin, line 1: not JSON (nested too deeply)"),
+        ('{"sentence": "a", "x": ' + "1" * 5000 + "}", "stdin, line 1: not JSON (an integer of too many digits"),
         ("not json\n", "stdin, line 1: not JSON"),
         ("[1]\n", "stdin, line 1: found list; expected an object"),
     ],
@@ -68,7 +104,8 @@ def test_bad_input_is_one_line_and_predicts_nothing(finished, monkeypatch, capsy
 
 
 def test_nothing_in_gives_nothing_out(finished, monkeypatch, capsys):
-    assert predict(monkeypatch, capsys, finished, "") == (0, "", "")
+    for nothing in ("", "\n\n", "\ufeff"):
+        assert predict(monkeypatch, capsys, finished, nothing) == (0, "", "")
 
 
 def test_another_plm_under_the_same_name_is_refused(shared, monkeypatch, capsys):

@@ -7,9 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2ForSequenceClassification
 
 from inducer_bench.config.compose import compose
-from inducer_bench.plm.load import load_tokenizer
+from inducer_bench.errors import UserError
+from inducer_bench.plm.load import load_tokenizer, match_padding
+from inducer_bench.tasks.cache import EncodedExamples
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.tasks.classification_rows import LabelledTexts
 
@@ -76,6 +79,43 @@ def test_long_texts_are_cut_to_the_maximum_length(tiny_roberta_folder, rows):
     encoded = make_task(tiny_roberta_folder, max_length=7).encode(rows)
     assert max(example["length"] for example in encoded) == 7
     assert all(example["input_ids"][-1] == 2 for example in encoded)
+
+
+@pytest.mark.parametrize(("rows", "special", "what"), [(ROWS, 2, "a text"), (PAIRS, 4, "a pair")])
+def test_maximum_length_leaves_room_for_a_word_besides_special_tokens(tiny_roberta_folder, rows, special, what):
+    assert make_task(tiny_roberta_folder, max_length=special + 1).encode(rows)[0]["length"] == special + 1
+    for length in range(1, special + 1):
+        with pytest.raises(UserError) as caught:
+            make_task(tiny_roberta_folder, max_length=length).encode(rows)
+        assert str(caught.value) == (
+            f"task.max_length: found {length}; allowed: at least {special + 1}, for this PLM's tokenizer adds "
+            f"{special} special tokens to {what}"
+        )
+
+
+def test_decoder_needs_no_room_for_special_tokens(tiny_gpt2_folder):
+    assert [example["length"] for example in make_task(tiny_gpt2_folder, max_length=1).encode(ROWS)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("texts", [("",), ("", "")], ids=["text", "pair"])
+def test_empty_text_on_a_decoder_is_a_blank_whatever_is_in_its_batch(tiny_gpt2_folder, texts):
+    task = make_task(tiny_gpt2_folder)
+    model = GPT2ForSequenceClassification.from_pretrained(tiny_gpt2_folder, num_labels=3).eval()
+    match_padding(model, task.tokenizer)
+    (blank,) = task.encode([LabelledTexts((" ",), 1)])
+    empty = task.encode(2 * [LabelledTexts(texts, 1)])
+    assert empty == 2 * [blank]
+    long = task.encode([LabelledTexts(("a dull and clumsy film", *texts[1:]), 0)])
+    with torch.no_grad():
+        alone, among = (task.predict(model, task.collate(examples))[0] for examples in (empty, [*empty, *long]))
+    assert among["probabilities"] == pytest.approx(alone["probabilities"], rel=1e-5)
+    assert EncodedExamples.from_list(empty).take([0, 1]) == empty
+
+
+def test_new_input_may_have_the_column_names_of_the_publisher(tiny_roberta_folder):
+    task = make_task(tiny_roberta_folder, text=["premise", "hypothesis"], published={"premise": "sentence1"})
+    for name in ("premise", "sentence1"):
+        assert task.new_row({name: "a", "hypothesis": "b", "label": None}, "line 1").texts == ("a", "b")
 
 
 def test_cut_takes_from_the_longer_text_of_a_pair(tiny_roberta_folder):

@@ -1,6 +1,10 @@
 """Labelled rows: texts, codes of labels, numbers, and labels found in the data."""
 
 import json
+import os
+import reprlib
+import subprocess
+import sys
 
 import pytest
 
@@ -58,6 +62,10 @@ def test_names_that_are_numbers_are_no_codes(write, tmp_path):
         ([2, 10, 1], ["1", "2", "10"]),
         ([0.0, 1.0], ["0", "1"]),
         ([True, False], ["False", "True"]),
+        (["01", 1, "0", "00", "1", "٠"], ["0", "00", "٠", "01", "1"]),  # equal numbers are different texts
+        (["9" * 5000, "10"], ["10", "9" * 5000]),
+        (["pos ", "neg "], ["neg ", "pos "]),
+        ([2, 10.0, -2], ["-2", "10", "2"]),
     ],
 )
 def test_labels_not_given_are_those_of_train_sorted(write, found, labels):
@@ -79,13 +87,72 @@ def test_label_that_only_dev_has_is_refused(write):
         read_rows(task, "dev")
 
 
+@pytest.mark.parametrize(
+    ("label", "complaint"),
+    [
+        ("", "the label is empty"),
+        (" \t", "the label is empty"),
+        ("-", "the label '-' marks a row without one"),
+        (-1, "the label '-1' marks a row without one"),
+        (-1.0, "the label '-1' marks a row without one"),
+        ("NaN", "the label 'NaN' marks a row without one"),
+    ],
+)
+def test_row_without_a_label_is_no_class_of_its_own(write, tmp_path, label, complaint):
+    task = write([("a", "x"), ("b", "y"), ("c", label)])
+    allowed = "allowed: a label in each row, or task.labels=[...] with this one"
+    assert refusal(task) == f"{tmp_path / 'train.jsonl'}, line 3: {complaint}; {allowed}"
+
+
+def test_label_of_minus_one_that_is_listed_is_one(write):
+    assert labels_of(write([("a", 1), ("b", "-1")], "task.labels=['-1','1']")) == [1, 0]
+
+
+def test_labels_that_differ_by_blanks_alone_are_refused(write, tmp_path):
+    message = refusal(write([("a", "pos"), ("b", "neg"), ("c", "pos "), ("d", "neg")]))
+    assert message.startswith(
+        f"{tmp_path / 'train.jsonl'}, line 3: found label 'pos ', and 'pos' before; allowed: one of"
+    )
+    assert "line 2: found label 'neg '; allowed: pos, neg" in refusal(
+        write([("a", "pos"), ("b", "neg ")], "task.labels=[pos,neg]")
+    )
+
+
+def test_order_of_labels_is_the_same_in_every_process(tmp_path):
+    (tmp_path / "train.csv").write_text(
+        "text,label\n" + "".join(f"t,{label}\n" for label in ("01", 1, "001", "٠١", "١"))
+    )
+    code = f"""
+from inducer_bench.config.compose import compose
+from inducer_bench.tasks.classification_rows import find_labels
+print(ascii(find_labels(compose(["task=classification", "task.data_dir={tmp_path}"]).task)))
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert found == {ascii(["001", "01", "1", "٠١", "١"]).encode() + b"\n"}
+
+
+def test_message_shows_some_of_many_labels(write):
+    rows = [("a", f"label {number} {'x' * 1000}") for number in range(3000)]
+    task = write(rows)
+    labels = find_labels(task)
+    write([("a", "y" * 100_000)], split="dev")
+    with pytest.raises(UserError, match=r"dev\.jsonl, line 1: found label 'yyy") as caught:
+        classification_rows.read_rows(task, "dev", labels)
+    assert len(str(caught.value)) <= 600
+
+
 def test_given_labels_and_numbers_need_no_search(write):
     assert find_labels(write([], "task.labels=[x,y]")) == ["x", "y"]
     assert find_labels(write([], *NUMBERS)) is None
 
 
 def test_single_label_and_f1_of_many_are_refused(write):
-    assert "train.jsonl: found labels ['x']; expected two or more" in refusal(write([("a", "x")]), find_labels)
+    assert "train.jsonl: found labels [x]; expected two or more" in refusal(write([("a", "x")]), find_labels)
     many = write([("a", "x"), ("b", "y"), ("c", "z")], "task.metrics=[f1]", "task.metric=f1")
     assert refusal(many, find_labels) == "task.metrics: found 'f1'; allowed with 3 labels: accuracy, matthews"
 
@@ -94,18 +161,18 @@ def test_numbers_are_read_from_numbers_and_from_text(write):
     assert labels_of(write([("a", 2.5), ("b", "3.25"), ("c", 4)], *NUMBERS)) == [2.5, 3.25, 4.0]
 
 
-@pytest.mark.parametrize("value", ["high", None, True, [1], "nan", "inf", ""])
+@pytest.mark.parametrize("value", ["high", None, True, [1], "nan", "inf", "", "-", 10**400, "1e400", 1e39, "-1e39"])
 def test_what_is_no_number_is_refused_with_its_line(write, value):
     message = refusal(write([("a", 1.0), ("b", value)], *NUMBERS))
-    assert message.endswith(f"train.jsonl, line 2: found {value!r}; expected a number")
+    assert message.endswith(f"train.jsonl, line 2: found {reprlib.repr(value)}; expected a number")
 
 
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ((3, "x"), "line 2: found 3 (int); expected text"),
-        ((None, "x"), "line 2: found None (NoneType); expected text"),
-        ((["b"], "x"), "line 2: found ['b'] (list); expected text"),
+        ((3, "x"), "line 2, 'text': found 3 (int); expected text"),
+        ((None, "x"), "line 2, 'text': found None (NoneType); expected text"),
+        ((["b"], "x"), "line 2, 'text': found ['b'] (list); expected text"),
         (("b", "w"), "line 2: found label 'w'; allowed: x, y, 0, 1"),
         (("b", ""), "line 2: found label ''; allowed: x, y, 0, 1"),
         (("b", 2), "line 2: found label '2'; allowed: x, y, 0, 1"),

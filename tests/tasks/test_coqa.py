@@ -23,11 +23,11 @@ DIALOGUES = [  # id, source, story, questions, answers, additional answers
 ]  # fmt: skip
 
 
-def official(dialogues=DIALOGUES, others=True):
+def official(dialogues=DIALOGUES, others=True, kind=int):
     """The published layout; turns are written in reverse, for their numbers decide."""
 
     def turns(texts):
-        return [{"input_text": text, "turn_id": i} for i, text in enumerate(texts, start=1)][::-1]
+        return [{"input_text": text, "turn_id": kind(i)} for i, text in enumerate(texts, start=1)][::-1]
 
     return {
         "version": "1.0",
@@ -122,6 +122,19 @@ def test_rows_without_an_id_are_numbered(tmp_path):
     assert [sample.name for sample in samples] == ["0/1", "0/2", "0/3", "0/4", "1/1", "2/1", "2/2"]
 
 
+@pytest.mark.parametrize("kind", [int, str])
+def test_turns_are_in_the_order_of_their_numbers_beyond_nine_too(write, kind):
+    questions, answers = ([f"{letter} {i}" for i in range(1, 13)] for letter in "qa")
+    samples = write(official([("c", "cnn", "story", questions, answers, [answers])], kind=kind)).read("dev")
+    assert [sample.targets[0] for sample in samples] == answers
+    assert [sample.source[-1][1] for sample in samples] == questions
+
+
+def test_two_dialogues_of_one_id_are_refused(write, tmp_path):
+    message = refusal(write(official([*DIALOGUES, DIALOGUES[1]])))
+    assert message == f"{tmp_path / 'coqa-dev-v1.0.json'}: 2 dialogues have the id 'c2'; allowed: one"
+
+
 def test_limit_counts_turns(write):
     assert [sample.name for sample in write(official(), "task.max_eval=5").read("dev")][-1] == "c2/1"
 
@@ -208,6 +221,14 @@ def test_histories_agree_where_the_model_answers_as_the_data_do(scripted):
     assert sorted(p for prompts in writer.calls for p in prompts) == sorted(gold_writer.calls[0])
 
 
+def test_new_input_keeps_the_answers_that_it_gives_whatever_the_history(scripted):
+    task, writer = scripted(MADE_UP, "task.history=model")
+    lines = [{"story": "s", "questions": ["a?", "b?"], "answers": ["c"]}, {"story": "t", "questions": ["d?"]}]
+    rows = task.answer(writer, [task.new_row(line, f"a/new.jsonl, line {i}") for i, line in enumerate(lines, start=1)])
+    assert writer.calls == [[["", "s", "a?", "c", "b?", ""], ["", "t", "d?", ""]]]
+    assert [task.shown(row) for row in rows] == [{"prediction": "one"}, {"prediction": "two"}]
+
+
 def test_empty_answer_stays_an_answer_in_the_history(scripted):
     task, writer = scripted(["", "two", "three", "four", "five", "six", "seven"], "task.history=model")
     assert task.answer(writer, task.read("dev"))[0]["prediction"] == ""
@@ -273,19 +294,23 @@ def changed(*path, value=None, drop=False):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        *((changed(key, drop=True), f"not in CoQA's layout (KeyError: '{key}')")
+        *((changed(key, drop=True), f"no '{key}'; expected id, source, story, questions")
           for key in ("id", "source", "story", "questions", "answers")),
-        (changed("answers", 0, "input_text", drop=True), "not in CoQA's layout (KeyError: 'input_text')"),
-        (changed("questions", 0, "turn_id", drop=True), "not in CoQA's layout (KeyError: 'turn_id')"),
+        (changed("answers", 0, "input_text", drop=True), "no 'input_text'; expected id"),
+        (changed("questions", 0, "turn_id", drop=True), "no 'turn_id'; expected id"),
         (changed("answers", value=[]), "found 1 questions and [0, 1, 1] answers"),
         (changed("additional_answers", "0", value=[]), "found 1 questions and [1, 0, 1] answers"),
         (changed("answers", 0, "input_text", value=None), "expected text in id, source, story, questions and answers"),
         (changed("story", value=["a"]), "expected text in id, source, story, questions and answers"),
         (changed("id", value=7), "expected text in id, source, story, questions and answers"),
-        (changed("questions", value="text"), "not in CoQA's layout (TypeError"),
-        (changed("answers", value=None), "not in CoQA's layout (TypeError"),
-        (changed("additional_answers", value=[]), "not in CoQA's layout (AttributeError"),
-        ({"data": [official()["data"][0], "text"]}, "not in CoQA's layout (AttributeError"),
+        (changed("questions", value="text"), "not in CoQA's layout; expected id"),
+        (changed("answers", value=None), "not in CoQA's layout; expected id"),
+        (changed("additional_answers", value=[]), "not in CoQA's layout; expected id"),
+        ({"data": [official()["data"][0], "text"]}, "not in CoQA's layout; expected id"),
+        (changed("answers", 0, "turn_id", value=2), "found the turn_ids [2]; expected each of 1 to 1 once"),
+        (changed("questions", 0, "turn_id", value=None), "found the turn_ids [None]; expected each of 1 to 1 once"),
+        (changed("questions", value=2 * official()["data"][1]["questions"]), "found the turn_ids [1, 1]; expected"),
+        (changed("answers", 0, "input_text", value=" "), "the answer of turn 1 is empty; expected a text"),
     ],
 )  # fmt: skip
 def test_damaged_dialogue_is_named(write, tmp_path, content, complaint):
@@ -295,7 +320,7 @@ def test_damaged_dialogue_is_named(write, tmp_path, content, complaint):
 def test_truncated_json_and_empty_split_are_told(write, tmp_path):
     path = tmp_path / "coqa-dev-v1.0.json"
     text = json.dumps(official(), indent=1)
-    assert refusal(write(text[:200])).startswith(f"{path}, line {text[:200].count(chr(10)) + 1}: not whole JSON (")
+    assert refusal(write(text[:200])).startswith(f"{path}, line {text[:200].count(chr(10)) + 1}: not JSON (")
     assert refusal(write({"data": []})) == f"{path}: no examples"
     assert refusal(write("")) == f"{path}: an empty file"
     path.write_bytes(b'{"data": [\n"\xff"]}')
@@ -307,9 +332,12 @@ def test_truncated_json_and_empty_split_are_told(write, tmp_path):
     [
         (lambda row: row.pop("story"), "no column 'story'"),
         (lambda row: row.pop("source"), "no column 'id' or 'source' (task); found: story, questions, answers"),
-        (lambda row: row.update(answers=["a"]), "not in CoQA's layout (TypeError"),
-        (lambda row: row.update(answers={"text": ["a"]}), "not in CoQA's layout (KeyError: 'input_text')"),
-        (lambda row: row.update(questions=None), "not in CoQA's layout (TypeError"),
+        (lambda row: row.update(answers=["a"]), "not in CoQA's layout; expected questions: [text, ...], answers:"),
+        (lambda row: row.update(answers={"text": ["a"]}), "not in CoQA's layout"),
+        (lambda row: row["answers"].update(input_text="a"), "not in CoQA's layout"),
+        (lambda row: row.update(questions=None), "not in CoQA's layout"),
+        (lambda row: row.update(questions="?"), "not in CoQA's layout"),
+        (lambda row: row["answers"].update(input_text=[" "]), "the answer of turn 1 is empty"),
         (lambda row: row["questions"].append("And?"), "found 2 questions and [1] answers"),
         (lambda row: row.update(story=3), "expected text in id, source, story, questions and answers"),
         (lambda row: row["answers"].update(input_text=[None]), "expected text in id, source, story, questions"),
@@ -327,7 +355,7 @@ def test_truncated_row_is_told_with_its_line(tmp_path):
     text = "\n".join(map(json.dumps, hub_rows()))
     (tmp_path / "rows.jsonl").write_text(text[:-20])
     message = refusal(make_task("task.files.dev=rows", folder=tmp_path))
-    assert message.startswith(f"{tmp_path / 'rows.jsonl'}, line 3: not whole JSON (")
+    assert message.startswith(f"{tmp_path / 'rows.jsonl'}, line 3: not JSON (")
 
 
 def test_missing_file_is_named_with_what_was_looked_for(tmp_path):

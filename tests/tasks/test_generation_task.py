@@ -285,10 +285,12 @@ def test_source_without_room_is_refused_before_training(tokenizer, tmp_path):
     (tmp_path / "test.csv").write_text("source,target\na film,great\n")
     new = make_task().config.decoding.max_new_tokens
     shortest = {"tokenizer": tokenizer, "data_dir": str(tmp_path)}
-    assert len(make_task(**shortest, max_length=new + 3).eval_data("test")) == 1  # <bos_sm> <source_sm> <target_sm>
+    assert (
+        len(make_task(**shortest, max_length=new + 4).eval_data("test")) == 1
+    )  # <bos_sm> <source_sm> film <target_sm>
     with pytest.raises(UserError) as caught:
-        make_task(**shortest, max_length=new + 2).eval_data("test")
+        make_task(**shortest, max_length=new + 3).eval_data("test")
     assert str(caught.value) == (
-        f"task.max_length: found {new + 2}; a source of 1 segments needs 3 special tokens, and there is room for 2; "
-        "allowed: more, or less that is generated, task.decoding.max_new_tokens"
+        f"task.max_length: found {new + 3}; a source of 1 segments needs 3 special tokens and one of its text, and "
+        "there is room for 3; allowed: more, or less that is generated, task.decoding.max_new_tokens"
     )

@@ -1,14 +1,20 @@
 """Sequences against what the released code builds, and what is cut when they are too long."""
 
+import dataclasses
 import json
+import random
 
 import pytest
 from helpers.sequences import FIRST, FRAMES, PARITY, sequences, source, text
+from transformers import AutoTokenizer
 
 from inducer_bench.errors import UserError
 from inducer_bench.tasks.coqa import FRAME as COQA
-from inducer_bench.tasks.sequence import SPECIAL_TOKENS
+from inducer_bench.tasks.sequence import SPECIAL_TOKENS, Sequences
+from inducer_bench.tasks.text_to_text import FRAME as SUMMARY
 from inducer_bench.tasks.webnlg import FRAME as WEBNLG
+
+OPENINGS = ("<subject>", "<property>", "<object>")
 
 
 @pytest.mark.skipif(not PARITY.is_dir(), reason="needs ../shared/parity or $INDUCER_BENCH_PARITY")
@@ -58,10 +64,73 @@ def test_texts_that_are_about_as_long_are_cut_alike():
 def test_sequence_without_room_for_its_special_tokens_is_refused():
     made = sequences(WEBNLG, max_length=12)
     triple = [("<subject>", "1"), ("<property>", "2"), ("<object>", "3")]
-    assert made.encode_prompts([triple], new_tokens=7)[0]["length"] == 5
-    for encode in (lambda: made.encode_prompts([triple], new_tokens=8), lambda: made.encode([2 * triple], ["4 " * 9])):
+    assert made.encode_prompts([triple], new_tokens=6)[0]["length"] == 6
+    for encode in (lambda: made.encode_prompts([triple], new_tokens=7), lambda: made.encode([2 * triple], ["4 " * 9])):
         with pytest.raises(UserError, match=r"^task\.max_length: found 12; a source of . segments needs . special tok"):
             encode()
+
+
+def naively_cut(pieces, room):
+    """One token at a time from the longest piece, the first of those that are equally long."""
+    pieces = [list(piece) for piece in pieces]
+    while sum(map(len, pieces)) > room:
+        max(pieces, key=len).pop()
+    return pieces
+
+
+def test_cut_is_that_of_one_token_at_a_time_whatever_the_lengths():
+    draw = random.Random(0)
+    for _ in range(200):
+        pieces = [[draw.randrange(FIRST) for _ in range(draw.choice((0, 1, 5, 9, 40)))] for _ in range(3)]
+        made = sequences(WEBNLG, max_length=draw.randint(11, 60))
+        segments = [(opening, text(piece)) for opening, piece in zip(OPENINGS, pieces, strict=True)]
+        (prompt,) = made.encode_prompts([segments], new_tokens=5)
+        expected = [made.special("<bos_webnlg>")]
+        for opening, piece in zip(OPENINGS, naively_cut(pieces, made.max_length - 5 - 5), strict=True):
+            expected += [made.special(opening), *piece]
+        assert prompt["input_ids"] == [*expected, made.special("<target_webnlg>")]
+
+
+def test_text_that_recurs_is_encoded_once_and_its_copies_are_cut_on_their_own():
+    made, calls = sequences(COQA, max_length=14), []
+    tokenizer = made.tokenizer
+
+    def counting(texts, add_special_tokens):
+        calls.append(texts)
+        return tokenizer(texts, add_special_tokens)
+
+    made = dataclasses.replace(made, tokenizer=counting)
+    passage = text(range(1, 21))
+    asked = [[("<document>", passage), ("<question>", question)] for question in ("21", "21 22 23 24", "25")]
+    prompts = made.encode_prompts(asked, new_tokens=4)
+    assert calls == [[f" {words}" for words in (passage, "21", "21 22 23 24", "25")]]
+    kept = [[token for token in prompt["input_ids"] if token < FIRST] for prompt in prompts]
+    assert kept == [[1, 2, 3, 4, 5, 21], [1, 2, 3, 21, 22, 23], [1, 2, 3, 4, 5, 25]]
+
+
+@pytest.mark.parametrize("word", ["{}", "{}" + "x" * 3000, "{}\u3000", "{} " + " " * 3000])
+def test_beginning_of_a_long_text_has_the_ids_of_the_whole_text(tiny_gpt2_folder, word):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_gpt2_folder)
+    draw, words = random.Random(0), ["film", "dull", "a", "Zürich", "--", "1994", ",", "...", "\n", "in every scene"]
+    book = " ".join(word.format(draw.choice(words)) for _ in range(10_000 if len(word) < 9 else 60))
+    made = Sequences(SUMMARY, tokenizer, len(tokenizer), max_length=30, source_tokens=None)
+    (prompt,) = made.encode_prompts([[("<source_sm>", book)]], new_tokens=7)
+    (whole,) = tokenizer([f" {book}"])["input_ids"]
+    assert len(book) > 30 * 100
+    assert prompt["input_ids"][2:-1] == whole[:20]
+
+
+def test_end_of_a_long_text_is_not_encoded():
+    made, lengths = sequences(SUMMARY, max_length=20), []
+
+    def measuring(texts, add_special_tokens):
+        lengths.append(len(texts[0]))
+        return {"input_ids": [[1] * (len(part) // 40) for part in texts]}
+
+    made = dataclasses.replace(made, tokenizer=measuring)
+    made.encode_prompts([[("<source_sm>", "nine char " * 1000)]], new_tokens=4)
+    made.encode_prompts([[("<source_sm>", "one_word" * 1000)]], new_tokens=4)
+    assert lengths == [2000, 8001]
 
 
 def test_first_text_of_a_source_has_its_own_limit():

@@ -104,9 +104,18 @@ def test_line_ends_of_every_system_blank_lines_at_the_end_and_a_mark_at_the_star
     assert values(path) == ROWS
 
 
-def test_endless_line_in_tsv_is_read(tmp_path):
-    write_tsv(tmp_path / "a.tsv", [("a" * 200_000, "1")])
-    assert values(tmp_path / "a.tsv") == [("a" * 200_000, "1")]
+def test_csv_may_end_its_lines_with_carriage_returns_alone(tmp_path):
+    write_csv(tmp_path / "a.csv", ROWS)
+    content = (tmp_path / "a.csv").read_bytes()
+    (tmp_path / "a.csv").write_bytes(content.replace(b"\r\n", b"\r"))
+    assert values(tmp_path / "a.csv") == ROWS
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_text_may_be_as_long_as_a_book(tmp_path, kind):
+    path = tmp_path / f"a.{kind}"
+    WRITERS[kind](path, [("a" * 2_000_000, "1")])
+    assert values(path) == [("a" * 2_000_000, "1")]
 
 
 def test_json_file_with_an_object_in_each_line_is_read_as_lines(tmp_path):
@@ -157,26 +166,50 @@ DAMAGE = {
     "empty": ("tsv", "", ": an empty file"),
     "blank": ("jsonl", "\n \n", ": an empty file"),
     "latin 1": ("tsv", (HEADER + "a\t1\n").encode() + b"caf\xe9\t1\n", ", line 3: not UTF-8 (invalid con"),
-    "utf-16": ("csv", "sentence,label\n".encode("utf-16"), ", line 1: not UTF-8 (invalid start byte)"),
+    "utf-16": ("csv", "sentence,label\n".encode("utf-16"), ", line 1: UTF-16; expected UTF-8"),
+    "utf-16 unmarked": ("jsonl", "{}\n".encode("utf-16-le"), ", line 1: a NUL byte; expected text as UTF-8"),
+    "hole": ("tsv", HEADER + "a\t1\n\0\0\0\n", ", line 3: a NUL byte; expected text as UTF-8"),
+    "old line ends": ("tsv", HEADER.replace("\n", "\r") + "a\t1\r", ": its lines end with carriage returns alone"),
+    "repeated column": (
+        "tsv", "sentence\tlabel\tlabel\na\t1\t0\n",
+        ", line 1: several columns are named 'label' (task.label); allowed: one",
+    ),
+    "repeated column of a csv": ("csv", "sentence,label,sentence\n", ", line 1: several columns are named 'sentence'"),
+    "repeated key": (
+        "jsonl", '{"sentence": "a", "label": 1}\n{"sentence": "b", "label": 1, "label": 0}\n',
+        ', line 2: not JSON (an object has the key "label" twice)',
+    ),
+    "half a character": (
+        "jsonl", '{"sentence": "a", "label": 1}\n{"sentence": "\\ud800", "label": 1}\n',
+        ", line 2: not JSON (\\ud800 is half of a surrogate pair",
+    ),
+    "half a character in a column that is not read": (
+        "json", '[{"sentence": "a", "label": 1,\n"x": "\\udfff"}]', ", line 2: not JSON (\\udfff is half",
+    ),
+    "deep": ("jsonl", '{"sentence": ' + "[" * 100_000, ", line 1: not JSON (nested too deeply)"),
+    "deep list": ("json", "[" * 100_000, ": not JSON (nested too deeply)"),
+    "endless integer": ("jsonl", '{"label": ' + "1" * 5000 + "}", ", line 1: not JSON (an integer of too many digits"),
+    "no number": ("jsonl", '{"sentence": "a", "label": NaN}', ", line 1: not JSON (NaN is not a JSON value)"),
+    "gz and more": ("tsv.gz", gzip.compress(HEADER.encode()) + b"more", ": not a whole gzip file (Not a gzipped file"),
+    "mark alone": ("csv", "\ufeff", ": an empty file"),
     "csv fields": ("csv", "sentence,label\na,1\nb\n", ", line 3: found 1 fields; expected 2"),
     "csv quote": (
         "csv", 'sentence,label\n"two\nlines",1\n"open,0\nmore,1\n',
         ", line 4: a quote that opens here is never closed",
     ),
     "csv stray": ("csv", 'sentence,label\n"a"b,1\n', ", line 2: ',' expected after '\"'"),
-    "csv endless": ("csv", "sentence,label\n" + "a" * 200_000 + ",1\n", ", line 2: field larger than field limit"),
     "truncated line": (
         "jsonl", '{"sentence": "a", "label": 1}\n{"sentence": "b", "la',
-        ", line 2: not whole JSON (Unterminated string starting at)",
+        ", line 2: not JSON (Unterminated string starting at)",
     ),
-    "no JSON": ("jsonl", "sentence\tlabel\n", ", line 1: not whole JSON (Expecting value)"),
-    "blank JSON line": ("jsonl", '{"sentence": "a", "label": 1}\n\n{}\n', ", line 2: not whole JSON (Expecting value)"),
+    "no JSON": ("jsonl", "sentence\tlabel\n", ", line 1: not JSON (Expecting value)"),
+    "blank JSON line": ("jsonl", '{"sentence": "a", "label": 1}\n\n{}\n', ", line 2: not JSON (Expecting value)"),
     "no object": ("jsonl", '{"sentence": "a", "label": 1}\n["b", 0]\n', ", line 2: found list; expected an object"),
     "missing key": (
         "jsonl", '{"sentence": "a", "label": 1}\n{"sentence": "b", "lable": 0}\n',
         ", line 2: no column 'label' or 'gold' (task.label); did you mean 'lable'? found: sentence, lable",
     ),
-    "truncated list": ("json", '[{"sentence": "a",\n"label": 1},\n{"sent', ", line 3: not whole JSON (Unterminated"),
+    "truncated list": ("json", '[{"sentence": "a",\n"label": 1},\n{"sent', ", line 3: not JSON (Unterminated"),
     "list of texts": ("json", '["a"]', ", entry 1: found str; expected an object"),
     "no parquet": ("parquet", "PAR1 and so on", ": not a whole parquet file ("),
     "gz": ("tsv.gz", HEADER, ": not a whole gzip file (Not a gzipped file"),
@@ -198,6 +231,19 @@ def test_truncated_parquet_is_told(tmp_path):
     content = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(content[: len(content) // 2])
     assert re.match(": not a whole parquet file (.+)$", refusal(tmp_path / "a.parquet"))
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused_if_they_are_read(tmp_path):
+    names = ["sentence", "label", "label", "x", "x"]
+    parquet.write_table(pa.table([["a"], [1], [0], [None], [{"deep": 1}]], names=names), tmp_path / "a.parquet")
+    assert "row 1: several columns are named 'label' (task.label)" in refusal(tmp_path / "a.parquet")
+    assert values(tmp_path / "a.parquet", COLUMNS[:1]) == [("a",)]
+
+
+def test_text_in_parquet_that_is_not_utf_8_is_told(tmp_path):
+    table = pa.table({"sentence": pa.array([b"caf\xe9"]).view(pa.utf8()), "label": [1]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert re.match(": not a whole parquet file (.*codec can't decode.*)$", refusal(tmp_path / "a.parquet"))
 
 
 def test_column_missing_in_parquet_is_told(tmp_path):

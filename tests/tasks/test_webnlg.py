@@ -144,14 +144,16 @@ def setting(value, *path):
         (without("lexicalisations"), "no 'lexicalisations'"),
         (lambda entry: entry["modifiedtripleset"][0].pop("object"), "no 'object'"),
         (lambda entry: entry["lexicalisations"][0].pop("lex"), "no 'lex'"),
-        (lambda entry: entry["lexicalisations"][0].pop("comment"), "no 'comment'"),
+        (setting(" \n", "lexicalisations", 0, "lex"), "an empty text"),
+        (setting(7, "lexicalisations", 0, "lang"), "expected text"),
+        (setting(["a | b | c"], "modifiedtripleset"), "not in WebNLG's layout"),
         (setting([], "modifiedtripleset"), "expected triples of subject, property and object"),
         (setting(None, "lexicalisations", 0, "lex"), "expected text"),
         (setting(5, "modifiedtripleset", 0, "object"), "expected text"),
         (setting(None, "category"), "expected text"),
-        (setting(None, "lexicalisations"), ""),
-        (setting(["text"], "lexicalisations"), ""),
-        (setting("text", "modifiedtripleset"), ""),
+        (setting(None, "lexicalisations"), "not in WebNLG's layout"),
+        (setting(["text"], "lexicalisations"), "not in WebNLG's layout"),
+        (setting("text", "modifiedtripleset"), "not in WebNLG's layout"),
     ],
 )
 def test_entry_of_another_layout_is_named(write, tmp_path, change, complaint):
@@ -178,7 +180,7 @@ def test_truncated_json_is_told_with_its_line(write, tmp_path):
     text = as_json(TRAIN)
     lines = text.count("\n") + 1
     message = refusal(write(train_json=text[: text.rindex("]")]))
-    assert message.startswith(f"{tmp_path / 'train.json'}, line {lines - 1}: not whole JSON (")
+    assert message.startswith(f"{tmp_path / 'train.json'}, line {lines - 1}: not JSON (")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,10 @@ def test_truncated_xml_is_told_with_its_line(write, tmp_path, cut):
 def test_split_without_entries_is_refused(write, tmp_path, kind):
     assert refusal(write(**{f"train_{kind}": []})) == f"{tmp_path / f'train.{kind}'}: no examples"
     only_bad = TRAIN[2:]
-    assert refusal(write(**{f"train_{kind}": only_bad})) == f"{tmp_path / f'train.{kind}'}: no examples"
+    assert refusal(write(**{f"train_{kind}": only_bad})) == (
+        f"{tmp_path / f'train.{kind}'}, entry 1: no text (en) with comment=good or without a comment; nor has any "
+        "other entry one"
+    )
 
 
 @pytest.mark.parametrize("kind", FORMATS)
