@@ -39,5 +39,5 @@ def one_step(config: ExperimentConfig) -> float:
         examples = experiment.splits.train.take(longest)
         shard_loss, _ = add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer)
         loss, *_ = distributed.all_reduce_gradients(trained, shard_loss)
-        update(trained, optimizer, loss, config.trainer.clip_norm, step=1)
+        update(trained, optimizer, loss, config.trainer.clip_norm, f"{config.method.name}, step 1")
         return float(loss) / experiment.task.count(examples)

@@ -12,6 +12,7 @@ from inducer_bench import distributed
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS, Decoding
+from inducer_bench.training import interruption
 from inducer_bench.training.batching import evaluation_batches
 
 
@@ -39,6 +40,7 @@ def generate(
     generated: dict[int, list[int]] = {}
     with inference(tuned):
         for indices in distributed.shard(evaluation_batches([prompt["length"] for prompt in prompts], batch_size)):
+            interruption.check()
             batch = padded_left([prompts[index] for index in indices], first_special, segments)
             batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
             with accelerator.autocast():
