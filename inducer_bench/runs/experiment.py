@@ -20,7 +20,7 @@ from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_tokenizer, match_padding, quiet_libraries
 from inducer_bench.plm.location import architecture
 from inducer_bench.plm.options import PlmOptions
-from inducer_bench.runs import files, recording
+from inducer_bench.runs import files, places, recording
 from inducer_bench.runs.identity import Identity, setting_key
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.splits import select_splits
@@ -45,7 +45,7 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
     """
     reuse.free_memory()
     memory.reset_peak()
-    distributed.broadcast_from_main(lambda: files.prepare(folder, config))
+    distributed.broadcast_from_main(lambda: places.prepare(folder, config))
     with ExitStack() as stack:
         # -- data + PLM -> method --------------------------------------------------------------------------------------
         experiment = distributed.raise_on_all(lambda: stack.enter_context(build(config)))

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
+from inducer_bench.runs import provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.identity import Identity, identify, run_folder
@@ -98,9 +99,9 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
 
 
 def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
-    from inducer_bench.runs import experiment, files  # shielded: torch, imported by half, could not be imported again
-
     with interruption.exposed():
+        from inducer_bench.runs import experiment, files
+
         record = experiment.execute(config, identity, folder)
     distributed.on_main_process(records.write)(folder, record)
     if not config.trainer.keep_checkpoint:
@@ -109,10 +110,8 @@ def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Out
 
 
 def _failed(error: BaseException, config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
-    from inducer_bench.runs import recording
-
     status, code, message = diagnosis(error)
-    record = recording.unfinished(config, identity, status, message)
+    record = provenance.unfinished(config, identity, status, message)
     with suppress(OSError):  # a full disk may be what stopped the run; the exit code still says so
         if code != ExitCode.INTERRUPTED:
             log.error(traceback.format_exc())
@@ -146,8 +145,7 @@ def _acquire(lock: FileLock, folder: Path) -> None:
     except OSError as error:
         raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
     for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
-        if leftover.is_file():
-            leftover.unlink()
+        leftover.unlink()
 
 
 def _check_visible(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Signals that ask the process to stop: Ctrl-C (SIGINT), SIGTERM, and SIGHUP of a terminal that closes.
 
-The first signal raises KeyboardInterrupt wherever the program is, or waits in a `shielded` block, whose code asks
-`requested` when it can stop. A second signal ends the process at once. A library may swallow the exception; long work
-outside a shielded block therefore calls `check` from time to time.
+The first signal raises `Stopped`, a KeyboardInterrupt, wherever the program is; in a `shielded` block it waits, and the
+block asks `requested` when it can stop. A second signal ends the process at once. A library may swallow the exception;
+long work outside a shielded block therefore calls `check` from time to time.
 """
 
 import os
@@ -19,6 +19,14 @@ from inducer_bench.errors import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_SECONDS = 0.5  # a terminal signals a launcher and its processes, and the launcher passes the signal on
+
+
+class Stopped(KeyboardInterrupt):
+    """A KeyboardInterrupt that is told and recorded.
+
+    A class of its own, because Python ends a process by SIGINT, whatever its exit code, once a KeyboardInterrupt itself
+    has passed through an `exec`, as in the making of a dataclass.
+    """
 
 
 class _State:
@@ -60,7 +68,7 @@ def exposed() -> Iterator[None]:
     """A part of a shielded block that a first signal stops, also one that came before it.
 
     Raises:
-        KeyboardInterrupt: at a signal.
+        Stopped: at a signal.
     """
     with _shield(False):
         check()
@@ -85,10 +93,10 @@ def check() -> None:
     """Stop if a signal has asked for it.
 
     Raises:
-        KeyboardInterrupt: it has.
+        Stopped: it has.
     """
     if requested():
-        raise KeyboardInterrupt
+        raise Stopped
 
 
 def end_with(code: int) -> None:
@@ -106,4 +114,4 @@ def _handle(number: int, frame: FrameType | None) -> None:
         return
     _State.first = now
     if not _State.shielded:
-        raise KeyboardInterrupt
+        raise Stopped

@@ -45,8 +45,7 @@ def test_denormals_are_flushed_inside_the_block_alone():
     denormal = torch.tensor(1e-310, dtype=torch.float64)
     set_seed(0)
     assert (denormal * 0.5).item() != 0.0
-    with pytest.raises(ZeroDivisionError), flushed_denormals():
+    with flushed_denormals():
         assert (denormal * 0.5).item() == 0.0
-        raise ZeroDivisionError
     assert (denormal * 0.5).item() != 0.0
     assert float("1e-320") > 0.0
