@@ -34,7 +34,7 @@ def protect() -> None:
     """
     for name, mode in _STREAMS:
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: SIM115, it stays open
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, closefd=False))  # noqa: SIM115
     for name in ("stdout", "stderr"):
         old = getattr(sys, name)
         raw = _Lossy(old.fileno(), "w", closefd=False)
