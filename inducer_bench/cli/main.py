@@ -9,7 +9,7 @@ import sys
 from inducer_bench import distributed
 from inducer_bench.cli import streams
 from inducer_bench.cli.parser import search_modules_in
-from inducer_bench.errors import ExitCode, UserError, first_line, lacks_memory, shown, unknown
+from inducer_bench.errors import ExitCode, TrainingDiverged, UserError, first_line, lacks_memory, shown, unknown
 from inducer_bench.training import interruption
 
 COMMANDS = ("params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
@@ -51,6 +51,9 @@ def _answered(arguments: list[str]) -> int:
         if lacks_memory(error):
             _say(f"out of memory: {shown(first_line(error))}")
             return ExitCode.OUT_OF_MEMORY
+        if isinstance(error, TrainingDiverged):  # by a model that `predict` reads
+            _say(error)
+            return ExitCode.FAILED
         if isinstance(error, OSError) and error.filename is not None:
             _say(f"{shown(error.filename)}: {error.strerror}")
             return ExitCode.FAILED

@@ -86,7 +86,8 @@ def train(
             loss, padded, stopping = distributed.all_reduce_gradients(
                 trained, loss, padded_tokens, interruption.requested()
             )
-            update(trained, optimizer, loss, config.clip_norm, f"{tuned.options.name}, step {progress.step + 1}")
+            where = f"{tuned.options.name}, epoch {progress.epoch + 1}, step {progress.step + 1}"
+            update(trained, optimizer, loss, config.clip_norm, where)
 
             progress.step += 1
             progress.batch += 1

@@ -96,12 +96,10 @@ def test_disk_that_fills_at_any_write_is_told_and_the_run_goes_on_later(short, m
             code, message = answer(short)
         if code == ExitCode.DONE:  # the record was on disk before
             break
-        expected = (
-            "free space there, or give another folder" if code == ExitCode.BAD_INPUT else "free space there; then"
-        )
+        then = ", or give another folder" if code == ExitCode.BAD_INPUT else "; then the same command goes on"
         assert code in (ExitCode.BAD_INPUT, ExitCode.FAILED)
         assert f"'{folder_of(short)}" in message
-        assert f"No space left on device; {expected}" in message
+        assert f"No space left on device; free space there{then}" in message
         assert "Traceback" not in capsys.readouterr().err
     assert results(run(compose(short)).folder) == results(whole.folder)
 

@@ -187,7 +187,7 @@ def test_diverging_loss_stops_with_the_step(overrides):
     own = [override for override in overrides if not override.startswith("method.")]
     outcome = run(compose([*own, "method=fine_tune", "trainer.lr=1e30"]))
     assert outcome.code == ExitCode.FAILED
-    assert "TrainingDiverged: fine_tune, step" in outcome.message
+    assert "TrainingDiverged: fine_tune, epoch 1, step" in outcome.message
 
 
 @pytest.mark.parametrize("broken", [["trainer.lr=1e30", "trainer.warmup=0"], ["trainer.weight_decay=1e300"]])
@@ -235,6 +235,25 @@ def test_read_only_output_folder_is_told_in_one_line(overrides, tmp_path):
     blocked.write_text("not a folder")
     with pytest.raises(UserError, match=r"output_dir: .* cannot be written"):
         run(compose([*overrides, f"output_dir={blocked}"]))
+
+
+@pytest.mark.parametrize("what", ["state", "best", "metrics"])
+def test_damaged_checkpoint_is_set_aside_and_the_result_is_the_same(overrides, monkeypatch, tmp_path, capsys, what):
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(experiment, "evaluate_final", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        folder = run(compose(overrides)).folder
+    if what == "metrics":
+        (folder / "metrics.jsonl").write_text("")
+    else:
+        path = next((folder / "checkpoint").glob(f"{what}*"))
+        path.write_bytes(path.read_bytes()[:-1000] + bytes(1000))
+    capsys.readouterr()
+    resumed = run(compose(overrides))
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("inducer-bench: ")]
+    assert told.removeprefix("inducer-bench: ") in (resumed.folder / "log.txt").read_text()
+    assert (folder / "checkpoint-damaged-1").exists() == (what != "metrics")
+    whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
+    assert results(resumed.folder) == results(whole.folder)
 
 
 def test_clean_protocol_selects_on_held_out_train_and_never_on_dev(overrides):

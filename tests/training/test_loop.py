@@ -117,6 +117,31 @@ def test_tracker_reads_the_progress_and_changes_nothing_of_it(tmp_path):
     assert progress == before
 
 
+@pytest.mark.parametrize("found", [b"", b"\0" * 18, b'{"event"', b'{"event": "TRAIN"}\nmore', None])
+def test_metrics_that_were_cut_or_changed_are_written_again_and_told(tmp_path, caplog, found):
+    tracker, line = Tracker(tmp_path, Mirror()), '{"event": "train"}\n'
+    if found is not None:
+        tracker.path.write_bytes(found)
+    tracker.start(Progress(step=4, metrics=line), total_steps=8)
+    assert tracker.path.read_text() == tracker.metrics == line
+    assert "metrics.jsonl: was cut or changed; written again from the checkpoint" in caplog.text
+
+
+def test_metrics_logged_after_the_checkpoint_are_dropped_in_silence(tmp_path, caplog):
+    tracker, line = Tracker(tmp_path, Mirror()), '{"event": "train"}\n'
+    tracker.path.write_text(line + "later\n")
+    tracker.start(Progress(metrics=line), total_steps=8)
+    assert (tracker.path.read_text(), caplog.messages) == (line, [])
+
+
+def test_number_that_is_not_finite_is_never_written(tmp_path):
+    tracker = Tracker(tmp_path, Mirror())
+    tracker.start(Progress(), total_steps=8)
+    with pytest.raises(TrainingDiverged, match="step 3: a number is not finite"):
+        tracker.interval(Progress(step=3), loss=1.5, lr=math.inf)
+    assert tracker.path.read_text() == ""
+
+
 def test_micro_batches_split_a_batch_without_losing_examples():
     assert [list(part) for part in micro_batches(list(range(7)), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [list(part) for part in micro_batches(list(range(7)), None)] == [list(range(7))]
