@@ -41,9 +41,6 @@ def _answered(arguments: list[str]) -> int:
     except UserError as error:
         _say(error)
         return ExitCode.BAD_INPUT
-    except BrokenPipeError:  # `inducer-bench ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) or interruption.requested():  # a library may turn it into its own error
             _say("interrupted")

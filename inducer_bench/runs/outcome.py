@@ -30,7 +30,7 @@ def diagnosis(error: BaseException) -> tuple[Status, ExitCode, str]:
     if isinstance(error, KeyboardInterrupt) or interruption.requested():  # a library may turn it into its own error
         return "interrupted", ExitCode.INTERRUPTED, "interrupted; the same command resumes"
     if lacks_memory(error):
-        return "oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {line}; lower trainer.micro_batch_size"
+        return "oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {line}; free memory, or lower trainer.micro_batch_size"
     if isinstance(error, OSError) and error.filename is not None:
         return "failed", ExitCode.FAILED, f"{cannot_use(error)}; then the same command goes on"
     return "failed", ExitCode.FAILED, f"{type(error).__name__}: {line}"
