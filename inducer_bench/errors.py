@@ -6,6 +6,12 @@ from enum import IntEnum
 
 LONGEST_MESSAGE = 600
 _LONGEST_NAME = 200
+# Memory that ends in the words of torch, CUDA and its libraries, oneDNN, C++, the C library and its dynamic linker.
+_NO_MEMORY = (
+    "outofmemoryerror", "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
+    "enforce fail at alloc_cpu.cpp", "alloc_failed", "could not create a primitive", "could not create a memory",
+    "bad_alloc", "can't start new thread", "failed to map segment",
+)  # fmt: skip
 
 
 class ExitCode(IntEnum):
@@ -64,6 +70,12 @@ def _printable(character: str) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or the name of its type if there is no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error tells that memory ended: on a GPU, in a library, or when a library was loaded."""
+    message = f"{type(error).__name__}: {error}".lower()
+    return isinstance(error, MemoryError) or any(words in message for words in _NO_MEMORY)
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:

@@ -5,7 +5,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -42,18 +43,39 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write a file by temporary file, fsync and rename: a reader or a crash sees the old content or the new, whole.
 
     Raises:
-        OSError: the folder is read-only or the disk is full; the old file is unchanged.
+        OSError: the folder is read-only or the disk is full; the old file is unchanged. `filename` is that of the file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _naming(path):
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file.
+
+    Raises:
+        OSError: it cannot be written, or not whole. `filename` is that of the file.
+    """
+    with _naming(path), open(path, "ab") as file:
+        file.write(content)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in an OSError: a full disk shows in a write, which does not know the name."""
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:

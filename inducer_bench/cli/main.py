@@ -6,46 +6,89 @@ Imports wait until they are needed, so that the answer comes at once.
 import os
 import sys
 
+from inducer_bench import distributed
+from inducer_bench.cli import streams
 from inducer_bench.cli.parser import search_modules_in
-from inducer_bench.errors import ExitCode, UserError, unknown
+from inducer_bench.errors import ExitCode, TrainingDiverged, UserError, first_line, lacks_memory, shown, unknown
+from inducer_bench.training import interruption
 
 COMMANDS = ("params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
 
 
 def entry_point() -> None:
     """The console script."""
-    sys.exit(main(sys.argv[1:]))
+    with interruption.watched():
+        streams.protect()
+        code = main(sys.argv[1:])
+        if reason := streams.lost():
+            _say(f"stdout: {reason}; what was printed there is lost, what was recorded is not")
+            code = code or ExitCode.FAILED
+        interruption.end_with(code)
+        sys.exit(code)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; returns the exit code. A user's mistake is answered in one line, without a traceback."""
+    """Run the command line; returns the exit code. What a user can mend is told in one line, without a traceback."""
     search_modules_in("")  # the working directory, which need not exist any more
+    with interruption.watched():
+        return _answered(arguments)
+
+
+def _answered(arguments: list[str]) -> int:
+    """The exit code of a command; its errors are told."""
     try:
-        if arguments and arguments[0] == "--version":
-            from inducer_bench.version import __version__
-
-            print(f"inducer-bench {__version__}")
-            return ExitCode.DONE
-        if arguments and arguments[0] in COMMANDS:
-            from importlib import import_module
-
-            code: int = import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
-            return code
-        if arguments and arguments[0].isidentifier():
-            raise unknown("command", arguments[0], COMMANDS)
-        if {"-h", "--help"} & set(arguments):
-            from inducer_bench.cli.help import main as print_help
-
-            return print_help(arguments)
-        from inducer_bench.cli.launch import launch
-
-        return launch(arguments)
+        return _command(arguments)
     except UserError as error:
-        print(f"inducer-bench: {error}", file=sys.stderr)
+        _say(error)
         return ExitCode.BAD_INPUT
-    except KeyboardInterrupt:
-        print("inducer-bench: interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # `inducer-bench ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) or interruption.requested():  # a library may turn it into its own error
+            _say("interrupted")
+            return ExitCode.INTERRUPTED
+        if lacks_memory(error):
+            _say(f"out of memory: {shown(first_line(error))}")
+            return ExitCode.OUT_OF_MEMORY
+        if isinstance(error, TrainingDiverged):  # by a model that `predict` reads
+            _say(error)
+            return ExitCode.FAILED
+        if isinstance(error, OSError) and error.filename is not None:
+            _say(f"{shown(error.filename)}: {error.strerror}")
+            return ExitCode.FAILED
+        raise
+
+
+def _command(arguments: list[str]) -> int:
+    if arguments and arguments[0] == "--version":
+        from inducer_bench.version import __version__
+
+        print(f"inducer-bench {__version__}")
         return ExitCode.DONE
+    asks_for_help = bool({"-h", "--help"} & set(arguments))
+    if not asks_for_help:
+        _check_working_directory()
+    if arguments and arguments[0] in COMMANDS:
+        from importlib import import_module
+
+        code: int = import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
+        return code
+    if arguments and arguments[0].isidentifier():
+        raise unknown("command", arguments[0], COMMANDS)
+    if asks_for_help:
+        from inducer_bench.cli.help import main as print_help
+
+        return print_help(arguments)
+    distributed.check_environment()
+    from inducer_bench.cli.launch import launch
+
+    return launch(arguments)
+
+
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError("working directory: found one that was deleted; allowed: a folder that exists") from None
+
+
+def _say(message: object) -> None:
+    print(f"inducer-bench: {message}", file=sys.stderr)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import ExitCode, TrainingDiverged
+from inducer_bench.errors import ExitCode, TrainingDiverged, UserError
 from inducer_bench.runs.experiment import build
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.outcome import Outcome, diagnosis
@@ -21,7 +21,9 @@ def dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
     try:
         with hub.offline(offline):
             loss = one_step(config)
-    except (TrainingDiverged, MemoryError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         status, code, message = diagnosis(error)
         if distributed.world_size() > 1 or (status == "failed" and not isinstance(error, TrainingDiverged)):
             raise  # other processes wait for this one, or the error is a bug, not the user's mistake
@@ -39,5 +41,5 @@ def one_step(config: ExperimentConfig) -> float:
         examples = experiment.splits.train.take(longest)
         shard_loss, _ = add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer)
         loss, *_ = distributed.all_reduce_gradients(trained, shard_loss)
-        update(trained, optimizer, loss, config.trainer.clip_norm, step=1)
+        update(trained, optimizer, loss, config.trainer.clip_norm, f"{config.method.name}, step 1")
         return float(loss) / experiment.task.count(examples)

@@ -8,25 +8,27 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel
 
 from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.errors import UserError
 from inducer_bench.methods.attach import attach
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_tokenizer, match_padding, quiet_libraries
 from inducer_bench.plm.location import architecture
-from inducer_bench.runs import files, recording
+from inducer_bench.plm.options import PlmOptions
+from inducer_bench.runs import files, places, recording
 from inducer_bench.runs.identity import Identity, setting_key
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.splits import select_splits
 from inducer_bench.tasks.registry import make_task
-from inducer_bench.training import memory
+from inducer_bench.training import interruption, memory
 from inducer_bench.training.checkpoint import Checkpoint
-from inducer_bench.training.device import flush_denormals, make_accelerator, set_seed
+from inducer_bench.training.device import flushed_denormals, make_accelerator, set_seed
 from inducer_bench.training.evaluation import evaluate_final
-from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.loop import Experiment, make_optimizer, train
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror, open_mirror
@@ -38,12 +40,12 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
     """Train, evaluate, and write every file but the record, which is returned.
 
     Raises:
-        UserError: bad data or PLM, before any training.
-        TrainingDiverged, Interrupted: see `training.loop.train`.
+        UserError: bad data or PLM, or a folder that cannot be used, before any training.
+        TrainingDiverged, Interrupted, KeyboardInterrupt, DamagedError: see `training.loop.train`.
     """
     reuse.free_memory()
     memory.reset_peak()
-    files.write_config(folder, config)
+    distributed.broadcast_from_main(lambda: places.prepare(folder, config))
     with ExitStack() as stack:
         # -- data + PLM -> method --------------------------------------------------------------------------------------
         experiment = distributed.raise_on_all(lambda: stack.enter_context(build(config)))
@@ -52,12 +54,12 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
 
         # -- training --------------------------------------------------------------------------------------------------
         optimizer = make_optimizer(tuned, config.trainer)
-        checkpoint = Checkpoint(folder / files.CHECKPOINT, tuned.trained_parameters(), optimizer)
+        checkpoint = Checkpoint(folder / files.CHECKPOINT, identity.hash, tuned.trained_parameters(), optimizer)
         tracker = Tracker(folder, mirror(config, identity, folder))
         summary: dict[str, Any] | None = None
         try:
-            with StopRequest() as stop:
-                progress = train(experiment, config.trainer, config.seed, checkpoint, tracker, stop)
+            with interruption.shielded():
+                progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
 
             # -- evaluation --------------------------------------------------------------------------------------------
             started = perf_counter()
@@ -87,7 +89,7 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     A block that ends normally detaches the method and leaves the PLM to the next job of the process.
 
     Raises:
-        UserError: bad data or PLM, or a device that is not there.
+        UserError: bad data or PLM, one with a weight that is not finite, or a device that is not there.
     """
     quiet_libraries()
     accelerator = make_accelerator(config.trainer)
@@ -95,15 +97,27 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)
     eval_data = {split: task.eval_data(split) for split in config.task.report}
-    flush_denormals()
     set_seed(config.seed)
-    with reuse.borrowed(config.plm, config.task.auto_class, config.task.outputs(task.labels)) as model:
+    outputs = config.task.outputs(task.labels)
+    with flushed_denormals(), reuse.borrowed(config.plm, config.task.auto_class, outputs) as model:
+        check_finite(config.plm, model)
         match_padding(model, tokenizer)
         tuned = attach_method(config, model).to(accelerator.device)
         if config.trainer.compile != "none":
             tuned.compile_layers(config.trainer.compile)
         yield Experiment(accelerator, tuned, task, splits, eval_data)
         tuned.detach()
+
+
+def check_finite(plm: PlmOptions, model: PreTrainedModel) -> None:
+    """Check that a PLM can compute something.
+
+    Raises:
+        UserError: a weight is NaN or infinite.
+    """
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise UserError(f"plm: tensor '{name}' of '{plm.path or plm.name}' is not finite; allowed: a whole PLM")
 
 
 def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedModel:

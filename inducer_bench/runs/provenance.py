@@ -1,18 +1,49 @@
-"""The provenance of a record: versions, code, device and command."""
+"""The provenance of a record: configuration, versions, code, device and command. Without torch, but for the device."""
 
+import dataclasses
 import platform
 import shlex
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from inducer_bench.runs.record import Code, Device
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.runs.identity import Identity
+from inducer_bench.runs.record import Code, Data, Device, Record, Status
 from inducer_bench.version import ALGORITHM, __version__
 
+if TYPE_CHECKING:
+    import torch
+
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "hydra-core", "scikit-learn")
+
+
+def unfinished(config: ExperimentConfig, identity: Identity, status: Status, error: str) -> Record:
+    """The record of a run that failed, was interrupted or ran out of memory."""
+    return Record(**known(config, identity), status=status, error=error)
+
+
+def known(config: ExperimentConfig, identity: Identity) -> dict[str, Any]:
+    """The fields that all records share, but for status and error."""
+    source = config.task.source if config.task.data_dir is None else "local"
+    return {
+        "suite": config.suite,
+        "task": config.task.name,
+        "plm": config.plm.name,
+        "plm_weights": config.plm.weights,
+        "method": config.method.name,
+        "protocol": config.protocol.name,
+        "seed": config.seed,
+        "config": dataclasses.asdict(config),
+        "config_hash": identity.hash,
+        "data": Data(source=source, fingerprint=identity.data),
+        "plm_fingerprint": identity.plm,
+        "code": code(),
+        "versions": versions(),
+        "command": command_line(),
+    }
 
 
 def versions() -> dict[str, str]:
@@ -30,8 +61,10 @@ def code() -> Code:
     return Code(version=__version__, algorithm=ALGORITHM, git_sha=sha, git_dirty=dirty)
 
 
-def device(device: torch.device) -> Device:
+def device(device: "torch.device") -> Device:
     """The type and name of a device, and torch's number of CPU threads."""
+    import torch
+
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return Device(type=device.type, name=name, threads=torch.get_num_threads())
 

@@ -1,7 +1,4 @@
-"""The record of a run, made from its configuration, its identity and its results."""
-
-import dataclasses
-from typing import Any
+"""The record of a finished run, made from its configuration, its identity and its results."""
 
 from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
@@ -9,16 +6,11 @@ from inducer_bench.metrics.score import Scores
 from inducer_bench.options import typed
 from inducer_bench.runs import provenance
 from inducer_bench.runs.identity import Identity
-from inducer_bench.runs.record import Data, FinishedRecord, Parameters, Record, Status, Tokens
+from inducer_bench.runs.record import FinishedRecord, Parameters, Tokens
 from inducer_bench.training import memory
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.evaluation import Evaluation
 from inducer_bench.training.loop import Experiment
-
-
-def unfinished(config: ExperimentConfig, identity: Identity, status: Status, error: str) -> Record:
-    """The record of a run that failed, was interrupted or ran out of memory."""
-    return Record(**_known(config, identity), status=status, error=error)
 
 
 def finished(
@@ -35,7 +27,7 @@ def finished(
     peak, kind = memory.peak(experiment.accelerator.device)
     trained = sum(p.numel() for p in experiment.tuned.trained_parameters().values())
     return FinishedRecord(
-        **_known(config, identity),
+        **provenance.known(config, identity),
         status="done",
         scores=named_by_split(evaluations),
         losses={split: result.loss for split, result in evaluations.items() if result.loss is not None},
@@ -71,25 +63,4 @@ def named_by_split(evaluations: dict[str, Evaluation]) -> Scores:
         name if split == first else f"{name}_{split.removeprefix(f'{first}_')}": score
         for split, result in evaluations.items()
         for name, score in result.scores.items()
-    }
-
-
-def _known(config: ExperimentConfig, identity: Identity) -> dict[str, Any]:
-    """The fields that all records share, but for status and error."""
-    source = config.task.source if config.task.data_dir is None else "local"
-    return {
-        "suite": config.suite,
-        "task": config.task.name,
-        "plm": config.plm.name,
-        "plm_weights": config.plm.weights,
-        "method": config.method.name,
-        "protocol": config.protocol.name,
-        "seed": config.seed,
-        "config": dataclasses.asdict(config),
-        "config_hash": identity.hash,
-        "data": Data(source=source, fingerprint=identity.data),
-        "plm_fingerprint": identity.plm,
-        "code": provenance.code(),
-        "versions": provenance.versions(),
-        "command": provenance.command_line(),
     }

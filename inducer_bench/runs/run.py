@@ -18,11 +18,13 @@ from filelock import FileLock, Timeout
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
+from inducer_bench.runs import provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.identity import Identity, identify, run_folder
-from inducer_bench.runs.outcome import Outcome, diagnosis
+from inducer_bench.runs.outcome import Outcome, cannot_use, diagnosis
 from inducer_bench.runs.record import FinishedRecord
+from inducer_bench.training import interruption
 
 log = logging.getLogger("inducer_bench")
 
@@ -34,7 +36,14 @@ def run(config: ExperimentConfig) -> Outcome:
 
     Raises:
         UserError: bad input, found before any training; nothing is recorded.
+        KeyboardInterrupt: a signal came before there was a folder to record it in.
     """
+    with interruption.watched():
+        interruption.check()  # a signal that came when an earlier job was being recorded
+        return _run(config)
+
+
+def _run(config: ExperimentConfig) -> Outcome:
     identity = distributed.raise_on_all(lambda: identify(config))
     _check_same_everywhere(identity)
     folder = run_folder(config, identity)
@@ -46,7 +55,7 @@ def run(config: ExperimentConfig) -> Outcome:
         return done
 
     offline = distributed.raise_on_all(lambda: fetch(config))
-    with hub.offline(offline), _locked(folder), _logging_to(folder / "log.txt"):
+    with hub.offline(offline), interruption.shielded(), _locked(folder), _logging_to(folder / "log.txt"):
         if done := distributed.broadcast_from_main(lambda: _already_done(folder)):  # while we waited for the lock
             return done
         return _guarded(config, identity, folder)
@@ -82,7 +91,7 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
     except (Exception, KeyboardInterrupt) as error:
         outcome = _failed(error, config, identity, folder)
         here_alone = distributed.world_size() > 1 and not isinstance(error, TrainingDiverged | Interrupted)
-        if here_alone:
+        if here_alone and outcome.code != ExitCode.INTERRUPTED:
             traceback.print_exception(error)  # the launcher shows it; the exit code alone would not say why
     if here_alone:
         sys.exit(outcome.code)
@@ -90,9 +99,10 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
 
 
 def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
-    from inducer_bench.runs import experiment, files
+    with interruption.exposed():
+        from inducer_bench.runs import experiment, files
 
-    record = experiment.execute(config, identity, folder)
+        record = experiment.execute(config, identity, folder)
     distributed.on_main_process(records.write)(folder, record)
     if not config.trainer.keep_checkpoint:
         files.remove_checkpoint(folder)
@@ -100,13 +110,12 @@ def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Out
 
 
 def _failed(error: BaseException, config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
-    from inducer_bench.runs import recording
-
     status, code, message = diagnosis(error)
-    if code != ExitCode.INTERRUPTED:
-        log.error(traceback.format_exc())
-    record = recording.unfinished(config, identity, status, message)
+    record = provenance.unfinished(config, identity, status, message)
     with suppress(OSError):  # a full disk may be what stopped the run; the exit code still says so
+        if code != ExitCode.INTERRUPTED:
+            log.error(traceback.format_exc())
+    with suppress(OSError):
         distributed.on_main_process(records.write)(folder, record)
     return Outcome(code, folder, status, message, record)
 
@@ -148,16 +157,42 @@ def _check_visible(folder: Path) -> None:
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Send this package's log to the run's log file; processes other than the main one log only errors."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setLevel(logging.INFO if distributed.is_main_process() else logging.ERROR)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
+    """Send this package's log to the run's log file, and its warnings to the terminal as well.
+
+    Processes other than the main one log only errors.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        to_file = _LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output_dir: {cannot_use(error)}, or give another folder") from None
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setFormatter(logging.Formatter("inducer-bench: %(message)s"))
+    to_terminal.addFilter(lambda record: record.levelno == logging.WARNING)  # an error is told as the run's outcome
+    for handler in (to_file, to_terminal):
+        handler.setLevel(logging.INFO if distributed.is_main_process() else logging.ERROR)
+        log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False  # a library may have given the root logger a handler, which would show each line twice
     try:
         yield
     finally:
         log.propagate = True
-        log.removeHandler(handler)
-        handler.close()
+        log.removeHandler(to_terminal)
+        log.removeHandler(to_file)
+        with suppress(OSError):  # a full disk, which has been told
+            to_file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; one that cannot be written stops the run, as any other of its files does."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Raise the error, instead of printing its traceback and going on."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            error.filename = self.baseFilename
+        raise  # the one that is being handled where this is called

@@ -1,28 +1,36 @@
-"""The checkpoint from which a run resumes exactly: one file, replaced atomically.
+"""The checkpoint from which a run resumes exactly.
 
-Tensors (weights, optimiser state, random number generators) and the progress as JSON share one safetensors file, so
-that a single rename replaces all of them together. The weights of the best epoch are a second file next to it, named
-after the epoch.
+    state.safetensors       the last saved state: weights, optimiser, random number generators, progress, metrics.jsonl
+    previous.safetensors    the state before it
+    best-N.safetensors      the weights of the best epoch, N, that a state refers to
+
+Each state is one file, so that a single rename replaces all of it, and contains a checksum of itself and one of the
+best weights. A state that is damaged, or whose best weights are, is set aside, and the other one counts.
 """
 
 import dataclasses
+import hashlib
 import json
+import logging
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from inducer_bench.distributed import on_main_process
-from inducer_bench.errors import UserError
-from inducer_bench.files import write_atomic
+from inducer_bench import distributed, strict_json
+from inducer_bench.errors import shown
+from inducer_bench.files import read_bytes, write_atomic
 
-FILE = "state.safetensors"
+FILE, PREVIOUS = "state.safetensors", "previous.safetensors"
+
+log = logging.getLogger("inducer_bench")
 
 
 @dataclass
@@ -40,7 +48,7 @@ class Progress:
     real_tokens: int = 0
     padded_tokens: int = 0
     train_seconds: float = 0.0
-    log_bytes: int = 0  # size of metrics.jsonl; a resumed run drops what was logged after it
+    metrics: str = ""  # the content of metrics.jsonl, which a resumed run starts with
 
     def end_interval(self) -> float:
         """End the logging interval and start the next one; returns the mean loss of the one that ended."""
@@ -49,72 +57,169 @@ class Progress:
         return mean
 
 
+class DamagedError(Exception):
+    """A file of a checkpoint is not what was written, or belongs to another run; the message is one line."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
+@dataclass(frozen=True)
+class _State:
+    """A state as it is on disk."""
+
+    tensors: dict[str, Tensor]
+    progress: Progress
+    random: dict[str, Any]
+    best_sha256: str | None
+
+
 class Checkpoint:
     """The checkpoint folder of one run.
 
     Args:
         folder: created on the first save.
+        run: the hash of the run; the checkpoint of another one is not taken.
         trained: name -> trained parameter; values are saved from it and restored in place.
         optimizer: holds the same parameters.
     """
 
-    def __init__(self, folder: Path, trained: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, folder: Path, run: str, trained: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
+    ) -> None:
         self.folder = folder
+        self.run = run
         self.trained = trained
         self.optimizer = optimizer
+        self._best_sha256: str | None = None  # of the best weights so far; known in the main process
+        self._saved_best = 0  # the best epoch of the last state on disk
 
-    @on_main_process
+    @distributed.on_main_process
     def save(self, progress: Progress) -> None:
-        """Write the current state; the previous one stays valid until this one is complete."""
+        """Write the current state; until it is complete, the last one stays valid."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"weights/{name}": p.detach() for name, p in self.trained.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
         generators, other_generators = _random_state()
         tensors |= {f"random/{name}": state for name, state in generators.items()}
-        metadata = {"progress": json.dumps(dataclasses.asdict(progress)), "random": json.dumps(other_generators)}
-        write_atomic(self.folder / FILE, save(_on_cpu(tensors), metadata))
-        for old in self.folder.glob("best-*.safetensors"):
-            if old != self._best(progress.best_epoch):
-                old.unlink()
+        values = {
+            "run": self.run,
+            "progress": dataclasses.asdict(progress),
+            "random": other_generators,
+            "best_sha256": self._best_sha256,
+        }
+        tensors["values"] = torch.frombuffer(bytearray(strict_json.dumps(values).encode()), dtype=torch.uint8)
+        tensors = _on_cpu(tensors)
+        content = save(tensors, {"sha256": _digest(tensors)})
+        if (self.folder / FILE).exists():
+            (self.folder / FILE).replace(self.folder / PREVIOUS)
+        write_atomic(self.folder / FILE, content)
+        needed = {self._best(progress.best_epoch), self._best(self._saved_best)}
+        self._saved_best = progress.best_epoch
+        for old in set(self.folder.glob("best-*.safetensors")) - needed:
+            old.unlink()
 
     def resume(self) -> Progress:
-        """Restore the saved state, random number generators included.
+        """Restore the newest good state, random number generators included; states that are not good are set aside.
 
         Returns:
-            The progress of the saved run; a new `Progress` if nothing was saved.
-
-        Raises:
-            UserError: the file is damaged or belongs to another model.
+            The progress of the saved run; a new `Progress` if there is no good state.
         """
-        path = self.folder / FILE
-        if not path.is_file():
+        name = distributed.broadcast_from_main(self._newest_good)
+        if name is None:
             return Progress()
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata()
-            tensors = load_file(path)
-            self._restore(tensors)
-            _set_random_state(tensors, json.loads(metadata["random"]))
-            return Progress(**json.loads(metadata["progress"]))
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{path}: not a whole checkpoint of this run ({error}); delete it to start over") from None
+        state = self._read(name)
+        self._restore(state.tensors)
+        _set_random_state(state.tensors, state.random)
+        self._best_sha256, self._saved_best = state.best_sha256, state.progress.best_epoch
+        return state.progress
 
-    @on_main_process
+    @distributed.on_main_process
     def save_best(self, epoch: int) -> None:
-        """Store the current weights as those of the best epoch; `save` deletes those of earlier best epochs."""
+        """Store the current weights as those of the best epoch; `save` deletes those that no state refers to."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._best(epoch), save(_on_cpu({name: p.detach() for name, p in self.trained.items()})))
+        content = save(_on_cpu({name: p.detach() for name, p in self.trained.items()}))
+        self._best_sha256 = hashlib.sha256(content).hexdigest()
+        write_atomic(self._best(epoch), content)
 
     def load_best(self, epoch: int) -> None:
-        """Load the weights of the best epoch into the model."""
-        weights = load_file(self._best(epoch))
+        """Load the weights of the best epoch into the model, once the main process has written them.
+
+        Raises:
+            DamagedError: they were changed since.
+        """
+        distributed.broadcast_from_main(lambda: self._check_best(epoch, self._best_sha256))
+        weights = load(read_bytes(self._best(epoch)))
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 parameter.copy_(weights[name])
 
     def _best(self, epoch: int) -> Path:
         return self.folder / f"best-{epoch}.safetensors"
+
+    def _newest_good(self) -> str | None:
+        """The name of the newest state from which the run can resume."""
+        told = []
+        good = None
+        for name in (FILE, PREVIOUS):
+            try:
+                if (self.folder / name).exists():
+                    state = self._read(name)
+                    if state.progress.best_epoch:
+                        self._check_best(state.progress.best_epoch, state.best_sha256)
+                    good = name
+                    break
+            except DamagedError as error:
+                told.append(f"{error}; moved to {self._set_aside({self.folder / name, error.path}).name}")
+        if told:
+            then = "the run starts over" if good is None else f"the run goes on from {good}"
+            log.warning("%s; %s", "; ".join(told), then)
+        return good
+
+    def _read(self, name: str) -> _State:
+        """The state in a file, checked in all that can be checked without changing anything.
+
+        Raises:
+            DamagedError: it is not a whole state of this run.
+        """
+        path = self.folder / name
+        try:
+            content = read_bytes(path)
+            tensors = load(content)
+            if _metadata(content).get("sha256") != _digest(tensors):
+                raise DamagedError(path, "its checksum does not match")
+            values = strict_json.loads(tensors["values"].numpy().tobytes().decode())
+            state = _State(tensors, Progress(**values["progress"]), values["random"], values["best_sha256"])
+        except OSError as error:
+            raise DamagedError(path, f"cannot be read ({error.strerror})") from None
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise DamagedError(path, f"not a whole checkpoint ({shown(error)})") from None
+        weights = {name: tensor.shape for name, tensor in tensors.items() if name.startswith("weights/")}
+        if values["run"] != self.run or weights != {f"weights/{name}": p.shape for name, p in self.trained.items()}:
+            raise DamagedError(path, "the checkpoint of another run")
+        return state
+
+    def _check_best(self, epoch: int, sha256: str | None) -> None:
+        path = self._best(epoch)
+        try:
+            found = hashlib.sha256(read_bytes(path)).hexdigest()
+        except OSError as error:
+            raise DamagedError(path, f"cannot be read ({error.strerror})") from None
+        if found != sha256:
+            raise DamagedError(path, "its checksum does not match")
+
+    def _set_aside(self, paths: Iterable[Path]) -> Path:
+        """Move files out of the checkpoint, into a new folder next to it."""
+        number = 1
+        while (aside := self.folder.with_name(f"{self.folder.name}-damaged-{number}")).exists():
+            number += 1
+        aside.mkdir()
+        for path in paths:
+            if path.exists():
+                path.rename(aside / path.name)
+        return aside
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         with torch.no_grad():
@@ -126,6 +231,22 @@ class Checkpoint:
                 _, index, key = name.split("/", 2)
                 state.setdefault(int(index), {})[key] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The metadata in the header of a safetensors file, which `safetensors.torch.load` has read without complaint."""
+    size = int.from_bytes(content[:8], "little")
+    found: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    return found
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """The sha256 of the names, types, shapes and bytes of tensors on the CPU."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 from torch import nn
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from inducer_bench import distributed
+from inducer_bench.errors import TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS, Decoding
+from inducer_bench.training import interruption
 from inducer_bench.training.batching import evaluation_batches
 
 
@@ -34,20 +36,40 @@ def generate(
         first_special: id of the first special token; any of them ends a text.
         segments: whether the model takes `token_type_ids`.
         batch_size: the number of prompts that are decoded together.
+
+    Raises:
+        TrainingDiverged: the model gave a token a score of NaN or infinity.
     """
     config = generation_config(decoding, first_special)
+    finite = _Finite()
     generated: dict[int, list[int]] = {}
     with inference(tuned):
         for indices in distributed.shard(evaluation_batches([prompt["length"] for prompt in prompts], batch_size)):
+            interruption.check()
             batch = padded_left([prompts[index] for index in indices], first_special, segments)
             batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
             with accelerator.autocast():
-                sequences = tuned.generate(**batch, generation_config=config)
+                sequences = tuned.generate(
+                    **batch, generation_config=config, logits_processor=LogitsProcessorList([finite])
+                )
+            if finite.broken:
+                raise TrainingDiverged(f"{tuned.options.name}, generation: scores of tokens are not finite")
             width = batch["input_ids"].shape[1]
             for index, tokens in zip(indices, sequences[:, width:].tolist(), strict=True):
                 end = next((position for position, token in enumerate(tokens) if token >= first_special), len(tokens))
                 generated[index] = tokens[:end]
     return [tokens for _, tokens in sorted(distributed.all_gather(list(generated.items())))]
+
+
+class _Finite(LogitsProcessor):
+    """Looks at the scores of the next token, which may be -inf for one that is not allowed, and changes none."""
+
+    def __init__(self) -> None:
+        self.broken: bool | torch.Tensor = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.broken = self.broken | ~(scores < torch.inf).all()  # a tensor: no synchronisation with a GPU
+        return scores
 
 
 @contextmanager

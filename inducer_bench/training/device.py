@@ -3,6 +3,8 @@
 import os
 import random
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -38,9 +40,14 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def flush_denormals() -> None:
-    """Let the CPU treat denormal numbers as 0: decaying optimiser moments would otherwise slow it down."""
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Let the CPU treat denormal numbers as 0 in the block: decaying optimiser moments would otherwise slow it down."""
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)  # the next job's configuration may hold such numbers
 
 
 def _check_compiler(mode: str) -> None:

@@ -15,6 +15,7 @@ from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Prediction, Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.tasks.options import Decoding
+from inducer_bench.training import interruption
 from inducer_bench.training.batching import evaluation_batches
 from inducer_bench.training.decoding import generate, inference
 
@@ -86,6 +87,7 @@ def predict(
     predictions: dict[int, Prediction] = {}
     with inference(model):
         for indices in distributed.shard(evaluation_batches(examples.lengths, batch_size)):
+            interruption.check()
             batch = collate_to_device(accelerator, task, examples.take(indices))
             with accelerator.autocast():
                 outputs = task.predict(model, batch)

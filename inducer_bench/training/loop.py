@@ -14,10 +14,10 @@ from inducer_bench.errors import Interrupted, TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
+from inducer_bench.training import interruption
 from inducer_bench.training.batching import training_batches
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.evaluation import collate_to_device, evaluate
-from inducer_bench.training.interruption import StopRequest
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
 
@@ -49,16 +49,20 @@ def train(
     seed: int,
     checkpoint: Checkpoint,
     tracker: Tracker,
-    stop: StopRequest,
 ) -> Progress:
     """Train to the end, from the checkpoint if there is one; leaves the best epoch's weights in the model.
 
     With several processes each one computes its shard of every batch; all take the same steps and stop at the same one.
 
+    A signal is to wait (`interruption.shielded`): a step is finished and saved; an evaluation stops at once, and a
+    resumed run repeats it.
+
     Raises:
         TrainingDiverged: a loss or gradient norm is not finite, and its step is neither applied nor saved; or a loss or
             score of an epoch, or a weight at the end.
-        Interrupted: `stop` was requested; the checkpoint holds the last finished step.
+        Interrupted: a signal asked for it; the checkpoint holds the last finished step.
+        KeyboardInterrupt: a signal came in an evaluation.
+        DamagedError: the best epoch's weights were changed on disk.
     """
     accelerator, tuned, task, splits = experiment.accelerator, experiment.tuned, experiment.task, experiment.splits
     optimizer = checkpoint.optimizer
@@ -79,8 +83,11 @@ def train(
             distributed.seed_other_ranks(seed, progress.step)
             examples = splits.train.take(indices)
             loss, padded_tokens = add_gradients(accelerator, tuned, task, examples, config)
-            loss, padded, stopping = distributed.all_reduce_gradients(trained, loss, padded_tokens, stop.requested)
-            update(trained, optimizer, loss, config.clip_norm, progress.step + 1)
+            loss, padded, stopping = distributed.all_reduce_gradients(
+                trained, loss, padded_tokens, interruption.requested()
+            )
+            where = f"{tuned.options.name}, epoch {progress.epoch + 1}, step {progress.step + 1}"
+            update(trained, optimizer, loss, config.clip_norm, where)
 
             progress.step += 1
             progress.batch += 1
@@ -93,7 +100,7 @@ def train(
             if progress.step % config.log_every == 0:
                 tracker.interval(progress, progress.end_interval(), lr)
             if progress.step % config.checkpoint_every == 0 or stopping:
-                progress.log_bytes = tracker.save_position()
+                progress.metrics = tracker.metrics
                 checkpoint.save(progress)
             if stopping:
                 raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
@@ -101,7 +108,8 @@ def train(
         # -- evaluation and selection --------------------------------------------------------------------------
         progress.epoch, progress.batch = progress.epoch + 1, 0
         where = f"{tuned.options.name}, epoch {progress.epoch}, selection set"
-        evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size, where)
+        with interruption.exposed():
+            evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size, where)
         name, sign = task.selection
         score = evaluation.scores[name].value  # None: undefined, and worse than any score
         if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
@@ -111,10 +119,9 @@ def train(
         progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
         tracker.evaluation(progress)
         clock.update()
-        progress.log_bytes = tracker.save_position()
+        progress.metrics = tracker.metrics
         checkpoint.save(progress)
 
-    distributed.barrier()  # the main process has written the best epoch's weights
     if progress.best_epoch:
         checkpoint.load_best(progress.best_epoch)
     check_weights(tuned)
@@ -195,17 +202,17 @@ def update(
     optimizer: torch.optim.Optimizer,
     loss: torch.Tensor,
     clip_norm: float | None,
-    step: int,
+    where: str,
 ) -> None:
     """Clip the gradients to the norm `clip_norm`, take one optimiser step, and clear them.
 
     Raises:
-        TrainingDiverged: the loss or the norm is not finite; the message names the step, and nothing is updated.
+        TrainingDiverged: the loss or the norm is not finite; the message starts with `where`, and nothing is updated.
     """
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
     if not bool(torch.isfinite(loss + norm)):  # the only synchronisation with a GPU in a step
         raise TrainingDiverged(
-            f"step {step}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
+            f"{where}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
             "lower trainer.lr or raise trainer.warmup"
         )
     if clip_norm is not None and norm > clip_norm:

@@ -4,9 +4,7 @@ metrics.jsonl contains only values that the computation determines, and no times
 as an uninterrupted one. Times go to the log, the terminal and the mirror.
 """
 
-import json
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from inducer_bench.distributed import is_main_process, on_main_process
+from inducer_bench import strict_json
+from inducer_bench.distributed import on_main_process
+from inducer_bench.errors import TrainingDiverged
+from inducer_bench.files import append, read_bytes, write_atomic
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.wandb_mirror import Mirror
 
@@ -29,6 +30,7 @@ class Tracker:
 
     def __init__(self, folder: Path, mirror: Mirror) -> None:
         self.path = folder / FILE
+        self._lines: list[str] = []  # of metrics.jsonl
         self.mirror = mirror
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
@@ -37,9 +39,12 @@ class Tracker:
 
     @on_main_process
     def start(self, progress: Progress, total_steps: int) -> None:
-        """Continue from `progress`: drop what was logged after its checkpoint."""
-        with open(self.path, "ab") as file:
-            file.truncate(progress.log_bytes)
+        """Continue from `progress`: metrics.jsonl becomes what it was then, whatever has become of it since."""
+        self._lines = [progress.metrics]
+        content = progress.metrics.encode()
+        if content and not (self.path.exists() and read_bytes(self.path).startswith(content)):
+            log.warning("%s: was cut or changed; written again from the checkpoint", self.path)
+        write_atomic(self.path, content)
         if progress.step:
             log.info("resuming at step %d of %d", progress.step, total_steps)
         self._total = total_steps
@@ -55,6 +60,11 @@ class Tracker:
             self._bar = Bar(*columns, console=self._console, transient=True)
             self._bar_task = self._bar.add_task("", total=total_steps, completed=progress.step)
             self._bar.start()
+
+    @property
+    def metrics(self) -> str:
+        """The content of metrics.jsonl so far, for the checkpoint; empty in all processes but the main one."""
+        return "".join(self._lines)
 
     @on_main_process
     def step(self, progress: Progress) -> None:
@@ -83,14 +93,6 @@ class Tracker:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
         self._say(f"epoch {progress.epoch}  {shown}", terminal=True)
 
-    def save_position(self) -> int:
-        """Flush metrics.jsonl to disk; returns its size in bytes, for the checkpoint (0 in other processes)."""
-        if not is_main_process():
-            return 0
-        with open(self.path, "ab") as file:
-            os.fsync(file.fileno())
-            return file.tell()
-
     @on_main_process
     def close(self, summary: dict[str, Any] | None) -> None:
         """Stop the progress bar and close the mirror; `summary` is None unless the run finished."""
@@ -99,8 +101,12 @@ class Tracker:
         self.mirror.finish(summary)
 
     def _write(self, metrics: dict[str, Any], times: dict[str, float]) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
+        try:
+            line = strict_json.dumps(metrics) + "\n"
+        except ValueError:
+            raise TrainingDiverged(f"step {metrics['step']}: a number is not finite: {metrics}") from None
+        self._lines.append(line)
+        append(self.path, line.encode())
         self.mirror.log({**metrics, **times})
 
     def _say(self, line: str, terminal: bool) -> None:

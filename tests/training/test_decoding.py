@@ -1,5 +1,7 @@
 """Batched cached decoding equals single uncached greedy decoding, token for token, for every method."""
 
+import dataclasses
+
 import pytest
 import torch
 from accelerate import Accelerator
@@ -7,6 +9,7 @@ from helpers.architectures import VOCABULARY, build, tokens
 from helpers.method_options import OPTIONS
 
 import inducer_bench as ib
+from inducer_bench.errors import TrainingDiverged
 from inducer_bench.tasks.options import Decoding
 from inducer_bench.tasks.sequence import SPECIAL_TOKENS
 from inducer_bench.training.decoding import generate
@@ -64,6 +67,23 @@ def test_batched_cached_decoding_equals_single_uncached(method, architecture):
     tuned = tuned_gpt2(method, architecture)
     fast = generate(Accelerator(cpu=True), tuned, prompts(), GREEDY, VOCABULARY, architecture == "gpt2", 4)
     assert fast == [slowly(tuned, prompt, segments=architecture == "gpt2") for prompt in prompts()]
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize("value", [3e38, float("nan")])
+def test_scores_that_are_not_finite_give_no_text(beams, value):
+    tuned = tuned_gpt2("bitfit")
+    with torch.no_grad():
+        tuned.model.transformer.ln_f.weight[0] = value  # a finite weight overflows as well
+    decoding = dataclasses.replace(GREEDY, beams=beams, no_repeat_ngram=2)
+    with pytest.raises(TrainingDiverged, match="bitfit, generation: scores of tokens are not finite"):
+        generate(Accelerator(cpu=True), tuned, prompts(), decoding, VOCABULARY, True, 4)
+
+
+def test_token_that_is_not_allowed_is_no_such_score():
+    decoding = dataclasses.replace(GREEDY, no_repeat_ngram=1)
+    written = generate(Accelerator(cpu=True), tuned_gpt2("bitfit"), prompts(), decoding, VOCABULARY, True, 4)
+    assert all(len(set(tokens)) == len(tokens) for tokens in written)
 
 
 def test_some_texts_end_early_and_some_do_not():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from inducer_bench.training.device import flush_denormals, make_accelerator, set_seed
+from inducer_bench.training.device import flushed_denormals, make_accelerator, set_seed
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +41,11 @@ def test_equal_seeds_give_equal_numbers_in_every_generator_and_large_seeds_are_a
         assert draws() == first
 
 
-def test_only_an_explicit_call_flushes_denormals():
-    torch.set_flush_denormal(False)
-    set_seed(0)
+def test_denormals_are_flushed_inside_the_block_alone():
     denormal = torch.tensor(1e-310, dtype=torch.float64)
+    set_seed(0)
     assert (denormal * 0.5).item() != 0.0
-    flush_denormals()
-    assert (denormal * 0.5).item() == 0.0
+    with flushed_denormals():
+        assert (denormal * 0.5).item() == 0.0
+    assert (denormal * 0.5).item() != 0.0
+    assert float("1e-320") > 0.0

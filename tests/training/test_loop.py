@@ -78,8 +78,8 @@ def with_gradient(*gradient):
 @pytest.mark.parametrize(("loss", "gradient"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan)])
 def test_what_is_not_finite_stops_with_the_step_and_updates_nothing(loss, gradient):
     parameter, optimizer = with_gradient(gradient)
-    with pytest.raises(TrainingDiverged, match=r"step 7: loss .*(nan|inf).*trainer\.lr"):
-        update([parameter], optimizer, torch.tensor(loss), clip_norm=1.0, step=7)
+    with pytest.raises(TrainingDiverged, match=r"lora, step 7: loss .*(nan|inf).*trainer\.lr"):
+        update([parameter], optimizer, torch.tensor(loss), clip_norm=1.0, where="lora, step 7")
     assert parameter.item() == 0
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_finite_stops_with_the_step_and_updates_nothing(loss, gradie
 def test_gradients_are_scaled_down_to_the_norm_and_never_up(clip_norm, expected):
     parameter, optimizer = with_gradient(3.0, 4.0)
     untouched = torch.nn.Parameter(torch.zeros(1))  # without a gradient: a head that this task does not use
-    update([parameter, untouched], optimizer, torch.tensor(1.0), clip_norm, step=1)
+    update([parameter, untouched], optimizer, torch.tensor(1.0), clip_norm, where="step 1")
     assert parameter.tolist() == pytest.approx(expected, rel=1e-5)
     assert parameter.grad is None
 
@@ -112,9 +112,34 @@ def test_tracker_reads_the_progress_and_changes_nothing_of_it(tmp_path):
     tracker.start(progress, total_steps=8)
     tracker.step(progress)
     tracker.interval(progress, loss=1.5, lr=0.1)
-    assert tracker.save_position() == (tmp_path / "metrics.jsonl").stat().st_size > 0
+    assert tracker.metrics == (tmp_path / "metrics.jsonl").read_text() != ""
     tracker.close(None)
     assert progress == before
+
+
+@pytest.mark.parametrize("found", [b"", b"\0" * 18, b'{"event"', b'{"event": "TRAIN"}\nmore', None])
+def test_metrics_that_were_cut_or_changed_are_written_again_and_told(tmp_path, caplog, found):
+    tracker, line = Tracker(tmp_path, Mirror()), '{"event": "train"}\n'
+    if found is not None:
+        tracker.path.write_bytes(found)
+    tracker.start(Progress(step=4, metrics=line), total_steps=8)
+    assert tracker.path.read_text() == tracker.metrics == line
+    assert "metrics.jsonl: was cut or changed; written again from the checkpoint" in caplog.text
+
+
+def test_metrics_logged_after_the_checkpoint_are_dropped_in_silence(tmp_path, caplog):
+    tracker, line = Tracker(tmp_path, Mirror()), '{"event": "train"}\n'
+    tracker.path.write_text(line + "later\n")
+    tracker.start(Progress(metrics=line), total_steps=8)
+    assert (tracker.path.read_text(), caplog.messages) == (line, [])
+
+
+def test_number_that_is_not_finite_is_never_written(tmp_path):
+    tracker = Tracker(tmp_path, Mirror())
+    tracker.start(Progress(), total_steps=8)
+    with pytest.raises(TrainingDiverged, match="step 3: a number is not finite"):
+        tracker.interval(Progress(step=3), loss=1.5, lr=math.inf)
+    assert tracker.path.read_text() == ""
 
 
 def test_micro_batches_split_a_batch_without_losing_examples():
