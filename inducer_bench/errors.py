@@ -66,6 +66,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this machine's memory has ended; torch's CPU allocator says so by a plain RuntimeError."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
 def listed(names: Iterable[str], most: int = 20) -> str:
     """Names for a message, separated by commas; of more than `most` the first ones and the number of the others."""
     each = [shown(name, 60) for name in names]

@@ -1,21 +1,35 @@
 """Shared by the option classes of all rooms: strict types, modules named by the user, and errors in one line."""
 
 import json
+import re
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from inducer_bench.errors import UserError, first_line, listed, nearest, shown
 
 Options = TypeVar("Options")
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+_LARGEST = 2**31 - 1  # of a whole number, so that no product of two of them overflows in torch
+LONGEST_NAME = 100  # in characters
+
+
+def _name(found: str) -> str:
+    long = len(found) > LONGEST_NAME or len(found.encode(errors="replace")) > 255  # what file systems take
+    if long or not re.fullmatch(r"\w[\w.-]*", found):
+        raise PydanticCustomError("name", f"letters, digits, . _ -, at most {LONGEST_NAME}, the first no . or -")
+    return found
+
+
+PositiveInt = Annotated[int, Field(gt=0, le=_LARGEST)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=_LARGEST)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Name = Annotated[str, AfterValidator(_name)]  # names a folder, also on other systems, and a row of a table
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

@@ -1,10 +1,13 @@
 """Where a PLM is on this machine: a folder of the user's, the bundled one, or the hub's cache."""
 
+import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, first_line
+from inducer_bench.files import read_bytes
 from inducer_bench.mini import suite
 from inducer_bench.plm.options import PlmOptions
 
@@ -19,12 +22,19 @@ def architecture(plm: PlmOptions) -> dict[str, Any]:
     if folder is None:
         return plm.architecture
     try:
-        return dict(json.loads((folder / "config.json").read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"plm.path: found '{folder}', which has no readable config.json ({type(error).__name__}); "
-            "allowed: a folder in transformers' format"
-        ) from None
+        values = json.loads(read_bytes(folder / "config.json"))  # not strict: some models' files hold Infinity
+    except OSError as error:
+        wrong = error.strerror
+    except (ValueError, RecursionError) as error:
+        wrong = f"not JSON: {first_line(error)}"
+    else:
+        if isinstance(values, dict):
+            return values
+        wrong = "no object"
+    raise UserError(
+        f"plm.path: found '{folder}', which has no readable config.json ({wrong}); "
+        "allowed: a folder in transformers' format"
+    )
 
 
 def plm_folder(plm: PlmOptions) -> Path | None:
@@ -32,6 +42,18 @@ def plm_folder(plm: PlmOptions) -> Path | None:
     if plm.path is not None:
         return Path(plm.path)
     return _bundled("plm.name", plm.name) if plm.hub is None else None
+
+
+def expected_architecture(plm: PlmOptions) -> dict[str, Any]:
+    """What a folder's config.json has to say if it is to hold the PLM of this name; nothing if that is not known."""
+    if not plm.architecture and is_bundled(plm):
+        return architecture(dataclasses.replace(plm, path=None))
+    return plm.architecture
+
+
+def is_bundled(plm: PlmOptions) -> bool:
+    """Whether a PLM goes by the name of one that this project makes itself."""
+    return plm.name in suite.plm_names()
 
 
 def tokenizer_folder(name: str) -> Path:
@@ -43,7 +65,7 @@ def tokenizer_folder(name: str) -> Path:
     Raises:
         UserError: it is neither.
     """
-    return Path(name) if Path(name).is_dir() else _bundled("plm.tokenizer", name)
+    return Path(name) if os.path.isdir(name) else _bundled("plm.tokenizer", name)
 
 
 def _bundled(key: str, name: str) -> Path:

@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from inducer_bench.errors import UserError, nearest, unknown
+from inducer_bench.errors import UserError, listed, nearest, unknown
 from inducer_bench.metrics.metric import Metric, Scored
 from inducer_bench.metrics.table import metric_of, metrics_of, user_metric
-from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
+from inducer_bench.options import Name, NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
 
 # In the order of the released code; their ids follow those of the PLM's own tokens.
 SPECIAL_TOKENS = (
@@ -42,9 +42,9 @@ class TaskOptions:
     A kind says in class variables which model it needs, which files it reads and what its metrics score.
     """
 
-    name: str
+    name: Name
     kind: str
-    family: Literal["nlu", "nlg"]
+    family: Literal["nlu", "nlg"]  # understanding or generation; it decides PLM, trainer and recipe
     source: Literal["hub", "mini", "files"]  # where data come from if data_dir is not given; files: it must be given
     data_dir: str | None  # a folder of local files
     files: dict[str, str]  # split -> its file in that folder, with or without extension
@@ -60,6 +60,7 @@ class TaskOptions:
     formats: ClassVar[tuple[str, ...]] = ()  # extensions of local files that this kind reads
     other_names: ClassVar[dict[str, tuple[str, ...]]] = {}  # file -> other names under which its publisher has it
     scored: ClassVar[tuple[Scored, ...]] = ()  # what its metrics score; see `Metric.of`
+    families: ClassVar[tuple[str, ...]] = ("nlu", "nlg")  # what `family` may be
 
     # Keys that say where the data are, and how they are used once they are encoded.
     _PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
@@ -116,6 +117,8 @@ class TaskOptions:
         Raises:
             UserError: names the first key that does not fit the others.
         """
+        if self.family not in self.families:
+            raise UserError(f"task.family: found '{self.family}'; allowed for this kind: {listed(self.families)}")
         self.own_metrics()
         if self.metric not in self.metrics:
             raise unknown("task.metric", self.metric, self.metrics)
@@ -159,6 +162,7 @@ class ClassificationOptions(TaskOptions):
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     formats: ClassVar[tuple[str, ...]] = ("tsv", "csv", "jsonl", "json", "parquet")
     scored: ClassVar[tuple[Scored, ...]] = ("labels", "numbers")
+    families: ClassVar[tuple[str, ...]] = ("nlu",)
 
     def outputs(self, labels: Sequence[str] | None = None) -> int:
         """One for each label, one for a number; two if the labels are not known yet."""
@@ -197,7 +201,7 @@ class Decoding:
     """How texts are generated: greedily unless beams or sampling are chosen."""
 
     max_new_tokens: PositiveInt
-    beams: PositiveInt
+    beams: Annotated[int, Field(gt=0, le=100)]
     length_penalty: float  # of beam search: above 0 prefers longer texts
     no_repeat_ngram: NonNegativeInt  # no n-gram of this size occurs twice; 0: no such rule
     sample: bool  # draw each token instead of taking the most likely one
@@ -213,6 +217,7 @@ class GenerationOptions(TaskOptions):
     decoding: Decoding
 
     scored: ClassVar[tuple[Scored, ...]] = ("texts",)
+    families: ClassVar[tuple[str, ...]] = ("nlg",)
     _USE: ClassVar = {*TaskOptions._USE, "decoding"}
 
     def special_tokens(self) -> int:
