@@ -21,7 +21,7 @@ LONGEST_NAME = 100  # in characters
 def _name(found: str) -> str:
     long = len(found) > LONGEST_NAME or len(found.encode(errors="replace")) > 255  # what file systems take
     if long or not re.fullmatch(r"\w[\w.-]*", found):
-        raise PydanticCustomError("name", f"letters, digits, . _ -, at most {LONGEST_NAME}, the first no . or -")
+        raise PydanticCustomError("name", f"1 to {LONGEST_NAME} letters, digits, . _ -, not beginning with . or -")
     return found
 
 

@@ -104,7 +104,7 @@ _NAMES = {  # of the sizes in transformers' configs, whose names differ by archi
     "ffn": ("intermediate_size", "n_inner", "ffn_dim", "hidden_dim"),
 }
 # No PLM is as large as these; larger numbers are mistakes, and a model of them would first fill the memory.
-_MOST_LAYERS, _LARGEST = 1_000, 2**24
+_LARGEST, _MOST_LAYERS, _MOST_POSITIONS = 2**21, 1_000, 2**24
 
 
 def layout_of(model_type: Any) -> Layout | None:
@@ -214,7 +214,7 @@ def _size(architecture: dict[str, Any], name: str, default: int | None = None, l
         UserError: it is not, or it is too small or larger than that of any PLM.
     """
     value = architecture.get(name, default)
-    most = _MOST_LAYERS if "layer" in name else _LARGEST
+    most = _MOST_LAYERS if "layer" in name else _MOST_POSITIONS if "position" in name else _LARGEST
     if type(value) is not int or not least <= value <= most:
         raise UserError(f"plm: found {name} {shown(repr(value))}; allowed: a whole number from {least} to {most:,}")
     return value

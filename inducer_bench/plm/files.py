@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from inducer_bench import strict_json
 from inducer_bench.errors import UserError, first_line, is_out_of_memory, shown
@@ -96,18 +97,34 @@ def opened(folder: Path, key: str, weights: bool) -> Iterator[Path]:
         if is_out_of_memory(error):
             raise
         told = f"{type(error).__name__}: {' '.join(str(error).split())}".replace(view, str(folder))
-        broken = next(filter(None, map(_not_json, files)), told)
+        broken = next(filter(None, map(_broken, files)), shown(told, 300))
         raise UserError(f"{key}: '{folder}' does not load: {broken}; allowed: one that transformers saved") from None
 
 
-def _not_json(path: Path) -> str | None:
-    """What is wrong with a file that should hold JSON; None if it does."""
-    if path.suffix != ".json":
-        return None
+def json_object(path: Path) -> dict[str, Any]:
+    """The values of a JSON file of transformers'. It need not be strict: those of some models hold Infinity.
+
+    Raises:
+        ValueError: the file cannot be read, or is no object in JSON; the message says what it is.
+    """
     try:
-        json.loads(read_bytes(path))  # not strict: some models' files hold Infinity
-    except (OSError, ValueError, RecursionError) as error:
-        return f"{path.name} is not JSON ({first_line(error)})"
+        values = json.loads(read_bytes(path))
+    except OSError as error:
+        raise ValueError(str(error.strerror)) from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {first_line(error)}") from None
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    return values
+
+
+def _broken(path: Path) -> str | None:
+    """What is wrong with a file that should hold JSON; None if it does."""
+    try:
+        if path.suffix == ".json":
+            json_object(path)
+    except ValueError as error:
+        return f"{path.name}: {error}"
     return None
 
 

@@ -15,7 +15,7 @@ from transformers import (
 )
 from transformers.activations import ACT2FN, NewGELUActivation
 
-from inducer_bench.errors import UserError, first_line, is_out_of_memory
+from inducer_bench.errors import UserError, is_out_of_memory, shown
 from inducer_bench.methods.layers import pretrained_parameters
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import opened
@@ -105,12 +105,15 @@ def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folde
 
 
 def _prepared(model: PreTrainedModel) -> PreTrainedModel:
-    """The model without its maker's settings of generation, which fill whatever `task.decoding` leaves open.
+    """The model without those settings of its maker that decide how it is called, as a task says that.
+
+    Settings of generation would fill whatever `task.decoding` leaves open.
 
     GPT-2's activation becomes torch's fused one: transformers' own keeps (B, T, 4 d) for each of its steps. The formula
     is the same, up to rounding; the model's config.json still calls it `gelu_new`.
     """
     model.generation_config = GenerationConfig()
+    model.config.return_dict = True
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
@@ -177,4 +180,5 @@ def _random_model(plm: PlmOptions, auto: Any, extra: dict[str, int]) -> PreTrain
     except Exception as error:  # for impossible sizes transformers and torch raise all kinds of errors
         if is_out_of_memory(error):
             raise
-        raise UserError(f"plm.architecture: no model can be made of it ({first_line(error)})") from None
+        told = shown(f"{type(error).__name__}: {error}", 300)
+        raise UserError(f"plm.architecture: no model can be made of it ({told})") from None

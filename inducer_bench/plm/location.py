@@ -1,14 +1,13 @@
 """Where a PLM is on this machine: a folder of the user's, the bundled one, or the hub's cache."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from inducer_bench.errors import UserError, first_line
-from inducer_bench.files import read_bytes
+from inducer_bench.errors import UserError, shown
 from inducer_bench.mini import suite
+from inducer_bench.plm.files import json_object
 from inducer_bench.plm.options import PlmOptions
 
 
@@ -22,19 +21,12 @@ def architecture(plm: PlmOptions) -> dict[str, Any]:
     if folder is None:
         return plm.architecture
     try:
-        values = json.loads(read_bytes(folder / "config.json"))  # not strict: some models' files hold Infinity
-    except OSError as error:
-        wrong = error.strerror
-    except (ValueError, RecursionError) as error:
-        wrong = f"not JSON: {first_line(error)}"
-    else:
-        if isinstance(values, dict):
-            return values
-        wrong = "no object"
-    raise UserError(
-        f"plm.path: found '{folder}', which has no readable config.json ({wrong}); "
-        "allowed: a folder in transformers' format"
-    )
+        return json_object(folder / "config.json")
+    except ValueError as error:
+        raise UserError(
+            f"plm.path: found '{shown(folder, 300)}', which has no readable config.json ({error}); "
+            "allowed: a folder in transformers' format"
+        ) from None
 
 
 def plm_folder(plm: PlmOptions) -> Path | None:
