@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError, unknown
+from inducer_bench.errors import UserError, shown, unknown
 from inducer_bench.methods.architectures import check_sizes, layout_of, positions, sizes
 from inducer_bench.methods.budget import value_of
-from inducer_bench.options import LONGEST_NAME, typed
+from inducer_bench.options import LONGEST_NAME, check_name, typed
 from inducer_bench.plm.location import architecture, expected_architecture, is_bundled
 from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
+from inducer_bench.training.options import ProtocolOptions, TrainerOptions
 
 
 def validated(values: dict[str, Any]) -> ExperimentConfig:
@@ -30,13 +31,29 @@ def validated(values: dict[str, Any]) -> ExperimentConfig:
     return config
 
 
-def check_used(config: ExperimentConfig) -> None:
-    """Check that no value is without effect because of another one; records of earlier versions may hold such.
+def check_new(config: ExperimentConfig) -> None:
+    """Check what is asked of a new run alone, and not of the records of earlier versions.
+
+    Names are names, runs have a folder, and no value is without effect because of another one.
 
     Raises:
-        UserError: names the first such key.
+        UserError: one line for the first key that is impossible.
     """
-    task, trainer, protocol = config.task, config.trainer, config.protocol
+    check_name("task.name", config.task.name)
+    check_name("plm.name", config.plm.name)
+    _check_output_dir(config.output_dir)
+    _check_effects(config.task, config.trainer, config.protocol)
+
+
+def _check_output_dir(found: str) -> None:
+    too_long = len(found) > 1000 or any(len(part.encode(errors="replace")) > 255 for part in Path(found).parts)
+    if too_long or not found.strip() or not found.isprintable() or found.startswith("~"):
+        raise UserError(
+            f"output_dir: found '{shown(found)}'; allowed: the path of a folder, written in full (~ is no home here)"
+        )
+
+
+def _check_effects(task: TaskOptions, trainer: TrainerOptions, protocol: ProtocolOptions) -> None:
     if trainer.micro_batch_size is not None and trainer.micro_batch_size > trainer.batch_size:
         raise UserError(
             f"trainer.micro_batch_size: found {trainer.micro_batch_size}; allowed: null, or at most "

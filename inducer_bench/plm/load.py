@@ -19,7 +19,7 @@ from inducer_bench.errors import UserError, is_out_of_memory, shown
 from inducer_bench.methods.layers import pretrained_parameters
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import opened
-from inducer_bench.plm.location import architecture, tokenizer_folder
+from inducer_bench.plm.location import architecture, plm_folder, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 
 
@@ -85,9 +85,9 @@ def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folde
     Raises:
         UserError: what is missing, or differs.
     """
-    for name, value in architecture(plm).items():
+    for name, value in plm.architecture.items() if plm_folder(plm) is None else ():
         found = getattr(model.config, name, value)
-        if found != value and plm.path is None and plm.hub is not None:
+        if type(value) is int and found != value:
             raise UserError(f"plm.architecture.{name}: found {value}; allowed: {found}, as in the files of '{plm.hub}'")
     if getattr(model.config, "quantization_config", None) is not None:
         raise UserError(f"plm.path: '{folder}' holds quantised weights (quantization_config); allowed: others")

@@ -3,14 +3,14 @@
 from typing import Any, Literal
 
 from inducer_bench.methods.architectures import Layout
-from inducer_bench.options import Name, options
+from inducer_bench.options import options
 
 
 @options
 class PlmOptions:
     """A pre-trained language model and where it comes from."""
 
-    name: Name
+    name: str
     weights: Literal["pretrained", "random"]  # random: built from `architecture`, for params, benchmarks and tests
     path: str | None  # a local folder in transformers' format, instead of the hub
     hub: str | None  # repository id on the hub; none for the bundled PLMs

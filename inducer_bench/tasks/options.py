@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from inducer_bench.errors import UserError, listed, nearest, unknown
 from inducer_bench.metrics.metric import Metric, Scored
 from inducer_bench.metrics.table import metric_of, metrics_of, user_metric
-from inducer_bench.options import Name, NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
+from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
 
 # In the order of the released code; their ids follow those of the PLM's own tokens.
 SPECIAL_TOKENS = (
@@ -42,7 +42,7 @@ class TaskOptions:
     A kind says in class variables which model it needs, which files it reads and what its metrics score.
     """
 
-    name: Name
+    name: str
     kind: str
     family: Literal["nlu", "nlg"]  # understanding or generation; it decides PLM, trainer and recipe
     source: Literal["hub", "mini", "files"]  # where data come from if data_dir is not given; files: it must be given

@@ -37,6 +37,12 @@ def test_name_has_letters_of_any_script(name):
     assert compose([f"task.name='{name}'", "task.source=files"]).task.name == name
 
 
+def test_names_in_records_of_earlier_versions_are_read():
+    values = dataclasses.asdict(compose([]))
+    values["task"]["name"], values["output_dir"] = "my task", ""
+    assert validated(values).task.name == "my task"
+
+
 @pytest.mark.parametrize("folder", ["''", "' '", "'~/x'", "'a\nb'", "x" * 256, "a/" * 600])
 def test_folder_of_runs_that_cannot_be_is_refused(folder):
     message = refusal(f"output_dir={folder}")

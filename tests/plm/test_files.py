@@ -1,5 +1,6 @@
 """Every file of a PLM that is read is hashed, nothing else is read, and whatever is broken is one line."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.plm import files
+from inducer_bench.plm import files, load
 from inducer_bench.plm.load import load_model, load_tokenizer
 from inducer_bench.runs.identity import plm_fingerprint
 from inducer_bench.tasks.options import Decoding
@@ -221,3 +222,15 @@ def test_settings_that_change_what_a_model_returns_are_not_obeyed(gpt2_copy, aut
     (gpt2_copy / "config.json").write_text(json.dumps({**config, "return_dict": False}))
     model = load_model(plm_in(gpt2_copy, "plm=gpt2"), auto_class, 2 if auto_class == CLASSIFIER else None)
     assert model(torch.arange(1).view(1, 1)).logits.shape[0] == 1
+
+
+def test_sizes_that_were_counted_with_are_those_of_the_files_from_the_hub(tiny_roberta_folder, monkeypatch):
+    monkeypatch.setattr(load, "plm_files", lambda _: tiny_roberta_folder)
+    sizes = json.loads((tiny_roberta_folder / "config.json").read_text())
+    plm = compose(["plm=roberta-base", "task.max_length=32"]).plm
+    own = dataclasses.replace(plm, architecture={name: sizes[name] for name in plm.architecture})
+    assert load_model(own, CLASSIFIER, 2).config.hidden_size == 32
+    assert rejection(load_model, plm, CLASSIFIER, 2) == (
+        f"plm.architecture.vocab_size: found 50265; allowed: {sizes['vocab_size']}, as in the files of "
+        "'FacebookAI/roberta-base'"
+    )
