@@ -11,7 +11,7 @@ from inducer_bench.errors import UserError, shown, unknown
 from inducer_bench.methods.architectures import check_sizes, layout_of, positions, sizes
 from inducer_bench.methods.budget import value_of
 from inducer_bench.options import LONGEST_NAME, check_name, typed
-from inducer_bench.plm.location import architecture, expected_architecture, is_bundled
+from inducer_bench.plm.location import architecture, expected_architecture
 from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
 from inducer_bench.training.options import ProtocolOptions, TrainerOptions
 
@@ -93,9 +93,9 @@ def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def _with_true_suite(config: ExperimentConfig) -> ExperimentConfig:
-    """With data or a PLM of the mini suite, a run is one of the mini suite, whatever `suite` says."""
+    """A run on data of the mini suite is one of that suite, whatever `suite` says; a PLM has tables of its own."""
     mini_data = config.task.source == "mini" and config.task.data_dir is None
-    return dataclasses.replace(config, suite="mini") if mini_data or is_bundled(config.plm) else config
+    return dataclasses.replace(config, suite="mini") if mini_data else config
 
 
 def _check_splits(task: TaskOptions) -> None:

@@ -38,14 +38,9 @@ def plm_folder(plm: PlmOptions) -> Path | None:
 
 def expected_architecture(plm: PlmOptions) -> dict[str, Any]:
     """What a folder's config.json has to say if it is to hold the PLM of this name; nothing if that is not known."""
-    if not plm.architecture and is_bundled(plm):
+    if not plm.architecture and plm.name in suite.plm_names():
         return architecture(dataclasses.replace(plm, path=None))
     return plm.architecture
-
-
-def is_bundled(plm: PlmOptions) -> bool:
-    """Whether a PLM goes by the name of one that this project makes itself."""
-    return plm.name in suite.plm_names()
 
 
 def tokenizer_folder(name: str) -> Path:

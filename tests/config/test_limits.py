@@ -78,13 +78,13 @@ def test_bundled_name_is_kept_by_a_copy_alone(tiny_roberta_folder, tmp_path):
     ("overrides", "suite"),
     [
         (["preset=mini", "task=sst2", "suite=full"], "mini"),
-        (["task=classification", "plm=mini_roberta", "task.max_length=64"], "mini"),
+        (["task=classification", "plm=mini_roberta", "task.max_length=64"], "full"),
         (["task=sst2", "task.source=mini"], "mini"),
         (["task=sst2", "task.source=mini", "task.data_dir=real"], "full"),
         (["task=sst2"], "full"),
     ],
 )
-def test_data_and_plms_of_the_mini_suite_make_a_run_one_of_it(overrides, suite):
+def test_data_of_the_mini_suite_make_a_run_one_of_it(overrides, suite):
     assert compose(overrides).suite == suite
 
 
