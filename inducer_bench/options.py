@@ -1,6 +1,7 @@
 """Shared by the option classes of all rooms: strict types, modules named by the user, and errors in one line."""
 
 import json
+import re
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
@@ -12,8 +13,12 @@ from inducer_bench.errors import UserError, first_line, listed, nearest, shown
 
 Options = TypeVar("Options")
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+_LARGEST = 2**31 - 1  # of a whole number, so that no product of two of them overflows in torch
+LONGEST_NAME = 100  # in characters
+
+
+PositiveInt = Annotated[int, Field(gt=0, le=_LARGEST)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=_LARGEST)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -41,6 +46,20 @@ def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Opti
         return found
     except ValidationError as error:
         raise _one_line(error, prefix) from None
+
+
+def check_name(key: str, name: str) -> None:
+    """Check a name that becomes that of a folder, of a row in a table, and of a group on a server.
+
+    Records of earlier versions may hold others, so that no type checks it.
+
+    Raises:
+        UserError: it is none, could be a path, or is too long for a file system.
+    """
+    too_long = len(name) > LONGEST_NAME or len(name.encode(errors="replace")) > 255
+    if too_long or not re.fullmatch(r"\w[\w.-]*", name):
+        allowed = f"1 to {LONGEST_NAME} letters, digits, . _ -, not beginning with . or -"
+        raise UserError(f"{key}: found '{shown(name)}'; allowed: {allowed}")
 
 
 def user_module(key: str, name: str, *needed: str) -> ModuleType:

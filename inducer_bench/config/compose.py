@@ -20,7 +20,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from inducer_bench.config import resolvers
 from inducer_bench.config.budget import within_budget
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.config.validate import validated
+from inducer_bench.config.validate import check_new, validated
 from inducer_bench.errors import UserError, first_line, nearest, unknown
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -54,6 +54,7 @@ def experiment_config(composed: DictConfig) -> ExperimentConfig:
     plain["method"].pop("recipes", None)  # the source of the method's own values
     wanted = plain["method"].pop("budget", None)
     config = validated(plain)
+    check_new(config)
     return config if wanted is None else within_budget(config, str(wanted))
 
 

@@ -38,7 +38,7 @@ class ExperimentConfig:
     trainer: TrainerOptions
     protocol: ProtocolOptions
     tracker: TrackerOptions
-    suite: Literal["full", "mini"]  # mini: data and PLMs made by this project; never compared with real ones
+    suite: Literal["full", "mini"]  # mini: on data made by this project; never compared with real ones
     recipe: str  # which of the method's published settings apply, such as full_nlu
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
     output_dir: str

@@ -1,16 +1,19 @@
 """Checks without torch: types and ranges of every key, then what must hold between groups."""
 
 import dataclasses
+import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError, unknown
-from inducer_bench.methods.architectures import layout_of, sizes
+from inducer_bench.errors import UserError, shown, unknown
+from inducer_bench.methods.architectures import check_sizes, layout_of, positions, sizes
 from inducer_bench.methods.budget import value_of
-from inducer_bench.options import typed
-from inducer_bench.plm.location import architecture
-from inducer_bench.tasks.options import TaskOptions
+from inducer_bench.options import LONGEST_NAME, check_name, typed
+from inducer_bench.plm.location import architecture, expected_architecture
+from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
+from inducer_bench.training.options import ProtocolOptions, TrainerOptions
 
 
 def validated(values: dict[str, Any]) -> ExperimentConfig:
@@ -19,7 +22,7 @@ def validated(values: dict[str, Any]) -> ExperimentConfig:
     Raises:
         UserError: one line for the first key that is unknown, of the wrong type or impossible.
     """
-    config = _with_true_name(typed(ExperimentConfig, values))
+    config = _with_true_suite(_with_true_name(typed(ExperimentConfig, values)))
     _check_splits(config.task)
     config.task.check()
     _check_plm(config)
@@ -28,13 +31,71 @@ def validated(values: dict[str, Any]) -> ExperimentConfig:
     return config
 
 
+def check_new(config: ExperimentConfig) -> None:
+    """Check what is asked of a new run alone, and not of the records of earlier versions.
+
+    Names are names, runs have a folder, and no value is without effect because of another one.
+
+    Raises:
+        UserError: one line for the first key that is impossible.
+    """
+    check_name("task.name", config.task.name)
+    check_name("plm.name", config.plm.name)
+    _check_output_dir(config.output_dir)
+    _check_effects(config.task, config.trainer, config.protocol)
+
+
+def _check_output_dir(found: str) -> None:
+    too_long = len(found) > 1000 or any(len(part.encode(errors="replace")) > 255 for part in Path(found).parts)
+    if too_long or not found.strip() or not found.isprintable() or found.startswith("~"):
+        raise UserError(
+            f"output_dir: found '{shown(found)}'; allowed: the path of a folder, written in full (~ is no home here)"
+        )
+
+
+def _check_effects(task: TaskOptions, trainer: TrainerOptions, protocol: ProtocolOptions) -> None:
+    if trainer.micro_batch_size is not None and trainer.micro_batch_size > trainer.batch_size:
+        raise UserError(
+            f"trainer.micro_batch_size: found {trainer.micro_batch_size}; allowed: null, or at most "
+            f"trainer.batch_size, {trainer.batch_size}"
+        )
+    if protocol.select_on == "dev" and protocol.held_out:
+        raise UserError(f"protocol.held_out: found {protocol.held_out}; allowed: 0.0 with protocol.select_on=dev")
+    if isinstance(task, ClassificationOptions) and task.labels == "number" and trainer.label_smoothing:
+        raise UserError(f"trainer.label_smoothing: found {trainer.label_smoothing}; allowed: 0.0 for numbers as labels")
+    if isinstance(task, GenerationOptions):
+        decoding = task.decoding
+        for key, used, needed in (
+            ("temperature", decoding.sample, "sample=true"),
+            ("top_p", decoding.sample, "sample=true"),
+            ("length_penalty", decoding.beams > 1, "beams > 1"),
+        ):
+            if not used and (value := getattr(decoding, key)) != 1.0:
+                raise UserError(f"task.decoding.{key}: found {value}; allowed: 1.0 unless task.decoding.{needed}")
+
+
 def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
-    """A PLM from a folder whose sizes are not those of the chosen name goes by the name of the folder."""
-    named, found = config.plm.architecture, architecture(config.plm)
+    """A PLM from a folder whose sizes are not those of the chosen name goes by the name of the folder.
+
+    Raises:
+        UserError: nothing of that name can be part of a name.
+    """
+    named, found = expected_architecture(config.plm), architecture(config.plm)
     if all(found.get(key, value) == value for key, value in named.items()):
         return config
-    plm = dataclasses.replace(config.plm, name=Path(str(config.plm.path)).resolve().name)
-    return dataclasses.replace(config, plm=plm)
+    folder = Path(str(config.plm.path)).resolve()
+    name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", folder.name)).lstrip(".-")
+    if not name:
+        raise UserError(
+            f"plm.path: found '{folder}'; allowed: a folder whose name has letters or digits, as it names runs"
+        )
+    return dataclasses.replace(config, plm=dataclasses.replace(config.plm, name=name[:LONGEST_NAME]))
+
+
+def _with_true_suite(config: ExperimentConfig) -> ExperimentConfig:
+    """A run on data of the mini suite is one of that suite, whatever `suite` says; a PLM has tables of its own."""
+    mini_data = config.task.source == "mini" and config.task.data_dir is None
+    return dataclasses.replace(config, suite="mini") if mini_data else config
 
 
 def _check_splits(task: TaskOptions) -> None:
@@ -52,20 +113,21 @@ def _check_plm(config: ExperimentConfig) -> None:
         raise UserError(
             f"plm: '{config.plm.name}' is an encoder, but task '{config.task.name}' generates text; allowed: a decoder"
         )
-    longest = next((found[key] for key in ("n_positions", "max_position_embeddings") if key in found), None)
-    if longest is not None and layout is not None:
-        longest -= layout.first_position
+    check_sizes(found)
+    longest = positions(found, config.plm.layout)
     if longest is not None and config.task.max_length > longest:
         raise UserError(f"task.max_length: found {config.task.max_length}; allowed: at most {longest} for this PLM")
 
 
 def _check_method(config: ExperimentConfig) -> None:
-    method = config.method
-    for rank in (rank for rank in method.ranks if rank.within_head):
-        value, head_width = value_of(method, rank), sizes(architecture(config.plm), config.plm.layout).head_width
-        if value > head_width:
+    method, found = config.method, architecture(config.plm)
+    for rank in method.ranks if found else ():  # of a PLM on the hub, the sizes may not be known
+        value, most = value_of(method, rank), rank.most(sizes(found, config.plm.layout))
+        if most is not None and value > most:
+            width = {"head_width": "head width", "width": "width", "ffn": "width of the FFN"}[str(rank.within)]
             key = ".".join(("method", *rank.path))
-            raise UserError(f"{key}: found {value}; allowed: 0 to {head_width}, the head width of this PLM")
+            lowest = 0 if rank.least > 1 else 1  # what does not exist below its least rank may be left out
+            raise UserError(f"{key}: found {value}; allowed: {lowest} to {most}, the {width} of this PLM")
     if method.only_head and not config.protocol.train_head:
         raise UserError(
             f"protocol: '{config.protocol.name}' freezes the head, so method={method.name} would train nothing; "

@@ -4,9 +4,10 @@ This module does not import torch, so that parameters are counted and configurat
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, shown
 from inducer_bench.options import options
 
 
@@ -54,9 +55,12 @@ _LLAMA = Layout(
     ffn_up=["mlp.gate_proj", "mlp.up_proj"],
     ffn_down="mlp.down_proj",
 )
+_ROBERTA = _encoder(first_position=2)  # behind the padding index; where that is not 1, see `positions`
 LAYOUTS = {
     "bert": _encoder(),
-    "roberta": _encoder(first_position=2),  # positions start after the padding index
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "distilbert": Layout(
         layers="transformer.layer",
         attention="attention",
@@ -91,9 +95,21 @@ LAYOUTS = {
 }
 
 
-def layout_of(model_type: str | None) -> Layout | None:
+_NAMES = {  # of the sizes in transformers' configs, whose names differ by architecture
+    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    "width": ("hidden_size", "n_embd", "dim", "d_model", "emb_dim"),
+    "heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
+    "key_heads": ("num_key_value_heads",),
+    "head_width": ("head_dim",),
+    "ffn": ("intermediate_size", "n_inner", "ffn_dim", "hidden_dim"),
+}
+# No PLM is as large as these; larger numbers are mistakes, and a model of them would first fill the memory.
+_LARGEST, _MOST_LAYERS, _MOST_POSITIONS = 2**21, 1_000, 2**24
+
+
+def layout_of(model_type: Any) -> Layout | None:
     """The row of an architecture; None if there is none."""
-    return LAYOUTS.get(model_type or "")
+    return LAYOUTS.get(model_type) if isinstance(model_type, str) else None
 
 
 def known_layout(model_type: str | None) -> Layout:
@@ -125,30 +141,80 @@ class Sizes:
 
 
 def sizes(architecture: dict[str, Any], layout: Layout | None = None) -> Sizes:
-    """The sizes of a PLM from its transformers config, whose names differ by architecture.
+    """The sizes of a PLM from its transformers config.
 
     Args:
         architecture: the values of the transformers config.
         layout: for an architecture without a row here.
 
     Raises:
-        UserError: a size is missing.
+        UserError: a size is missing or impossible.
     """
 
-    def first(*names: str, default: int | None = None) -> int:
-        value = next((architecture[name] for name in names if architecture.get(name) is not None), default)
-        if value is None:
-            raise UserError(f"plm: the configuration has none of {', '.join(names)}")
-        return int(value)
+    def first(what: str, default: int | None = None) -> int:
+        name = next((name for name in _NAMES[what] if architecture.get(name) is not None), None)
+        if name is not None:
+            return _size(architecture, name)
+        if default is None:
+            raise UserError(f"plm: the configuration has none of {', '.join(_NAMES[what])}")
+        return default
 
     layout = layout or layout_of(architecture.get("model_type"))
-    width, heads = first("hidden_size", "n_embd", "dim"), first("num_attention_heads", "n_head", "n_heads")
+    width, heads = first("width"), first("heads")
+    key_heads = first("key_heads", default=heads)
+    if architecture.get("head_dim") is None and width % heads:
+        raise UserError(f"plm: found width {width} and {heads} heads; allowed: a width that the heads divide")
+    if heads % key_heads:
+        raise UserError(f"plm: found {heads} heads and {key_heads} of keys and values; allowed: a divisor of the heads")
     return Sizes(
-        layers=first("num_hidden_layers", "n_layer", "n_layers"),
+        layers=first("layers"),
         width=width,
         heads=heads,
-        key_heads=first("num_key_value_heads", default=heads),
-        head_width=first("head_dim", default=width // heads),
-        ffn=first("intermediate_size", "n_inner", "ffn_dim", "hidden_dim", default=4 * width),
+        key_heads=key_heads,
+        head_width=first("head_width", default=width // heads),
+        ffn=first("ffn", default=4 * width),
         ffn_ups=len(layout.ffn_up) if layout else 1,
     )
+
+
+def check_sizes(architecture: dict[str, Any]) -> None:
+    """Check every size that a transformers config has.
+
+    Raises:
+        UserError: one of them is impossible.
+    """
+    for name in ("vocab_size", *chain.from_iterable(_NAMES.values())):
+        if architecture.get(name) is not None:
+            _size(architecture, name)
+
+
+def positions(architecture: dict[str, Any], layout: Layout | None = None) -> int | None:
+    """The number of tokens that a PLM has positions for; None if it knows no such limit.
+
+    Args:
+        architecture: the values of the transformers config.
+        layout: for an architecture without a row here.
+
+    Raises:
+        UserError: the number, or the padding index that positions begin behind, is impossible.
+    """
+    name = next((key for key in ("n_positions", "max_position_embeddings") if architecture.get(key) is not None), None)
+    if name is None:
+        return None
+    layout = layout or layout_of(architecture.get("model_type"))
+    if layout is not _ROBERTA:
+        return _size(architecture, name) - (layout.first_position if layout else 0)
+    return _size(architecture, name) - 1 - _size(architecture, "pad_token_id", default=1, least=0)
+
+
+def _size(architecture: dict[str, Any], name: str, default: int | None = None, least: int = 1) -> int:
+    """A value of the transformers config that must be a whole number.
+
+    Raises:
+        UserError: it is not, or it is too small or larger than that of any PLM.
+    """
+    value = architecture.get(name, default)
+    most = _MOST_LAYERS if "layer" in name else _MOST_POSITIONS if "position" in name else _LARGEST
+    if type(value) is not int or not least <= value <= most:
+        raise UserError(f"plm: found {name} {shown(repr(value))}; allowed: a whole number from {least} to {most:,}")
+    return value

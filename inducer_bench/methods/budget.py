@@ -33,7 +33,7 @@ def solve(options: Method, budget: int, s: Sizes) -> Method:
         allowed = ", ".join(name for name, kind in METHODS.items() if kind.ranks)
         raise UserError(f"method.budget: '{options.name}' has no rank to choose; allowed: {allowed}")
     least = [rank.least for rank in ranks]
-    limits = [s.head_width if rank.within_head else budget for rank in ranks]
+    limits = [rank.most(s) or budget for rank in ranks]
     base = [value_of(options, rank) for rank in ranks]
 
     def cost(values: list[int]) -> int:

@@ -26,7 +26,19 @@ class Rank:
 
     path: tuple[str, ...]  # attribute names from the options to the rank, for instance ("lora", "r")
     least: int = 1
-    within_head: bool = False  # at most the head width
+    within: Literal["head_width", "width", "ffn"] | None = None  # the size of the PLM that it is at most
+
+    def most(self, s: Sizes) -> int | None:
+        """The largest value on a PLM of these sizes; None for no bound.
+
+        A product of two maps has at most the rank of the smaller width between which it maps: that of a head, or d.
+        What has a nonlinearity in between, or attends to pairs, which is the same to an adapter (He et al. 2022), gains
+        from more; it is bounded by the width of the PLM's own FFN.
+        """
+        return None if self.within is None else int(getattr(s, self.within))
+
+
+_ADAPTER = Rank(("adapter", "r"), within="ffn")  # of a method that contains one
 
 
 @options
@@ -105,7 +117,7 @@ class LoraOptions(MethodOptions):
     bias: bool = False  # also add a bias, scaled by alpha / r, as in the released NLG code
 
     shipped_as: ClassVar[str] = "lora"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",), within="width"),)
 
     def parameters(self, s: Sizes) -> int:
         """r (in + out) for each targeted map, and its bias."""
@@ -128,7 +140,7 @@ class AdapterOptions(MethodOptions):
     layer_norm: Literal["none", "before"] = "none"  # before: the adapter reads a LayerNorm of its own
 
     shipped_as: ClassVar[str] = "adapter"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",)),)
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",), within="ffn"),)
 
     @field_validator("placement")
     @classmethod
@@ -149,10 +161,10 @@ class PrefixOptions(MethodOptions):
 
     length: PositiveInt  # virtual key/value pairs in each layer
     reparameterize: bool = True  # train an embedding and an MLP that yield the pairs
-    hidden: PositiveInt = 512  # width of that MLP
+    hidden: Annotated[int, Field(gt=0, le=2**16)] = 512  # width of that MLP
 
     shipped_as: ClassVar[str] = "prefix"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("length",)),)
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("length",), within="ffn"),)
 
     def deployed(self) -> "PrefixOptions":
         """The pairs alone."""
@@ -171,7 +183,7 @@ class MamOptions(MethodOptions):
     adapter: AdapterOptions
 
     shipped_as: ClassVar[str] = "mam"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("prefix", "length")), Rank(("adapter", "r")))
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("prefix", "length"), within="ffn"), _ADAPTER)
 
     def deployed(self) -> "MamOptions":
         """The prefix as its pairs alone."""
@@ -196,7 +208,10 @@ class InducerOptions(MethodOptions):
     gate_before_mask: bool = False  # as in the released code: in encoders, g also sees padding
 
     shipped_as: ClassVar[str] = "inducer"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r_k",), least=2, within_head=True), Rank(("r_v",)))
+    ranks: ClassVar[tuple[Rank, ...]] = (
+        Rank(("r_k",), least=2, within="head_width"),
+        Rank(("r_v",), within="ffn"),
+    )
 
     def parameters(self, s: Sizes) -> int:
         """MLP_k and MLP_v of every head; the second map of MLP_v ends after W_O or inside the head."""
@@ -214,7 +229,7 @@ class InducerLoraOptions(InducerOptions):
     lora: LoraOptions
 
     shipped_as: ClassVar[str] = "inducer_lora"
-    ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, Rank(("lora", "r")))
+    ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, Rank(("lora", "r"), within="width"))
 
     def parameters(self, s: Sizes) -> int:
         """The sum of those of its parts."""
@@ -228,7 +243,7 @@ class InducerFfnOptions(InducerLoraOptions):
     adapter: AdapterOptions
 
     shipped_as: ClassVar[str] = "inducer_ffn"
-    ranks: ClassVar[tuple[Rank, ...]] = (*InducerLoraOptions.ranks, Rank(("adapter", "r")))
+    ranks: ClassVar[tuple[Rank, ...]] = (*InducerLoraOptions.ranks, _ADAPTER)
 
     def parameters(self, s: Sizes) -> int:
         """The sum of those of its parts."""
@@ -245,7 +260,12 @@ class KernelMixOptions(MethodOptions):
     v_o_shared: PositiveInt
 
     shipped_as: ClassVar[str] = "kernel_mix"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("q",)), Rank(("q_shared",)), Rank(("v_o",)), Rank(("v_o_shared",)))
+    ranks: ClassVar[tuple[Rank, ...]] = (
+        Rank(("q",), within="head_width"),
+        Rank(("q_shared",), within="width"),
+        Rank(("v_o",), within="head_width"),
+        Rank(("v_o_shared",), within="width"),
+    )
 
     def parameters(self, s: Sizes) -> int:
         """The changes of Q, V and W_O, per head and shared."""

@@ -48,10 +48,14 @@ def plm_dir(name: str) -> Path:
     Raises:
         KeyError: there is no such bundled PLM.
     """
-    bundled = sorted(config.parent.name for config in (_HERE / "plms").glob("*/config.json"))
-    if name not in bundled:
-        raise KeyError(f"no bundled PLM {name!r}; there are: {', '.join(bundled)}")
+    if name not in plm_names():
+        raise KeyError(f"no bundled PLM {name!r}; there are: {', '.join(plm_names())}")
     return _HERE / "plms" / name
+
+
+def plm_names() -> list[str]:
+    """The names of the bundled PLMs."""
+    return sorted(config.parent.name for config in (_HERE / "plms").glob("*/config.json"))
 
 
 def sst2_splits() -> dict[str, list[tuple[str, int]]]:

@@ -1,13 +1,15 @@
 """Fetch a PLM from the hub, at the commit that identifies it."""
 
+import os
 from pathlib import Path
 
 from inducer_bench.errors import UserError, first_line
 from inducer_bench.hub import known_commit
+from inducer_bench.plm.files import SUFFIXES
 from inducer_bench.plm.location import plm_folder
 from inducer_bench.plm.options import PlmOptions
 
-_FILES = ["*.json", "*.txt", "*.safetensors"]
+_FILES = [f"*{suffix}" for suffix in SUFFIXES]
 
 
 def comes_from_hub(plm: PlmOptions) -> bool:
@@ -29,7 +31,7 @@ def plm_files(plm: PlmOptions) -> Path:
     folder = plm_folder(plm)
     if folder is None:
         return _snapshot(plm, local_files_only=True)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"plm.path: found '{folder}', which is not a folder; allowed: one in transformers' format")
     return folder
 

@@ -1,6 +1,7 @@
 """Load a PLM and its tokenizer: from the hub, from a local folder, bundled, or with random weights."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -8,16 +9,17 @@ import transformers
 from transformers import (
     AutoConfig,
     AutoTokenizer,
-    PreTrainedConfig,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.activations import ACT2FN, NewGELUActivation
 
-from inducer_bench.errors import UserError, first_line
+from inducer_bench.errors import UserError, lacks_memory, shown
 from inducer_bench.methods.layers import pretrained_parameters
 from inducer_bench.plm.fetch import plm_files
-from inducer_bench.plm.location import architecture, tokenizer_folder
+from inducer_bench.plm.files import opened
+from inducer_bench.plm.location import architecture, plm_folder, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 
 
@@ -57,12 +59,12 @@ def read_model(
     auto: Any = getattr(transformers, auto_class)
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
-        model = _with_fused_gelu(auto.from_config(_random_config(plm, extra), dtype=torch.float32))
+        model = _prepared(_random_model(plm, auto, extra))
         return model, frozenset(name for name, _ in model.named_parameters())
     folder = plm_files(plm)
-    try:
-        loaded = auto.from_pretrained(
-            folder,
+    with opened(folder, "plm.path", weights=True) as view:
+        model, info = auto.from_pretrained(
+            view,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
@@ -71,25 +73,47 @@ def read_model(
             output_loading_info=True,
             **extra,
         )
-    except MemoryError:
-        raise
-    except Exception as error:  # for a broken folder the libraries raise all kinds of errors
-        raise UserError(f"plm.path: '{folder}' does not load: {first_line(error)}") from None
-    model, info = loaded
     unfit = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
-    if unread := sorted(key for key in unfit if key.startswith(f"{model.base_model_prefix}.")):
+    _check_whole(plm, model, unfit, folder)
+    model.config.name_or_path = str(folder)
+    return _prepared(cast(PreTrainedModel, model)), frozenset(unfit)
+
+
+def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folder: Path) -> None:
+    """Check that the PLM's own weights are all there, in full precision, and in the sizes that were counted with.
+
+    Raises:
+        UserError: what is missing, or differs.
+    """
+    for name, value in plm.architecture.items() if plm_folder(plm) is None else ():
+        found = getattr(model.config, name, value)
+        if type(value) is int and found != value:
+            raise UserError(f"plm.architecture.{name}: found {value}; allowed: {found}, as in the files of '{plm.hub}'")
+    if getattr(model.config, "quantization_config", None) is not None:
+        raise UserError(f"plm.path: '{folder}' holds quantised weights (quantization_config); allowed: others")
+    own = sorted(key for key in unfit if key.startswith(f"{model.base_model_prefix}."))
+    if own and all(key.startswith(f"{model.base_model_prefix}.pooler.") for key in own):
+        raise UserError(
+            f"plm.path: '{folder}' has no pooler, which {type(model).__name__} puts between the PLM and its head; "
+            "it was saved from another model, such as a masked language model; allowed: one saved with its pooler"
+        )
+    if own:
         raise UserError(
             f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "
-            f"{len(unread)} tensors are missing or of another shape, first '{unread[0]}'"
+            f"{len(own)} tensors are missing or of another shape, first '{own[0]}'"
         )
-    return _with_fused_gelu(cast(PreTrainedModel, model)), frozenset(unfit)
 
 
-def _with_fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
-    """Replace GPT-2's activation with torch's fused one: transformers' own keeps (B, T, 4 d) for each of its steps.
+def _prepared(model: PreTrainedModel) -> PreTrainedModel:
+    """The model without those settings of its maker that decide how it is called, as a task says that.
 
-    The formula is the same, up to rounding; the model's config.json still calls it `gelu_new`.
+    Settings of generation would fill whatever `task.decoding` leaves open.
+
+    GPT-2's activation becomes torch's fused one: transformers' own keeps (B, T, 4 d) for each of its steps. The formula
+    is the same, up to rounding; the model's config.json still calls it `gelu_new`.
     """
+    model.generation_config = GenerationConfig()
+    model.config.return_dict = True
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
@@ -110,16 +134,19 @@ def count_parameters(plm: PlmOptions, auto_class: str) -> int:
 
 
 def load_tokenizer(plm: PlmOptions) -> PreTrainedTokenizerBase:
-    """The PLM's tokenizer, or the one named by `plm.tokenizer`; always with a padding token.
+    """The PLM's tokenizer, or the one named by `plm.tokenizer`; without a padding token, it pads with its end token.
 
     Raises:
         UserError: it is not on this machine and cannot be fetched, or its folder is broken.
     """
     folder = tokenizer_folder(plm.tokenizer) if plm.tokenizer else plm_files(plm)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # for a broken folder the libraries raise all kinds of errors
-        raise UserError(f"plm.tokenizer: '{folder}' does not load: {first_line(error)}") from None
+    with opened(folder, "plm.tokenizer", weights=False) as view:
+        tokenizer = AutoTokenizer.from_pretrained(view, local_files_only=True, trust_remote_code=False)
+    # The paths among them become those of the folder, not of a temporary one: the key of the token cache has them.
+    tokenizer.init_kwargs = {
+        name: value.replace(str(view), str(folder)) if isinstance(value, str) else value
+        for name, value in tokenizer.init_kwargs.items()
+    }
     if len(tokenizer) == len(tokenizer.all_special_ids):  # transformers accepts a folder without a vocabulary
         raise UserError(f"plm.tokenizer: '{folder}' holds no vocabulary; allowed: a folder with tokenizer.json")
     if tokenizer.pad_token is None:
@@ -131,17 +158,27 @@ def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
     """Set the model's padding token: classification on a decoder reads the last token that is not padding.
 
     Raises:
-        UserError: the tokenizer has more tokens than the PLM has embeddings.
+        UserError: the tokenizer has more tokens than the PLM has embeddings, or no token for the padding of a task.
     """
     rows = len(next(model.get_input_embeddings().parameters()))
     if len(tokenizer) > rows:
         raise UserError(f"plm.tokenizer: found {len(tokenizer)} tokens; allowed: at most {rows}, the PLM's embeddings")
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    if tokenizer.pad_token_id is None and not model.can_generate():  # a task that generates has a token of its own
+        raise UserError(
+            "plm.tokenizer: found neither a padding token nor an end token; allowed: a tokenizer with one of them, as "
+            "the texts of a batch are padded to one length"
+        )
+    model.config.pad_token_id = tokenizer.pad_token_id
 
 
-def _random_config(plm: PlmOptions, extra: dict[str, int]) -> PreTrainedConfig:
+def _random_model(plm: PlmOptions, auto: Any, extra: dict[str, int]) -> PreTrainedModel:
     sizes = {key: value for key, value in architecture(plm).items() if key not in ("dtype", "architectures")}
     if "model_type" not in sizes:
         raise UserError(f"plm.weights: '{plm.name}' names no architecture to build with random weights")
-    return AutoConfig.for_model(**{**sizes, **extra})
+    try:
+        return cast(PreTrainedModel, auto.from_config(AutoConfig.for_model(**{**sizes, **extra}), dtype=torch.float32))
+    except Exception as error:  # for impossible sizes transformers and torch raise all kinds of errors
+        if lacks_memory(error):
+            raise
+        told = shown(f"{type(error).__name__}: {error}", 300)
+        raise UserError(f"plm.architecture: no model can be made of it ({told})") from None

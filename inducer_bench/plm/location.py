@@ -1,11 +1,13 @@
 """Where a PLM is on this machine: a folder of the user's, the bundled one, or the hub's cache."""
 
-import json
+import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, shown
 from inducer_bench.mini import suite
+from inducer_bench.plm.files import json_object
 from inducer_bench.plm.options import PlmOptions
 
 
@@ -19,10 +21,10 @@ def architecture(plm: PlmOptions) -> dict[str, Any]:
     if folder is None:
         return plm.architecture
     try:
-        return dict(json.loads((folder / "config.json").read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        return json_object(folder / "config.json")
+    except ValueError as error:
         raise UserError(
-            f"plm.path: found '{folder}', which has no readable config.json ({type(error).__name__}); "
+            f"plm.path: found '{shown(folder, 300)}', which has no readable config.json ({error}); "
             "allowed: a folder in transformers' format"
         ) from None
 
@@ -34,6 +36,13 @@ def plm_folder(plm: PlmOptions) -> Path | None:
     return _bundled("plm.name", plm.name) if plm.hub is None else None
 
 
+def expected_architecture(plm: PlmOptions) -> dict[str, Any]:
+    """What a folder's config.json has to say if it is to hold the PLM of this name; nothing if that is not known."""
+    if not plm.architecture and plm.name in suite.plm_names():
+        return architecture(dataclasses.replace(plm, path=None))
+    return plm.architecture
+
+
 def tokenizer_folder(name: str) -> Path:
     """The folder of a tokenizer.
 
@@ -43,7 +52,7 @@ def tokenizer_folder(name: str) -> Path:
     Raises:
         UserError: it is neither.
     """
-    return Path(name) if Path(name).is_dir() else _bundled("plm.tokenizer", name)
+    return Path(name) if os.path.isdir(name) else _bundled("plm.tokenizer", name)
 
 
 def _bundled(key: str, name: str) -> Path:

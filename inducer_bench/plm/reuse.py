@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from inducer_bench.methods.tuned import ATTACHED
 from inducer_bench.plm.fetch import plm_files
+from inducer_bench.plm.files import read_from
 from inducer_bench.plm.load import read_model
 from inducer_bench.plm.options import PlmOptions
 
@@ -75,7 +76,7 @@ def _source(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Hashabl
     """The identity of a loaded PLM: its files as they are now, and its head. None for random weights."""
     if plm.weights == "random":
         return None
-    files = sorted(path for path in plm_files(plm).iterdir() if path.suffix in (".json", ".safetensors"))
+    files = read_from(plm_files(plm), "plm.path", weights=True)
     stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
     return stamps, plm.tokenizer, auto_class, num_labels  # the tokenizer decides `pad_token_id`
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
 from inducer_bench.files import sha256
 from inducer_bench.options import user_module
+from inducer_bench.plm import files as plm_files
 from inducer_bench.plm.fetch import plm_commit
 from inducer_bench.plm.location import plm_folder, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
@@ -25,7 +25,6 @@ _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
     "trainer": {"log_every", "checkpoint_every", "keep_checkpoint"},
 }
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 _NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
 _MACHINE = {"device", "precision", "micro_batch_size", "eval_batch_size"}  # of the trainer; tables footnote mixes
 
@@ -100,7 +99,7 @@ def plm_fingerprint(plm: PlmOptions) -> str:
     for random weights. The revision stands for a commit that is not known yet; such a PLM is not loaded.
 
     Raises:
-        UserError: the folder of a local PLM holds no weights.
+        UserError: a folder cannot be read, or is not one of a PLM; see `plm.files`.
     """
     folder = plm_folder(plm)
     if folder is None:
@@ -109,13 +108,10 @@ def plm_fingerprint(plm: PlmOptions) -> str:
             sizes = hashlib.sha256(json.dumps(plm.architecture, sort_keys=True).encode()).hexdigest()[:16]
             model = f"random:{sizes}" if plm.tokenizer else f"random:{sizes} tokenizer:{model}"
     else:
-        weights = sorted(folder.glob("*.safetensors")) if plm.weights == "pretrained" else []
-        if plm.weights == "pretrained" and not weights:
-            raise UserError(f"plm.path: found '{folder}', which holds no *.safetensors; allowed: a saved PLM")
-        model = _sha256([folder / "config.json", *_tokenizer_files(folder), *weights])
+        model = _sha256(folder, "plm.path", weights=plm.weights == "pretrained")
     if plm.tokenizer is None:
         return model
-    return f"{model} tokenizer:{_sha256(_tokenizer_files(tokenizer_folder(plm.tokenizer)))}"
+    return f"{model} tokenizer:{_sha256(tokenizer_folder(plm.tokenizer), 'plm.tokenizer', weights=False)}"
 
 
 def _user_code(config: ExperimentConfig) -> dict[str, str]:
@@ -129,12 +125,5 @@ def _user_code(config: ExperimentConfig) -> dict[str, str]:
     return {name: sha256(Path(file)).hex() for name, file in files.items() if file is not None}
 
 
-def _tokenizer_files(folder: Path) -> list[Path]:
-    return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
-
-
-def _sha256(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(sha256(path))
-    return f"sha256:{digest.hexdigest()[:16]}"
+def _sha256(folder: Path, key: str, weights: bool) -> str:
+    return plm_files.fingerprint(plm_files.read_from(folder, key, weights), key)

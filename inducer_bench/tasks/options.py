@@ -44,7 +44,7 @@ class TaskOptions:
 
     name: str
     kind: str
-    family: Literal["nlu", "nlg"]
+    family: Literal["nlu", "nlg"]  # understanding or generation; it decides PLM, trainer and recipe
     source: Literal["hub", "mini", "files"]  # where data come from if data_dir is not given; files: it must be given
     data_dir: str | None  # a folder of local files
     files: dict[str, str]  # split -> its file in that folder, with or without extension
@@ -60,6 +60,7 @@ class TaskOptions:
     formats: ClassVar[tuple[str, ...]] = ()  # extensions of local files that this kind reads
     other_names: ClassVar[dict[str, tuple[str, ...]]] = {}  # file -> other names under which its publisher has it
     scored: ClassVar[tuple[Scored, ...]] = ()  # what its metrics score; see `Metric.of`
+    families: ClassVar[tuple[str, ...]] = ("nlu", "nlg")  # what `family` may be
 
     # Keys that say where the data are, and how they are used once they are encoded.
     _PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
@@ -116,6 +117,8 @@ class TaskOptions:
         Raises:
             UserError: names the first key that does not fit the others.
         """
+        if self.family not in self.families:
+            raise UserError(f"task.family: found '{self.family}'; allowed for this kind: {listed(self.families)}")
         self.own_metrics()
         if self.metric not in self.metrics:
             raise unknown("task.metric", self.metric, self.metrics)
@@ -161,6 +164,7 @@ class ClassificationOptions(TaskOptions):
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     formats: ClassVar[tuple[str, ...]] = ("tsv", "csv", "jsonl", "json", "parquet")
     scored: ClassVar[tuple[Scored, ...]] = ("labels", "numbers")
+    families: ClassVar[tuple[str, ...]] = ("nlu",)
 
     def outputs(self, labels: Sequence[str] | None = None) -> int:
         """One for each label, one for a number; two if the labels are not known yet."""
@@ -203,19 +207,12 @@ class Decoding:
     """How texts are generated: greedily unless beams or sampling are chosen."""
 
     max_new_tokens: PositiveInt
-    beams: PositiveInt
+    beams: Annotated[int, Field(gt=0, le=100)]
     length_penalty: float  # of beam search: above 0 prefers longer texts
     no_repeat_ngram: NonNegativeInt  # no n-gram of this size occurs twice; 0: no such rule
     sample: bool  # draw each token instead of taking the most likely one
     temperature: PositiveFloat  # of sampling
     top_p: Annotated[float, Field(gt=0.0, le=1.0)]  # of sampling: draw from the most likely tokens of this total mass
-
-    def check(self) -> None:
-        """Check that no option is given that has no effect."""
-        sampling, beams = (self.sample, "task.decoding.sample=true"), (self.beams > 1, "task.decoding.beams > 1")
-        for name, (used, when) in {"temperature": sampling, "top_p": sampling, "length_penalty": beams}.items():
-            if not used and (value := getattr(self, name)) != 1.0:
-                raise UserError(f"task.decoding.{name}: found {value}; allowed: 1.0 unless {when}")
 
 
 @options
@@ -226,6 +223,7 @@ class GenerationOptions(TaskOptions):
     decoding: Decoding
 
     scored: ClassVar[tuple[Scored, ...]] = ("texts",)
+    families: ClassVar[tuple[str, ...]] = ("nlg",)
     _USE: ClassVar = {*TaskOptions._USE, "decoding"}
 
     def special_tokens(self) -> int:
@@ -233,9 +231,8 @@ class GenerationOptions(TaskOptions):
         return len(SPECIAL_TOKENS)
 
     def check(self) -> None:
-        """Check that new tokens leave room for the source, and that decoding uses each option."""
+        """Check that new tokens leave room for the source."""
         super().check()
-        self.decoding.check()
         if self.decoding.max_new_tokens >= self.max_length:
             raise UserError(
                 f"task.decoding.max_new_tokens: found {self.decoding.max_new_tokens}; allowed: less than "

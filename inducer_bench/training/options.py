@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from inducer_bench.options import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, options
+from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options
+
+BatchSize = Annotated[int, Field(gt=0, le=2**20)]
 
 
 @options
@@ -12,10 +14,10 @@ class TrainerOptions:
     """Optimisation, hardware, logging and checkpoints."""
 
     lr: PositiveFloat
-    epochs: NonNegativeInt
-    batch_size: PositiveInt  # examples per optimiser step, over all devices
-    micro_batch_size: PositiveInt | None  # examples per forward pass (gradient accumulation); null: the whole batch
-    eval_batch_size: PositiveInt
+    epochs: Annotated[int, Field(ge=0, le=1_000_000)]
+    batch_size: BatchSize  # examples per optimiser step, over all devices
+    micro_batch_size: BatchSize | None  # examples per forward pass (gradient accumulation); null: the whole batch
+    eval_batch_size: BatchSize
     label_smoothing: Fraction  # of the training loss
     schedule: Literal["linear", "constant"]  # after warm-up
     warmup: Annotated[float, Field(ge=0.0)]  # below 1: a fraction of all steps; otherwise a number of steps

@@ -19,10 +19,17 @@ def refusal(*overrides):
 
 
 def test_encoder_is_refused_for_a_task_that_generates():
-    message = refusal("task.family=nlg")
+    message = refusal("task=webnlg", "plm=roberta-base")
     assert "'roberta-base' is an encoder" in message
-    assert "task 'sst2' generates text" in message
-    assert compose(["task.family=nlg", "plm=gpt2"]).plm.name == "gpt2"
+    assert "task 'webnlg' generates text" in message
+    assert compose(["task=webnlg", "plm=gpt2"]).plm.name == "gpt2"
+
+
+@pytest.mark.parametrize(("task", "family", "own"), [("sst2", "nlg", "nlu"), ("webnlg", "nlu", "nlg")])
+def test_family_is_that_of_the_kind_of_task(task, family, own):
+    assert refusal(f"task={task}", f"task.family={family}", "plm=gpt2") == (
+        f"task.family: found '{family}'; allowed for this kind: {own}"
+    )
 
 
 @pytest.mark.parametrize(("plm", "longest"), [("roberta-base", 512), ("gpt2", 1024)])

@@ -109,3 +109,18 @@ def test_folder_saved_before_layouts_were_saved_is_loaded(tmp_path):
     assert description.pop("layout") is None
     file.write_text(json.dumps(description))
     assert torch.equal(logits(ib.load(build("roberta"), tmp_path), tokens(2, 5)), logits(tuned, tokens(2, 5)))
+
+
+@pytest.mark.parametrize("kind", ["XLMRoberta", "Camembert"])
+def test_models_laid_out_as_roberta_are_tuned_as_it(kind):
+    roberta = build("roberta")
+    config = getattr(tf, f"{kind}Config")(**{**_SIZES, "num_labels": 3, "type_vocab_size": 1})
+    other = getattr(tf, f"{kind}ForSequenceClassification")(config).double().eval()
+    other.load_state_dict(roberta.state_dict())
+    options = {"r_k": 3, "r_v": 2, "lora": {"r": 2, "alpha": 4.0, "targets": ["q"]}, "adapter": {"r": 3}}
+    expected, found = (ib.attach(model, "inducer_ffn", **options) for model in (roberta, other))
+    randomise(expected)
+    with torch.no_grad():
+        for name, parameter in found.trained_parameters().items():
+            parameter.copy_(expected.trained_parameters()[name])
+    assert torch.equal(logits(found, tokens(2, 6)), logits(expected, tokens(2, 6)))

@@ -185,6 +185,19 @@ def test_decoder_without_a_padding_token_pads_with_its_end(tiny_gpt2_folder):
     assert model.config.pad_token_id == tokenizer.pad_token_id
 
 
+@pytest.mark.parametrize("family", [CLASSIFIER, GENERATOR])
+def test_tokenizer_without_padding_and_end_serves_what_is_not_padded_with_it(tiny_gpt2_folder, family):
+    plm = plm_in(tiny_gpt2_folder, "plm=gpt2")
+    tokenizer, model = load_tokenizer(plm), load_model(plm, family, num_labels=2 if family == CLASSIFIER else None)
+    tokenizer.pad_token = tokenizer.eos_token = None
+    if family == GENERATOR:
+        match_padding(model, tokenizer)
+    else:
+        assert rejection(match_padding, model, tokenizer).startswith(
+            "plm.tokenizer: found neither a padding token nor "
+        )
+
+
 def test_padding_token_of_an_encoder_stays(tiny_roberta_folder):
     plm = plm_in(tiny_roberta_folder)
     tokenizer, model = load_tokenizer(plm), load_model(plm, CLASSIFIER, num_labels=2)
@@ -193,8 +206,11 @@ def test_padding_token_of_an_encoder_stays(tiny_roberta_folder):
     assert model.config.pad_token_id == tokenizer.pad_token_id == 1
 
 
-def test_padded_decoder_reads_its_last_real_token(tiny_gpt2_folder):
-    plm = plm_in(tiny_gpt2_folder, "plm=gpt2")
+@pytest.mark.parametrize("pad", [None, 5])  # of config.json; the tokenizer's is 0, whatever that says
+def test_padded_decoder_reads_its_last_real_token(tiny_gpt2_folder, tmp_path, pad):
+    folder = shutil.copytree(tiny_gpt2_folder, tmp_path / "tiny_gpt2")
+    edit_config(folder, pad_token_id=pad)
+    plm = plm_in(folder, "plm=gpt2")
     tokenizer, model = load_tokenizer(plm), load_model(plm, CLASSIFIER, num_labels=2).eval()
     match_padding(model, tokenizer)
     texts = ["a great film", "a mess in every scene , if you ask me"]

@@ -172,7 +172,7 @@ def scripted(tiny_gpt2_folder, tmp_path):
     (tmp_path / "coqa-dev-v1.0.json").write_text(json.dumps(official()))
 
     def scripted(answers, *overrides):
-        plm = compose(["task=coqa", f"plm.path={tiny_gpt2_folder}", "task.max_length=64", "method=lora"]).plm
+        plm = compose(["task=coqa", f"plm.path={tiny_gpt2_folder}", "task.max_length=64", "method=bitfit"]).plm
         tokenizer = load_tokenizer(plm)
         task = make_task("task.max_length=512", *overrides, folder=tmp_path, tokenizer=tokenizer)
         return task, Scripted(task, answers)

@@ -55,7 +55,7 @@ def make_task(architecture="gpt2", tokenizer=None, vocabulary=VOCABULARY, **chan
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_gpt2_folder):
-    config = compose(["task=text_to_text", f"plm.path={tiny_gpt2_folder}", "task.max_length=64", "method=lora"])
+    config = compose(["task=text_to_text", f"plm.path={tiny_gpt2_folder}", "task.max_length=64", "method=bitfit"])
     return load_tokenizer(config.plm)
 
 
