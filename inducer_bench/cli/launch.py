@@ -155,7 +155,7 @@ class Jobs:
         if REFUSED in composed:
             raise UserError(composed[REFUSED])
         try:
-            return experiment_config(composed)
+            return experiment_config(composed, overrides)
         except (UserError, MemoryError):
             raise
         except Exception as error:

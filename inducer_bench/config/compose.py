@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,19 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> ExperimentC
     try:
         overrides = as_meant(overrides)
         check_choices(overrides, config_dir)
-        return experiment_config(_compose(overrides, config_dir))
+        return experiment_config(_compose(overrides, config_dir), overrides)
     except (UserError, MemoryError):
         raise
     except Exception as error:
         raise explain(error, overrides, config_dir) from None
 
 
-def experiment_config(composed: DictConfig) -> ExperimentConfig:
+def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Resolve a composed Hydra config into the typed one, checked across groups.
+
+    Args:
+        composed: without Hydra's own configuration.
+        overrides: that it was composed with, for hints in messages.
 
     Raises:
         UserError: a key or value that is impossible.
@@ -56,7 +60,10 @@ def experiment_config(composed: DictConfig) -> ExperimentConfig:
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     plain["method"].pop("recipes", None)  # the source of the method's own values
     wanted = plain["method"].pop("budget", None)
-    config = validated(plain)
+    try:
+        config = validated(plain)
+    except UserError as error:
+        raise _hinted(error, overrides) from None
     return config if wanted is None else within_budget(config, str(wanted))
 
 
@@ -111,7 +118,7 @@ def explain(error: Exception, overrides: list[str], config_dir: Path | None = No
     The same for what other libraries raise where Hydra calls them.
     """
     try:
-        return _explained(error, overrides, config_dir)
+        return _hinted(_explained(error, overrides, config_dir), overrides)
     except Exception:  # the configuration is composed again to see what is allowed, which may fail as before
         return UserError(f"configuration: {first_line(error)}")
 
@@ -146,6 +153,17 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
         return UserError(f"{match[1]}: found several values, '{match[2]}'; for a sweep over them add -m")
     found = f"KeyError: {cause}" if type(cause) is KeyError else first_line(cause)  # its message is the key alone
     return UserError(f"{key}: {found}")
+
+
+def _hinted(error: UserError, overrides: Sequence[str]) -> UserError:
+    """The error with a hint, where only a name was set and the choice of its group brings more keys than that."""
+    for group, key in (("method", "name"), ("task", "kind")):
+        named = [override.partition("=")[2] for override in overrides if override.startswith(f"{group}.{key}=")]
+        if named and named[-1] in choices(group) and str(error).startswith(f"{group}."):
+            return UserError(
+                f"{group}={named[-1]} instead of {group}.{key}={named[-1]} brings all of its keys; {error}"
+            )
+    return error
 
 
 def _not_understood(override: str) -> UserError:
