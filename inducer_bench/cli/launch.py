@@ -70,7 +70,7 @@ def _sweep(options: argparse.Namespace, jobs: "Jobs", sweep: Sweep) -> ExitCode:
     except Exception as error:
         if not (sweep.found() or isinstance(error, BrokenExecutor)):  # a launcher's workers died
             raise
-        print(f"inducer-bench: the sweep ended early: {shown(first_line(error))}", file=sys.stderr)
+        print(f"inducer-bench: the sweep ended early: {shown(first_line(error), 400)}", file=sys.stderr)
     if not distributed.is_main_process():
         return _worst(jobs)
     code = sweep.report(interrupted)

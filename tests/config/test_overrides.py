@@ -24,8 +24,10 @@ def _plain(value):
 
 @pytest.mark.parametrize(
     "text",
-    ["v=1", "données", "a#b", "(a)", "a(1)", "[a]", "[a", "{a}", "a & b; c+d", "~x", "x~", "naïve☃", "it's", 'a"b',
-     "a\\b#", "2024", "1e3", "1_000", "-0", "1.", "true", "False", "nan", "inf", "range(1", "0x10", "a b=c", "=", "'", "ab\n=c"],
+    ["v=1", "données", "a#b",
+     "(a)", "a(1)", "[a]", "[a", "{a}", "a & b; c+d", "~x", "x~", "naïve☃", "it's", 'a"b',
+     "a\\b#", "2024", "1e3", "1_000", "-0", "1.", "true", "False", "nan", "inf", "range(1",
+     "0x10", "a b=c", "=", "'", "ab\n=c"],
 )  # fmt: skip
 def test_text_is_taken_as_it_is_typed(text):
     for key in ("task.data_dir", "output_dir", "task.name", "task.label", "+task.files.extra", "++tracker.project"):
@@ -57,7 +59,8 @@ def test_each_text_of_a_list_or_a_sweep_is_taken_as_it_is_typed(typed, meant):
     "override",
     ["seed=1e3", "seed=range(1", "trainer.betas=[1,2]", "plm.architecture.x=1", "task=2024", "task.data_dir=null",
      "task.data_dir='a b'", "task.data_dir=${oc.env:HOME,1}/x", "task.name=a\\=b", "task.text=[a,b]",
-     "task.name=str(5)", "~task.name", "nonsense", "=1", "method=glob(*)", "task.labels=auto", "task.nothing=1", "hydra.sweep.dir=1"],
+     "task.name=str(5)", "~task.name", "nonsense", "=1", "method=glob(*)",
+     "task.labels=auto", "task.nothing=1", "hydra.sweep.dir=1"],
 )  # fmt: skip
 def test_override_that_needs_no_quotes_stays_as_it_is(override):
     assert as_meant([override]) == [override]
