@@ -50,7 +50,7 @@ def launch(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         if not jobs.outcomes:
             raise
-    except (UserError, MemoryError):
+    except (UserError, MemoryError, BrokenPipeError):
         raise
     except Exception as error:  # of Hydra, of OmegaConf, or of something that the command line made them call
         raise jobs.explained(error, jobs.overrides) from None
