@@ -90,7 +90,7 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
     """
     first = error.errors()[0]
     key = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
-    found = shown(repr(first["input"]))
+    found = shown(_written(first["input"]))
     kind = first["type"]
     if kind == "unexpected_keyword_argument":
         return UserError(f"{key}: there is no such key; remove it")
@@ -104,4 +104,13 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
     if kind == "too_long":
         return UserError(f"{key}: found {found}; allowed: at most {first['ctx']['max_length']} entries")
     requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    if kind == "string_type" and isinstance(first["input"], int | float):
+        requirement += f""", such as '{key}="{found}"'"""
     return UserError(f"{key}: found {found}; allowed: {requirement}")
+
+
+def _written(value: Any) -> str:
+    """A value as it is written in YAML and on the command line."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)

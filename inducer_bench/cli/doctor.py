@@ -5,6 +5,8 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from rich.table import Table
 from inducer_bench import hub
 from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import CONF_DIR
-from inducer_bench.errors import ExitCode
+from inducer_bench.errors import ExitCode, first_line, shown
 from inducer_bench.mini import suite
 from inducer_bench.version import __version__
 
@@ -38,68 +40,90 @@ def main(arguments: list[str]) -> int:
 
 
 def _needed() -> list[Check]:
-    checks: list[Check] = [("python", True, platform.python_version())]
-    for package in _PACKAGES:
-        try:
-            checks.append((package, True, version(package)))
-        except PackageNotFoundError:
-            checks.append((package, False, f"pip install {package}"))
+    return [
+        ("python", True, platform.python_version()),
+        *(_checked(package, partial(_package, package)) for package in _PACKAGES),
+        _checked("free disk here", _free_disk),
+        _checked("write here", lambda: (os.access(Path.cwd(), os.W_OK), "output_dir=FOLDER puts runs elsewhere")),
+        _checked("configuration", lambda: (CONF_DIR.is_dir(), f"{sum(1 for _ in CONF_DIR.rglob('*.yaml'))} files")),
+        _checked("mini suite", _mini_suite),
+    ]
+
+
+def _optional() -> list[Check]:
+    return [
+        _checked("CUDA", _cuda),
+        _checked("model hub", _hub),
+        _checked("Weights & Biases", _wandb),
+        _checked("Java for METEOR", _java),
+    ]
+
+
+def _checked(what: str, check: Callable[[], tuple[bool, str]]) -> Check:
+    """The result of a check, which does not work if it raises anything."""
+    try:
+        return (what, *check())
+    except Exception as error:  # what is broken on a machine is not known beforehand
+        return what, False, shown(f"{type(error).__name__}: {first_line(error)}")
+
+
+def _package(name: str) -> tuple[bool, str]:
+    try:
+        return True, version(name)
+    except PackageNotFoundError:
+        return False, f"pip install {name}"
+
+
+def _free_disk() -> tuple[bool, str]:
     free = shutil.disk_usage(Path.cwd()).free
-    checks.append(
-        ("free disk here", free > _GIB, f"{free / _GIB:.1f} GiB" + ("" if free > _GIB else "; free some space"))
-    )
-    checks.append(("write here", os.access(Path.cwd(), os.W_OK), "output_dir=FOLDER puts runs elsewhere"))
-    checks.append(("configuration", CONF_DIR.is_dir(), f"{sum(1 for _ in CONF_DIR.rglob('*.yaml'))} files"))
-    checks.append(_mini_suite())
-    return checks
+    return free > _GIB, f"{free / _GIB:.1f} GiB" + ("" if free > _GIB else "; free some space")
 
 
-def _mini_suite() -> Check:
+def _mini_suite() -> tuple[bool, str]:
     try:
         suite.data_dir("sst2")
         suite.plm_dir("mini_roberta")
     except (KeyError, OSError) as error:
-        return "mini suite", False, f"{error}; install the package again"
-    return "mini suite", True, "preset=mini runs without a network"
+        return False, f"{error}; install the package again"
+    return True, "preset=mini runs without a network"
 
 
-def _optional() -> list[Check]:
-    return [_cuda(), _hub(), _wandb(), _java()]
-
-
-def _cuda() -> Check:
+def _cuda() -> tuple[bool, str]:
     import torch
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        return "CUDA", True, ", ".join(names)
-    return "CUDA", False, f"runs use the CPU, {torch.get_num_threads()} threads"
+        return True, ", ".join(names)
+    return False, f"runs use the CPU, {torch.get_num_threads()} threads"
 
 
-def _hub() -> Check:
+def _hub() -> tuple[bool, str]:
     if hub.reachable():
-        return "model hub", True, "reachable"
-    return "model hub", False, "not reachable: use preset=mini, or plm.path=FOLDER and task.data_dir=FOLDER"
+        return True, "reachable"
+    return False, "not reachable: use preset=mini, or plm.path=FOLDER and task.data_dir=FOLDER"
 
 
-def _wandb() -> Check:
+def _wandb() -> tuple[bool, str]:
     from inducer_bench.training import wandb_mirror
 
     if not wandb_mirror.has_key():
-        return "Weights & Biases", False, "no key: tracker=wandb writes offline; `wandb login` to change that"
+        return False, "no key: tracker=wandb writes offline; `wandb login` to change that"
     if not hub.reachable(wandb_mirror.server()):
-        return "Weights & Biases", False, "not reachable: tracker=wandb writes offline"
-    return "Weights & Biases", True, "key found, reachable"
+        return False, "not reachable: tracker=wandb writes offline"
+    return True, "key found, reachable"
 
 
-def _java() -> Check:
+def _java() -> tuple[bool, str]:
     java, meteor = shutil.which("java"), importlib.util.find_spec("pycocoevalcap")
     if java and meteor:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-        return "Java for METEOR", True, (done.stderr.splitlines() or ["found"])[0]
+        done = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, errors="replace", timeout=20, check=False
+        )
+        works = done.returncode == 0
+        return works, (done.stderr.splitlines() or ["found"])[0] + ("" if works else "; METEOR will say `not computed`")
     missing = [
         name
         for name, found in (("Java", java), ("the extra: pip install 'inducer-bench[meteor]'", meteor))
         if not found
     ]
-    return "Java for METEOR", False, "METEOR will say `not computed`; missing: " + " and ".join(missing)
+    return False, "METEOR will say `not computed`; missing: " + " and ".join(missing)

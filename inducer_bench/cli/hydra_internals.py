@@ -4,45 +4,118 @@
 """
 
 import argparse
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 from hydra import version
-from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import _run_hydra, create_automatic_config_search_path, get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.utils import env_override
 from hydra.types import TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from inducer_bench.errors import UserError
+from inducer_bench.cli.parser import Parser
+from inducer_bench.errors import UserError, first_line
+
+Explain = Callable[[Exception, list[str]], UserError]
+REFUSED = "refused"  # the key that the configuration of a job has which does not compose
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Hydra's options and the overrides, as Hydra's own parser reads them.
 
     Raises:
-        UserError: an option that Hydra does not have, or one between overrides; the parser would print its whole usage.
-            Also `--experimental-rerun`, which unpickles a file, and so runs whatever code it contains.
+        UserError: an option that Hydra does not have, one without its value, or one between overrides. Also
+            `--experimental-rerun`, which unpickles a file, and so runs whatever code it contains.
     """
-    parsed, unknown = get_args_parser().parse_known_args(arguments)
+    parser = Parser(prog="inducer-bench", parents=[get_args_parser()], add_help=False)
+    parsed, unknown = parser.parse_known_args(arguments)
     if parsed.experimental_rerun is not None:
         raise UserError("--experimental-rerun: not allowed, because it unpickles a file; give the overrides again")
     if unknown:
         raise UserError(f"'{unknown[0]}': not understood; options such as -m stand before all overrides")
+    for option in ("resolve", "package"):
+        if getattr(parsed, option) and not parsed.cfg:
+            raise UserError(f"--{option}: only together with --cfg")
+    if parsed.run and parsed.multirun:
+        raise UserError("--run: not together with --multirun")
     return parsed
 
 
-def run_hydra(options: argparse.Namespace, conf_dir: Path, task: TaskFunction) -> None:
-    """Do what the options ask for; Hydra's exceptions come through instead of ending the process.
+def only_shows(options: argparse.Namespace) -> bool:
+    """Whether the options ask for something to look at instead of a run."""
+    return bool(options.cfg or options.info or options.hydra_help or options.shell_completion)
+
+
+def show(options: argparse.Namespace, conf_dir: Path) -> None:
+    """Print the configuration, or what else the options ask for.
+
+    Hydra's exceptions come through.
 
     Args:
         options: made by `parse`.
         conf_dir: the folder of `config.yaml`.
-        task: called with the composed configuration of each job.
+
+    Raises:
+        UserError: Hydra would print a message and exit.
     """
     version.setbase("1.3")
-    with env_override({"HYDRA_FULL_ERROR": "1"}):
-        _run_hydra(
-            args=options,
-            args_parser=get_args_parser(),
-            task_function=task,
-            config_path=str(conf_dir),
-            config_name="config",
-        )
+    messages = StringIO()
+    try:
+        with env_override({"HYDRA_FULL_ERROR": "1"}), redirect_stderr(messages):
+            _run_hydra(options, get_args_parser(), print, str(conf_dir), "config")
+    except SystemExit as end:
+        if end.code:
+            raise UserError(messages.getvalue().strip() or first_line(end)) from None
+
+
+def run_hydra(
+    options: argparse.Namespace,
+    sweep: bool,
+    conf_dir: Path,
+    task: TaskFunction,
+    explained: Explain,
+) -> None:
+    """Compose the configuration of a run, or those of a sweep's jobs, and call `task` with each.
+
+    Hydra's exceptions come through instead of ending the process.
+
+    Args:
+        options: made by `parse`.
+        sweep: whether there may be several jobs.
+        conf_dir: the folder of `config.yaml`.
+        task: called with each composed configuration; that of a job that does not compose has the key `REFUSED`.
+        explained: the message for an error of a job's composition, from its overrides. Launchers pickle it.
+    """
+    version.setbase("1.3")
+    path = create_automatic_config_search_path(None, __name__, options.config_path or str(conf_dir))
+    if options.config_dir is not None:
+        found = f"file://{Path(options.config_dir).absolute()}"
+        path.prepend(provider="command-line", path=found, anchor=SearchPathQuery(provider="schema"))
+    # It is not made the global one: then nothing could be composed until the last job has ended.
+    hydra = Hydra("inducer-bench", _Loader(path, explained))
+    overrides = [*options.overrides, f"hydra.mode={'MULTIRUN' if sweep else 'RUN'}"]
+    (hydra.multirun if sweep else hydra.run)(options.config_name or "config", task, overrides)
+
+
+class _Loader(ConfigLoaderImpl):
+    """Hydra's loader, but a job that does not compose gets a configuration that says so instead of ending the sweep."""
+
+    def __init__(self, path: ConfigSearchPath, explained: Explain) -> None:
+        super().__init__(path)
+        self.explained = explained
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        try:
+            return super().load_sweep_config(master_config, sweep_overrides)
+        except Exception as error:  # Hydra and OmegaConf have errors of many types
+            message = str(self.explained(error, sweep_overrides))
+            refused = OmegaConf.create({REFUSED: message, "hydra": master_config.hydra})
+            with open_dict(refused):
+                refused.hydra.overrides.task = sweep_overrides
+                refused.hydra.sweep.subdir = "."
+            return refused

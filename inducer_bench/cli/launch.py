@@ -1,7 +1,9 @@
 """Hand over to Hydra, which composes the configuration of a run, or those of a sweep, and calls `Jobs` with each."""
 
+import argparse
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,19 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
-from inducer_bench.cli.hydra_internals import parse, run_hydra
+from inducer_bench.cli.hydra_internals import REFUSED, only_shows, parse, run_hydra, show
 from inducer_bench.cli.parser import folder, search_modules_in
-from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, planned
-from inducer_bench.config.compose import CONF_DIR, CONFIG_ERRORS, check_choices, experiment_config, explain
-from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.cli.plan import planned
+from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
+from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, experiment_config, explain
+from inducer_bench.config.overrides import as_meant
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
 from inducer_bench.runs.outcome import Outcome
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.run import run
+from inducer_bench.training import interruption
+from inducer_bench.training.interruption import Stopped
 
 
 def launch(arguments: list[str]) -> int:
@@ -28,22 +35,55 @@ def launch(arguments: list[str]) -> int:
     """
     options = parse(arguments)
     config_dir = None if options.config_dir is None else folder(options.config_dir)
-    overrides = list(options.overrides)
+    jobs = Jobs(options.overrides, config_dir)
     options.resolve = options.resolve or options.cfg == "job"
     try:
-        check_choices(overrides, config_dir)
-        sweep = planned(overrides, config_dir) if options.multirun else None
-        options.overrides += [sweep.folder_override()] if sweep else []
-        jobs = Jobs(overrides, config_dir, sweep)
-        try:
-            run_hydra(options, CONF_DIR, jobs)
-        except KeyboardInterrupt:
-            if not jobs.outcomes:
-                raise
-    except CONFIG_ERRORS as error:
-        raise explain(error, overrides, config_dir) from None
-    if sweep is not None and distributed.is_main_process():
-        return sweep.report()
+        options.overrides = jobs.overrides = as_meant(options.overrides)
+        check_choices(jobs.overrides, config_dir)
+        if only_shows(options):
+            show(options, CONF_DIR)
+            return ExitCode.DONE
+        hydra = composed_with_hydra(jobs.overrides, config_dir).hydra
+        if options.multirun or hydra.mode == RunMode.MULTIRUN:
+            jobs.sweep = planned(jobs.overrides, hydra, config_dir)
+            options.overrides = [*jobs.overrides, jobs.sweep.folder_override()]
+            return _sweep(options, jobs, jobs.sweep)
+        run_hydra(options, False, CONF_DIR, jobs, jobs.explained)
+    except KeyboardInterrupt:
+        if not jobs.outcomes:
+            raise
+    except (UserError, BrokenPipeError):
+        raise
+    except Exception as error:  # of Hydra, of OmegaConf, or of something that the command line made them call
+        if lacks_memory(error) or interruption.requested():
+            raise
+        raise jobs.explained(error, jobs.overrides) from None
+    if jobs.error is not None:
+        raise jobs.error
+    return _worst(jobs)
+
+
+def _sweep(options: argparse.Namespace, jobs: "Jobs", sweep: Sweep) -> ExitCode:
+    """Run the jobs of a sweep, and report them however it ends."""
+    complete = interrupted = False
+    try:
+        run_hydra(options, True, CONF_DIR, jobs, jobs.explained)
+        complete = True
+    except KeyboardInterrupt:
+        interrupted = True
+    except Exception as error:
+        interrupted = interruption.requested()  # and a launcher made it an error of its own
+        if not (interrupted or sweep.found() or isinstance(error, BrokenExecutor)):  # a launcher's workers died
+            raise
+        if not interrupted:
+            print(f"inducer-bench: the sweep ended early: {shown(first_line(error), 400)}", file=sys.stderr)
+    if not distributed.is_main_process():
+        return _worst(jobs)
+    code = sweep.report(interrupted)
+    return code if complete or code != ExitCode.DONE else ExitCode.FAILED
+
+
+def _worst(jobs: "Jobs") -> ExitCode:
     return max((outcome.code for outcome in jobs.outcomes), key=SEVERITY.index, default=ExitCode.DONE)
 
 
@@ -53,47 +93,81 @@ class Jobs:
     Args:
         overrides: of the command line, for messages.
         config_dir: the user's folder of configuration files.
+
+    Attributes:
         sweep: what the jobs are part of; None for a single run.
+        outcomes: of the jobs of this process.
+        error: an error of this program in a single run; Hydra would print a line of its own about it.
     """
 
-    def __init__(self, overrides: list[str], config_dir: Path | None, sweep: Sweep | None) -> None:
+    def __init__(self, overrides: list[str], config_dir: Path | None) -> None:
         self.overrides = overrides
         self.config_dir = config_dir
-        self.sweep = sweep
-        self.outcomes: list[Outcome] = []  # of the jobs of this process
+        self.sweep: Sweep | None = None
+        self.outcomes: list[Outcome] = []
+        self.error: BaseException | None = None
+
+    def explained(self, error: Exception, overrides: list[str]) -> UserError:
+        """The message for an error of composition."""
+        return explain(error, overrides, self.config_dir)
 
     def __call__(self, composed: DictConfig) -> float | None:
         """Run one job; returns the objective value for a sweeper that searches."""
-        hydra_config = HydraConfig.get()
-        search_modules_in(hydra_config.runtime.cwd)  # the process of a launcher does not go through `cli.main`
-        in_sweep = hydra_config.mode == RunMode.MULTIRUN and distributed.is_main_process()
-        given: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)  # a value may have ${...} in it
-        choices = " ".join(given)
-        if in_sweep and self.sweep is not None and self.sweep.is_here():
-            print(f"{self.sweep.progress(hydra_config.job.num)}: {choices}", file=sys.stderr)
+        hydra = HydraConfig.get()
+        search_modules_in(hydra.runtime.cwd)  # the process of a launcher does not go through `cli.main`
+        given: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # a value may have ${...} in it
+        sweep = self.sweep if distributed.is_main_process() else None
+        if sweep is not None:
+            begun = Job(hydra.job.num, " ".join(given))
+            if sweep.is_here():
+                print(f"{sweep.progress(begun.number)}: {shown(begun.overrides, 400)}", file=sys.stderr)
+            sweep.keep(begun)
         started = time.monotonic()
-        outcome = self._run(composed)
+        outcome = self._outcome(composed, given)
+        if outcome is None:
+            return None
         _report(outcome)
         distributed.barrier()  # a rank that exits early makes the launcher kill rank 0 before it has printed
         self.outcomes.append(outcome)
-        if in_sweep:
-            seconds = time.monotonic() - started
-            job = Job(hydra_config.job.num, choices, outcome.status, outcome.code, outcome.message, seconds)
-            job.write(Path(hydra_config.sweep.dir))
+        if sweep is not None:
+            sweep.keep(begun.ended(outcome.status, outcome.code, outcome.message, time.monotonic() - started))
         if outcome.code == ExitCode.INTERRUPTED:
-            raise KeyboardInterrupt  # it ends a sweep, too
+            raise Stopped  # it ends a sweep, too
         record = outcome.record
         return optimized(record, composed.optimized_metric) if isinstance(record, FinishedRecord) else None
 
-    def _run(self, composed: DictConfig) -> Outcome:
-        """Bad input is an outcome: Hydra would print a line of its own about an exception."""
+    def _outcome(self, composed: DictConfig, overrides: list[str]) -> Outcome | None:
+        """The outcome of a job; None for an `error`. Bad input is an outcome, and in a sweep any error is."""
         try:
-            return run(experiment_config(composed))
+            return run(self._config(composed, overrides))
         except UserError as error:
-            message = str(error)
-        except CONFIG_ERRORS as error:
-            message = str(explain(error, self.overrides, self.config_dir))
-        return Outcome(ExitCode.BAD_INPUT, Path(), "refused", message)
+            return Outcome(ExitCode.BAD_INPUT, Path(), "refused", str(error))
+        except (Exception, SystemExit) as error:
+            if distributed.world_size() > 1:  # the launcher ends the other processes, which may wait for this one
+                raise
+            if self.sweep is None:
+                self.error = error
+                return None
+            if lacks_memory(error):
+                return Outcome(ExitCode.OUT_OF_MEMORY, Path(), "oom", "out of memory")
+            return Outcome(ExitCode.FAILED, Path(), "failed", f"{type(error).__name__}: {first_line(error)}")
+
+    def _config(self, composed: DictConfig, overrides: list[str]) -> ExperimentConfig:
+        """The typed configuration.
+
+        Raises:
+            UserError: it does not compose, or is impossible.
+        """
+        if REFUSED in composed:
+            raise UserError(composed[REFUSED])
+        try:
+            return experiment_config(composed, overrides)
+        except UserError:
+            raise
+        except Exception as error:
+            if lacks_memory(error):
+                raise
+            raise self.explained(error, overrides) from None
 
 
 def optimized(record: FinishedRecord, metric: str | None) -> float | None:
@@ -105,9 +179,9 @@ def optimized(record: FinishedRecord, metric: str | None) -> float | None:
 
 @distributed.on_main_process
 def _report(outcome: Outcome) -> None:
-    """Print one line for a person, then the run's folder as the last line for a script."""
-    if outcome.code == ExitCode.BAD_INPUT:
-        print(f"inducer-bench: {outcome.message}", file=sys.stderr)
+    """Print one line for a person, then the run's folder, if there is one, as the last line for a script."""
+    if outcome.folder == Path():
+        print(f"inducer-bench: {shown(outcome.message, LONGEST_MESSAGE)}", file=sys.stderr)
         return
     print(outcome.message, file=sys.stdout if outcome.code == ExitCode.DONE else sys.stderr)
     print(outcome.folder, flush=True)

@@ -1,23 +1,23 @@
 """Outcome of a sweep's jobs, reported by the process that started it, whichever launcher ran them and where.
 
-Each job leaves a line of JSON in the sweep's folder. The table at the end is made of these; a job that left none is
-lost: its process died.
+Each job leaves a file of JSON in the sweep's folder, first when it begins. The table at the end is made of these files,
+and of what this process knows itself where one could not be written.
 """
 
-import json
-import math
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from pydantic import Field, TypeAdapter, ValidationError
 
-from inducer_bench.config.compose import composed_with_hydra, files, quoted
-from inducer_bench.errors import ExitCode
-from inducer_bench.files import write_atomic
+from inducer_bench import strict_json
+from inducer_bench.config.overrides import quoted
+from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, shown
+from inducer_bench.files import read_bytes, write_atomic
 
 # Worst last: a sweep's exit code is the worst of its jobs'.
 SEVERITY = [ExitCode.DONE, ExitCode.INTERRUPTED, ExitCode.OUT_OF_MEMORY, ExitCode.BAD_INPUT, ExitCode.FAILED]
@@ -25,19 +25,30 @@ SEVERITY = [ExitCode.DONE, ExitCode.INTERRUPTED, ExitCode.OUT_OF_MEMORY, ExitCod
 
 @dataclass(frozen=True)
 class Job:
-    """Outcome of one job."""
+    """Outcome of one job; until it ends, that it is lost."""
 
     number: int
     overrides: str
-    status: str  # done, skipped, failed, oom, interrupted, refused, lost
-    code: int
-    message: str
-    seconds: float
+    status: str = "lost"  # done, skipped, failed, oom, interrupted, refused, lost, not started
+    code: ExitCode = ExitCode.FAILED
+    message: str = "began, but left no result: its process was killed"
+    seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+
+    def ended(self, status: str, code: ExitCode, message: str, seconds: float) -> "Job":
+        """The job with its outcome."""
+        return replace(self, status=status, code=code, message=message, seconds=seconds)
 
     def write(self, folder: Path) -> None:
-        """Write it into the sweep's folder."""
+        """Write it into the sweep's folder.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         (folder / "jobs").mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "jobs" / f"{self.number}.json", json.dumps(asdict(self)).encode())
+        write_atomic(folder / "jobs" / f"{self.number}.json", strict_json.dumps(asdict(self)).encode())
+
+
+_JOB = TypeAdapter(Job)
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Sweep:
     jobs: int | None  # None: only the sweeper knows, which chooses each job by the results of others
     started: float
     process: int = field(default_factory=os.getpid)
+    own: dict[int, Job] = field(default_factory=dict)  # of this process, by number
 
     def folder_override(self) -> str:
         """The override that makes Hydra use this folder: its own would have the time of a second composition."""
@@ -57,71 +69,76 @@ class Sweep:
         """Whether this is the process that started the sweep; a launcher may run jobs in others, several at once."""
         return self.process == os.getpid()
 
-    def finished(self) -> list[Job]:
-        """The jobs that have ended, by number."""
-        lines = [path.read_text(encoding="utf-8") for path in (self.folder / "jobs").glob("*.json")]
-        return sorted((Job(**json.loads(line)) for line in lines), key=lambda job: job.number)
+    def keep(self, job: Job) -> None:
+        """Remember a job, on disk as well if that has room."""
+        self.own[job.number] = job
+        with suppress(OSError):
+            job.write(self.folder)
+
+    def found(self) -> list[Job]:
+        """The jobs that have begun, by number."""
+        paths = [path for path in (self.folder / "jobs").glob("*.json") if path.stem.isdecimal()]
+        return [job for _, job in sorted(({int(path.stem): _read(path) for path in paths} | self.own).items())]
 
     def progress(self, number: int) -> str:
         """The number of the job that begins, the time since the start, and an estimate of the time to go."""
         elapsed = time.monotonic() - self.started
         text = f"job {number + 1}" if self.jobs is None else f"job {number + 1} of {self.jobs}"
         text += f", {_clock(elapsed)} since the start"
-        computed = [job.seconds for job in self.finished() if job.status != "skipped"]
+        computed = [job.seconds for job in self.found() if job.status not in ("skipped", "lost")]
         if self.jobs is None or not computed:
             return text
         return f"{text}, about {_clock(sum(computed) / len(computed) * (self.jobs - number))} to go"
 
-    def report(self) -> ExitCode:
-        """Print the table of all jobs to stderr; returns the worst exit code."""
-        jobs = {job.number: job for job in self.finished()}
+    def report(self, interrupted: bool = False) -> ExitCode:
+        """Print the table of all jobs to stderr; returns the worst exit code.
+
+        Args:
+            interrupted: the sweep was asked to stop, which is its exit code then.
+        """
+        jobs = {job.number: job for job in self.found()}
         for number in range(self.jobs or 0):
             if number not in jobs:
-                jobs[number] = Job(number, "", "lost", ExitCode.FAILED, "left no result: interrupted, or killed", 0.0)
+                jobs[number] = Job(number, f"job {number + 1}", "not started", message="the same command starts it")
+            elif interrupted and jobs[number].status == "lost":
+                jobs[number] = replace(jobs[number], status="interrupted", message="the same command resumes")
         _print([job for _, job in sorted(jobs.items())])
-        return max((ExitCode(job.code) for job in jobs.values()), key=SEVERITY.index, default=ExitCode.DONE)
+        if interrupted:
+            return ExitCode.INTERRUPTED
+        return max((job.code for job in jobs.values()), key=SEVERITY.index, default=ExitCode.DONE)
 
 
-def planned(overrides: list[str], config_dir: Path | None = None) -> Sweep:
-    """The sweep that these overrides ask for, before it starts.
-
-    Raises:
-        HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
-    """
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-    config = composed_with_hydra(fixed, config_dir).hydra
-    jobs = None
-    if str(config.sweeper._target_).endswith("BasicSweeper"):
-        params = [f"{key}={value}" for key, value in (config.sweeper.params or {}).items()]
-        given = OverridesParser.create().parse_overrides([*params, *overrides])
-        jobs = math.prod({o.get_key_element(): _size(o, config_dir) for o in given}.values())  # the last one counts
-    return Sweep(Path(config.sweep.dir), jobs, time.monotonic())
-
-
-def _size(override: Override, config_dir: Path | None) -> int:
-    """The number of values that an override goes through."""
-    if not override.is_sweep_override():
-        return 1
-    value = override.value()
-    if isinstance(value, Glob):
-        return len(value.filter([path.stem for path in files(override.key_or_group, config_dir)]))
-    return sum(1 for _ in override.sweep_iterator())
+def _read(path: Path) -> Job:
+    """The job of a file; a lost one if the file is damaged."""
+    try:
+        job = _JOB.validate_python(strict_json.loads(read_bytes(path).decode()))
+        return replace(job, number=int(path.stem))
+    except (OSError, ValueError, ValidationError):
+        return Job(int(path.stem), f"job {int(path.stem) + 1}", message=f"'{path}' cannot be read")
 
 
 def _print(jobs: list[Job]) -> None:
     """Print a table in a terminal, and elsewhere one unbroken line for each job."""
     title = f"sweep of {len(jobs)} jobs:"
+    rows = [
+        (
+            shown(job.status),
+            _clock(job.seconds),
+            shown(job.overrides, LONGEST_MESSAGE),
+            shown(job.message, LONGEST_MESSAGE),
+        )
+        for job in jobs
+    ]
     if not sys.stderr.isatty():
-        lines = [f"  {job.status:<12}{_clock(job.seconds):>8}  {job.overrides}  {job.message}" for job in jobs]
+        lines = [f"  {status:<12}{time:>8}  {overrides}  {message}" for status, time, overrides, message in rows]
         print("\n".join([title, *lines]), file=sys.stderr)
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("status", "time", "overrides", "result", title=title, box=None)
-    for job in jobs:
-        table.add_row(job.status, _clock(job.seconds), job.overrides, job.message)
+    for row in rows:
+        table.add_row(*row)
     Console(stderr=True).print(table, highlight=False, markup=False)
 
 

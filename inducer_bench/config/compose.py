@@ -5,27 +5,27 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Sweep
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, Sweep
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue
 
 from inducer_bench.config import resolvers
 from inducer_bench.config.budget import within_budget
+from inducer_bench.config.overrides import as_meant, quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import check_new, validated
-from inducer_bench.errors import UserError, first_line, nearest, unknown
+from inducer_bench.errors import UserError, first_line, nearest, shown, unknown
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 CONF_DIR = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())
-CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
 
 resolvers.register()  # here, so that a job's process has them, too: whatever composes or resolves imports this module
 
@@ -37,14 +37,21 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> ExperimentC
         UserError: a group option, key or value that does not exist or is impossible.
     """
     try:
+        overrides = as_meant(overrides)
         check_choices(overrides, config_dir)
-        return experiment_config(_compose(overrides, config_dir))
-    except CONFIG_ERRORS as error:
+        return experiment_config(_compose(overrides, config_dir), overrides)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
         raise explain(error, overrides, config_dir) from None
 
 
-def experiment_config(composed: DictConfig) -> ExperimentConfig:
+def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Resolve a composed Hydra config into the typed one, checked across groups.
+
+    Args:
+        composed: without Hydra's own configuration.
+        overrides: that it was composed with, for hints in messages.
 
     Raises:
         UserError: a key or value that is impossible.
@@ -53,18 +60,25 @@ def experiment_config(composed: DictConfig) -> ExperimentConfig:
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     plain["method"].pop("recipes", None)  # the source of the method's own values
     wanted = plain["method"].pop("budget", None)
-    config = validated(plain)
-    check_new(config)
+    try:
+        config = validated(plain)
+        check_new(config)
+    except UserError as error:
+        raise _hinted(error, overrides) from None
     return config if wanted is None else within_budget(config, str(wanted))
 
 
 def composed_with_hydra(overrides: list[str], config_dir: Path | None = None) -> DictConfig:
-    """The configuration with Hydra's own, in the node `hydra`; nothing is checked.
+    """The configuration with Hydra's own, in the node `hydra`; overrides that are sweeps are left out.
+
+    Nothing is checked.
 
     Raises:
         HydraException, OmegaConfBaseException: see `explain`.
     """
-    return _compose(overrides, config_dir, return_hydra_config=True)
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+    return _compose(fixed, config_dir, return_hydra_config=True)
 
 
 def choices(group: str, config_dir: Path | None = None) -> list[str]:
@@ -78,30 +92,50 @@ def files(group: str, config_dir: Path | None = None) -> list[Path]:
 
 
 def check_choices(overrides: list[str], config_dir: Path | None = None) -> None:
-    """Reject `group=null` and the like, which Hydra answers with a traceback, and files that others share.
+    """Reject what Hydra answers with a traceback, such as `group=null`, and files that others share.
+
+    Reject unknown choices among several, too: no job of a sweep should start before they are spelt right.
 
     Raises:
         UserError: names the group, what was found and its options.
     """
     groups = _groups(config_dir)
     for o in OverridesParser.create().parse_overrides(overrides):
+        if not o.key_or_group:
+            raise _not_understood(str(o.input_line))
         if o.key_or_group not in groups or o.is_delete():
             continue
-        value = o.value()
-        for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
-            if not isinstance(choice, str | Sweep | Glob) or str(choice).startswith("_"):
-                found = "null" if choice is None else str(choice)
-                raise unknown(o.key_or_group, found, choices(o.key_or_group, config_dir))
+        value, known = o.value(), choices(o.key_or_group, config_dir)
+        for each in value.list if isinstance(value, ChoiceSweep) else [value]:
+            choice = each.text if isinstance(each, QuotedString) else each
+            one_of_several = isinstance(value, ChoiceSweep) and choice not in known and "/" not in str(choice)
+            if not isinstance(choice, str | Sweep | Glob) or str(choice).startswith("_") or one_of_several:
+                raise unknown(o.key_or_group, "null" if choice is None else str(choice), known)
 
 
 def explain(error: Exception, overrides: list[str], config_dir: Path | None = None) -> UserError:
     """Turn Hydra's and OmegaConf's errors into one line with the key, what was found and what is allowed.
 
-    The English that is searched here is that of hydra-core 1.3 and omegaconf 2.3; `pyproject.toml` bounds both.
+    The same for what other libraries raise where Hydra calls them.
+    """
+    try:
+        return _hinted(_explained(error, overrides, config_dir), overrides)
+    except Exception:  # the configuration is composed again to see what is allowed, which may fail as before
+        return UserError(f"configuration: {first_line(error)}")
+
+
+def _explained(error: Exception, overrides: list[str], config_dir: Path | None) -> UserError:
+    """See `explain`. The English that is searched here is that of hydra-core 1.3 and omegaconf 2.3.
+
+    `pyproject.toml` bounds both.
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return unknown(group, choice, choices(group, config_dir) or error.options or [])
+        named = [name for name in error.options or [] if not name.startswith("_")]
+        return unknown(group or "--config-name", choice, choices(group, config_dir) or named)
+    if isinstance(error, OSError) and error.filename is not None:
+        key = "hydra.run.dir" if "hydra.run.dir" in " ".join(overrides) else "hydra.sweep.dir"
+        return UserError(f"{key}: '{error.filename}' cannot be written ({error.strerror}); give another folder")
     chain = list(_chain(error))
     cause = next((e for e in chain if getattr(e, "full_key", None)), error)
     key = str(getattr(cause, "full_key", None) or "configuration")
@@ -115,34 +149,46 @@ def explain(error: Exception, overrides: list[str], config_dir: Path | None = No
     if match := re.search(r"Could not (?:override|find) '([\w/]+)'.*?No match in the defaults list", str(error), re.S):
         return unknown("configuration", match[1], [*_top_level_keys(config_dir), *_groups(config_dir)])
     if isinstance(error, OverrideParseException):
-        return UserError(f"override '{error.override}': not understood; write key=value")
+        return _not_understood(error.override)
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", str(error)):
         return UserError(f"{match[1]}: found several values, '{match[2]}'; for a sweep over them add -m")
-    return UserError(f"{key}: {first_line(cause)}")
+    found = f"KeyError: {cause}" if type(cause) is KeyError else first_line(cause)  # its message is the key alone
+    return UserError(f"{key}: {found}")
+
+
+def _hinted(error: UserError, overrides: Sequence[str]) -> UserError:
+    """The error with a hint, where only a name was set and the choice of its group brings more keys than that."""
+    for group, key in (("method", "name"), ("task", "kind")):
+        named = [override.partition("=")[2] for override in overrides if override.startswith(f"{group}.{key}=")]
+        if named and named[-1] in choices(group) and str(error).startswith(f"{group}."):
+            return UserError(
+                f"{group}={named[-1]} instead of {group}.{key}={named[-1]} brings all of its keys; {error}"
+            )
+    return error
+
+
+def _not_understood(override: str) -> UserError:
+    return UserError(
+        f"override '{shown(override, 200)}': not understood; write key=value, "
+        """and where the value has special characters 'key="value"'"""
+    )
 
 
 def unknown_key(parent: str, name: str, overrides: list[str], config_dir: Path | None = None) -> UserError:
     """An unknown key inside `parent`, with the nearest key that exists there under the same group choices."""
-    node: Any = _compose(_group_choices(overrides, config_dir), config_dir)
+    node: Any = _compose(_group_choices(overrides, config_dir), config_dir, return_hydra_config=True)
     for part in parent.split(".") if parent else []:
         node = node[part]
-    allowed = [str(key) for key in node if key != "recipes"] if isinstance(node, DictConfig) else []
+    allowed = [str(key) for key in node if key not in ("recipes", "hydra")] if isinstance(node, DictConfig) else []
     full = f"{parent}.{name}" if parent else name
-    near = nearest(name, allowed)
-    return UserError(
-        f"{full}: there is no such key; {near}allowed in {parent or 'configuration'}: {', '.join(allowed)}"
-    )
+    remedy = f"allowed in {parent or 'configuration'}: {', '.join(allowed)}" if allowed else "remove it"
+    return UserError(f"{full}: there is no such key; {nearest(name, allowed)}{remedy}")
 
 
 def _compose(overrides: list[str], config_dir: Path | None, return_hydra_config: bool = False) -> DictConfig:
     own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(f'file://{config_dir.resolve()}')}]"]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return hydra_compose("config", [*own, *overrides], return_hydra_config)
-
-
-def quoted(text: str) -> str:
-    """A string as the value of an override."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

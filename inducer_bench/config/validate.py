@@ -42,6 +42,7 @@ def check_new(config: ExperimentConfig) -> None:
     check_name("task.name", config.task.name)
     check_name("plm.name", config.plm.name)
     _check_output_dir(config.output_dir)
+    _check_objective(config)
     _check_effects(config.task, config.trainer, config.protocol)
 
 
@@ -133,6 +134,17 @@ def _check_method(config: ExperimentConfig) -> None:
             f"protocol: '{config.protocol.name}' freezes the head, so method={method.name} would train nothing; "
             "allowed: a protocol with train_head=true"
         )
+
+
+def _check_objective(config: ExperimentConfig) -> None:
+    """The score for a searching sweeper is one that a run of this task computes."""
+    found, task = config.optimized_metric, config.task
+    names, (first, *others) = [metric.name for metric in task.own_metrics()], task.report
+    computed = names + [f"{name}_{split.removeprefix(f'{first}_')}" for name in names for split in others]
+    # A generated text has scores of parts, too, which the data name: `bleu_seen`.
+    of_a_part = task.family == "nlg" and any(str(found).startswith(f"{name}_") for name in names)
+    if found is not None and found not in computed and not of_a_part:
+        raise unknown("optimized_metric", found, computed)
 
 
 def _check_protocol(config: ExperimentConfig) -> None:

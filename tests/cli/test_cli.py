@@ -196,6 +196,13 @@ def test_doctor_names_what_needs_repair(monkeypatch, capsys):
     assert shown.splitlines()[-1] == "needs repair: torch"
 
 
+def test_doctor_lists_a_check_that_breaks_as_one_that_does_not_work():
+    def broken():
+        raise OSError("[Errno 8] Exec format error:\n'java'")
+
+    assert doctor._checked("Java", broken) == ("Java", False, "OSError: [Errno 8] Exec format error:")
+
+
 @pytest.mark.parametrize(("arguments", "part"), BAD_INPUT.items(), ids=map(" ".join, BAD_INPUT))
 def test_bad_input_is_one_line_and_exit_code_2(run_cli, arguments, part):
     assert part in one_line(run_cli(*arguments))
