@@ -50,7 +50,7 @@ def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
     warnings = [*_warnings(one, two)]
     predictions = None
     if one.data.fingerprint == two.data.fingerprint:
-        predictions = read_predictions(left.folder), read_predictions(right.folder)
+        predictions = read_predictions(left.folder, one), read_predictions(right.folder, two)
         if not same_examples(predictions):
             predictions = None
             warnings.append("examples: the runs predicted different ones; no paired test")
