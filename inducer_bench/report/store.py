@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, shown
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.options import typed
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import flat, setting, setting_key
 from inducer_bench.runs.record import FinishedRecord, Record
+
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ def load(root: Path) -> Store:
     for folder, record in recorded:
         try:
             config = _configuration(record)
+            _check_sizes(record)
         except UserError as error:
-            where = folder / records.FILE
-            left_out.append(str(UserError(f"{where}: its configuration is of another release ({error})")))
+            left_out.append(str(UserError(f"{folder / records.FILE}: {error}")))
             continue
         run = DoneRun(folder, record) if isinstance(record, FinishedRecord) else Run(folder, record)
         if run.record.plm_weights != "random":
@@ -128,13 +130,31 @@ def _configuration(record: Record) -> ExperimentConfig:
         UserError: a key is unknown or impossible, or a metric of the user's is gone, without which no table is made.
     """
     values, method = record.config, record.config["method"]
-    if "." not in record.method or _importable(record.method):
-        config = typed(ExperimentConfig, values)
-    else:
-        others = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
-        config = dataclasses.replace(others, method=_unchecked(method))
-    config.task.metric_of(config.task.metric)
+    try:
+        if "." not in record.method or _importable(record.method):
+            config = typed(ExperimentConfig, values)
+        else:
+            others = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
+            config = dataclasses.replace(others, method=_unchecked(method))
+        config.task.metric_of(config.task.metric)
+    except UserError as error:
+        raise UserError(f"its configuration is of another release ({error})") from None
     return config
+
+
+def _check_sizes(record: Record) -> None:
+    """Check that means and figures can be made of a run's numbers.
+
+    Raises:
+        UserError: a score or a cost is beyond all measure.
+    """
+    if isinstance(record, FinishedRecord):
+        numbers: dict[str, float | None] = {name: score.value for name, score in record.scores.items()}
+        numbers |= {name: value for entry in record.evaluations for name, value in entry.items()}
+        numbers |= {"train_seconds": record.train_seconds, "eval_seconds": record.eval_seconds}
+        for name, value in {**numbers, "percent": record.parameters.percent}.items():
+            if value is not None and abs(value) > _LARGEST:
+                raise UserError(f"{name}: found {shown(value)}; allowed in tables: up to {_LARGEST:g}")
 
 
 def _importable(method: str) -> bool:
