@@ -149,10 +149,10 @@ def _check_sizes(record: Record) -> None:
         UserError: a score or a cost is beyond all measure.
     """
     if isinstance(record, FinishedRecord):
-        numbers: dict[str, float | None] = {name: score.value for name, score in record.scores.items()}
-        numbers |= {name: value for entry in record.evaluations for name, value in entry.items()}
-        numbers |= {"train_seconds": record.train_seconds, "eval_seconds": record.eval_seconds}
-        for name, value in {**numbers, "percent": record.parameters.percent}.items():
+        numbers: list[tuple[str, float | None]] = [(name, score.value) for name, score in record.scores.items()]
+        numbers += [number for entry in record.evaluations for number in entry.items()]
+        numbers += [("train_seconds", record.train_seconds), ("eval_seconds", record.eval_seconds)]
+        for name, value in [*numbers, ("percent", record.parameters.percent)]:
             if value is not None and abs(value) > _LARGEST:
                 raise UserError(f"{name}: found {shown(value)}; allowed in tables: up to {_LARGEST:g}")
 
