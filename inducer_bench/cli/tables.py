@@ -1,5 +1,6 @@
 """`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: make every table and figure from records."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,7 +65,7 @@ def _write(out: Path, files: dict[str, bytes]) -> None:
         write_atomic(out / path, content)
     for path in {*earlier} - {*files}:
         # Even if the manifest was edited, nothing else is deleted.
-        if (out / path).is_file() and (out / path).resolve().is_relative_to(out.resolve()):
+        if os.path.isfile(out / path) and (out / path).resolve().is_relative_to(out.resolve()):
             (out / path).unlink()
     write_atomic(manifest, _lines(files))
 
