@@ -290,6 +290,8 @@ def _bars(table: Table) -> list[Picture]:
 
 
 def _budget_curve(table: Table) -> list[Picture]:
+    if "parameters" not in _values(table):
+        return []
     parameters = _values(table).index("parameters")
     lines: dict[str, list[tuple[float, Measured]]] = {}
     for row, cell in table.measured():

@@ -253,7 +253,7 @@ def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
         for task in plan.tasks():
             runs = groups[task].runs if task in groups else ()
             there = {run.seed for run in runs if run.record.status in ("done", "oom")}
-            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.scope.suite]) if seed not in there)
+            seeds = tuple(seed for seed in range(plan.layout.seeds.get(plan.scope.suite, 0)) if seed not in there)
             if seeds and not _impossible(row, task, plan):
                 found.append((task, row, seeds))
     return found
