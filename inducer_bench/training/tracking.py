@@ -4,6 +4,7 @@ metrics.jsonl contains only values that the computation determines, and no times
 as an uninterrupted one. Times go to the log, the terminal and the mirror.
 """
 
+import json
 import logging
 import os
 import time
@@ -14,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from inducer_bench import strict_json
 from inducer_bench.distributed import is_main_process, on_main_process
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.wandb_mirror import Mirror
@@ -100,7 +100,7 @@ class Tracker:
 
     def _write(self, metrics: dict[str, Any], times: dict[str, float]) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(strict_json.dumps(metrics) + "\n")
+            file.write(json.dumps(metrics) + "\n")
         self.mirror.log({**metrics, **times})
 
     def _say(self, line: str, terminal: bool) -> None:
