@@ -257,8 +257,9 @@ def test_ls_runs_shows_status_score_and_folder(finished, capsys, monkeypatch):
 
 def test_ls_runs_names_a_damaged_record_and_lists_the_others(finished, capsys, tmp_path):
     process, cwd = finished
-    record = (cwd / process.stdout.splitlines()[-1] / records.FILE).read_text()
-    for name, content in (("a", record[:100]), ("b", record)):
+    run = cwd / process.stdout.splitlines()[-1]
+    record = (run / records.FILE).read_text()
+    for name, content in (("a", record[:100]), (run.name, record)):
         folder = tmp_path / "sst2" / "tiny_roberta" / "inducer" / name
         folder.mkdir(parents=True)
         (folder / records.FILE).write_text(content)
