@@ -55,7 +55,7 @@ def shown(text: object, longest: int = 100) -> str:
     whole = str(text)
     # An escape is at most 10 characters, so that a long text need not be escaped whole.
     parts = [whole] if len(whole) <= 2 * longest else [whole[:longest], whole[-longest:]]
-    escaped = ["".join(map(_printable, part)) for part in parts]
+    escaped = [printable(part) for part in parts]
     if len(escaped) == 1 and len(escaped[0]) <= longest:
         return escaped[0]
     note = f" ... ({len(whole):,} characters) ... "
@@ -63,8 +63,9 @@ def shown(text: object, longest: int = 100) -> str:
     return f"{escaped[0][: kept - kept // 2]}{note}{escaped[-1][-(kept // 2) :]}"
 
 
-def _printable(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+def printable(text: str) -> str:
+    """A whole text as one line that is safe to print; see `shown`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def first_line(error: BaseException) -> str:

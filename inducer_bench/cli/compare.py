@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from inducer_bench.cli.parser import Parser
-from inducer_bench.errors import ExitCode
+from inducer_bench.errors import ExitCode, printable
 from inducer_bench.report.compare import Comparison, Table, compare
 from inducer_bench.runs.finished import open_run
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     runs = [open_run(args.left), open_run(args.right)]
     comparison = compare(*runs)
-    names = [f"{side:<6} {run.folder}" for side, run in zip(("left", "right"), runs, strict=True)]
+    names = [f"{side:<6} {printable(str(run.folder))}" for side, run in zip(("left", "right"), runs, strict=True)]
     console = Console(highlight=False)
     if console.is_terminal:
         _draw(console, names, comparison)

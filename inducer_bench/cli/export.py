@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser
-from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.errors import ExitCode, UserError, printable
 from inducer_bench.runs.finished import open_run
 
 
@@ -14,10 +14,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("dir", type=Path, help="the folder to write; new, or empty")
     args = parser.parse_args(arguments)
     run = open_run(args.run)
-    if args.dir.exists() and not (args.dir.is_dir() and not any(args.dir.iterdir())):
+    try:
+        empty = not args.dir.exists() or (args.dir.is_dir() and not any(args.dir.iterdir()))
+    except OSError as error:
+        raise UserError(f"DIR: '{args.dir}' cannot be read ({error.strerror}); give another folder") from None
+    if not empty:
         raise UserError(f"DIR: found '{args.dir}', which is not an empty folder; allowed: a new or an empty one")
 
     from inducer_bench.runs.export import export
 
-    print(f"{args.dir}: {export(run, args.dir)}")
+    print(f"{printable(str(args.dir))}: {export(run, args.dir)}")
     return ExitCode.DONE

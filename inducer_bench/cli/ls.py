@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from inducer_bench.cli.parser import Parser
+from inducer_bench.cli.parser import Parser, runs_folder
 from inducer_bench.config.compose import choices, files
-from inducer_bench.errors import ExitCode, UserError, unknown
+from inducer_bench.errors import ExitCode, printable, unknown
 from inducer_bench.runs import record as records
-from inducer_bench.runs.record import Record
 
 _GROUPS = {
     "tasks": "task",
@@ -26,7 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_config_dir()
     args = parser.parse_args(arguments)
     if args.what == "runs":
-        return _list_runs(Path(args.runs))
+        return _list_runs(runs_folder(args.runs))
     if args.what is not None and args.what not in _GROUPS:
         raise unknown("ls", args.what, [*_GROUPS, "runs"])
     for title in [args.what] if args.what else _GROUPS:
@@ -39,27 +38,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _list_runs(root: Path) -> int:
-    """Print one line for each record, by setting and seed; unreadable ones come first and make the exit code 1."""
-    code = ExitCode.DONE
-    found: list[tuple[Record, Path]] = []
-    for folder in records.find(root):
-        try:
-            record = records.read(folder)
-        except UserError as error:
-            print(f"  damaged      {error}")
-            code = ExitCode.FAILED
-            continue
-        assert record is not None
-        found.append((record, folder))
-    found.sort(key=lambda run: (run[0].suite, run[0].task, run[0].plm, run[0].method, run[0].seed, run[1]))
+    """Print one line for each record, by setting and seed; those left out come first and make the exit code 1."""
+    found, left_out = records.find(root)
+    for reason in left_out:
+        print(f"  left out     {reason}")
+    found.sort(key=lambda run: (run[1].suite, run[1].task, run[1].plm, run[1].method, run[1].seed, run[0]))
     lines = [
-        (r.status, f"{r.suite}/{r.task}", r.plm, r.method, f"seed {r.seed}", r.headline(), str(folder))
-        for r, folder in found
-    ]
+        (r.status, printable(f"{r.suite}/{r.task}"), *map(printable, (r.plm, r.method)), f"seed {r.seed}",
+         r.headline(), printable(str(folder)))
+        for folder, r in found
+    ]  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-    return code
+    return ExitCode.FAILED if left_out else ExitCode.DONE
 
 
 def _summary(path: Path) -> str:

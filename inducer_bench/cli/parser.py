@@ -38,6 +38,18 @@ def folder(name: str) -> Path:
     return path
 
 
+def runs_folder(name: str) -> Path:
+    """The folder of `--runs`.
+
+    Raises:
+        UserError: it is not a folder.
+    """
+    path = Path(name)
+    if not path.is_dir():
+        raise UserError(f"--runs: found '{name}', which is not a folder; allowed: the output_dir of runs")
+    return path
+
+
 def search_modules_in(path: str) -> None:
     """Make modules in a folder importable, such as those that `method.name=my_module.scale` names.
 

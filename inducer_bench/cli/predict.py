@@ -1,11 +1,11 @@
 """`inducer-bench predict RUN [--input FILE]`: the tuned model of a finished run on new input."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from inducer_bench import strict_json
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.runs.finished import open_run
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     from inducer_bench.runs.predict import predict
 
     for row in predict(run, inputs):
-        print(json.dumps(row, ensure_ascii=False))
+        print(strict_json.dumps(row, ensure_ascii=False))
     return ExitCode.DONE
 
 

@@ -1,32 +1,32 @@
 """`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: make every table and figure from records."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from inducer_bench.cli.parser import Parser
-from inducer_bench.errors import ExitCode, UserError
-from inducer_bench.files import write_atomic
+from inducer_bench.cli.parser import Parser, runs_folder
+from inducer_bench.errors import ExitCode, UserError, printable, shown
+from inducer_bench.files import read_bytes, write_atomic
 
 MANIFEST = ".written"  # in the output folder: the files that the last call wrote, one path per line
 
 
 def main(arguments: list[str]) -> int:
-    """Write Markdown, CSV, LaTeX, figures and an HTML page; damaged records are named and make the exit code 1."""
+    """Write Markdown, CSV, LaTeX, figures and an HTML page; records left out are named and make the exit code 1."""
     parser = Parser(prog="inducer-bench tables", description="Make every table and figure from records.")
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
     parser.add_argument("--wandb", metavar="PROJECT", help="also log the files as an artifact of that project")
     parser.add_config_dir()
     args = parser.parse_args(arguments)
-    if not Path(args.runs).is_dir():
-        raise UserError(f"--runs: found '{args.runs}', which is not a folder; allowed: the output_dir of runs")
+    runs = runs_folder(args.runs)
 
     from inducer_bench.report import figures, reference, render, store, tables
 
-    found = store.load(Path(args.runs))
-    for line in found.damaged:
-        print(f"damaged, left out: {line}", file=sys.stderr)
+    found = store.load(runs)
+    for line in found.left_out:
+        print(f"left out: {line}", file=sys.stderr)
     built = tables.build(found, reference.sources(), args.runs, args.config_dir)
     pictures = {table.path: figures.draw(table) for table in built}
 
@@ -42,30 +42,41 @@ def main(arguments: list[str]) -> int:
     try:
         _write(out, files)
     except OSError as error:
-        raise UserError(f"--out: '{args.out}' cannot be written ({error.strerror})") from None
+        reason = shown(error.strerror)
+        raise UserError(f"--out: '{args.out}' cannot be written ({reason}); give another folder") from None
     if args.wandb:
         from inducer_bench.training.wandb_mirror import log_tables
 
         log_tables(args.wandb, out, sorted(files))
-    runs = sum(len(group.done) for group in found.groups)
-    print(f"{len(built)} tables of {runs} finished runs: {out / 'index.html'}")
-    return ExitCode.FAILED if found.damaged else ExitCode.DONE
+    finished = sum(len(group.done) for group in found.groups)
+    print(f"{len(built)} tables of {finished} finished runs: {printable(str(out / 'index.html'))}")
+    return ExitCode.FAILED if found.left_out else ExitCode.DONE
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
     """Write files, by their paths below `out`, and remove those that an earlier call wrote and this one does not."""
     manifest = out / MANIFEST
-    earlier = manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
     out.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(manifest)
     # Written first, so that a killed call leaves no file that the next one does not know of.
     write_atomic(manifest, _lines({*earlier, *files}))
     for path, content in files.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out / path, content)
     for path in {*earlier} - {*files}:
-        if (out / path).resolve().is_relative_to(out.resolve()):  # even if the manifest was edited
-            (out / path).unlink(missing_ok=True)
+        # Even if the manifest was edited, nothing else is deleted.
+        if os.path.isfile(out / path) and (out / path).resolve().is_relative_to(out.resolve()):
+            (out / path).unlink()
     write_atomic(manifest, _lines(files))
+
+
+def _earlier(manifest: Path) -> list[str]:
+    try:
+        return read_bytes(manifest).decode().splitlines()
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError:
+        raise UserError(f"--out: '{manifest}' is damaged, which lists what is there; delete it") from None
 
 
 def _lines(paths: Iterable[str]) -> bytes:

@@ -7,7 +7,6 @@ tuned = ib.attach(model, MyOptions(scale=2.0))                 # the options the
 """
 
 import dataclasses
-import json
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -15,11 +14,13 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from inducer_bench.errors import UserError, unknown
+from inducer_bench import strict_json
+from inducer_bench.errors import UserError, first_line, unknown
+from inducer_bench.files import read_bytes
 from inducer_bench.methods import tokens
-from inducer_bench.methods.architectures import Layout
+from inducer_bench.methods.architectures import Layout, sizes
 from inducer_bench.methods.options import MethodOptions, options_class
-from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, TunedModel
+from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, Description, TunedModel
 from inducer_bench.options import typed, user_module
 
 
@@ -79,26 +80,73 @@ def attach(
 def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
     """Attach the method saved in `folder` by `TunedModel.save` to a model, with its weights and head.
 
+    If that fails, the model is as it was before.
+
     Raises:
-        UserError: the folder was not written by `save`, or was saved from a model of another shape.
+        UserError: the folder was not written by `save`, is damaged, or was saved from a model of another shape.
     """
     folder = Path(folder)
+    description, method = _described(folder / DESCRIPTION_FILE)
+    if description.model_type != model.config.model_type:
+        own, saved = model.config.model_type, description.model_type
+        raise UserError(
+            f"{folder / DESCRIPTION_FILE}: model_type: found '{saved}'; allowed: '{own}', that of the model"
+        )
+    _check_size(model, description, method, folder / WEIGHTS_FILE)
     try:
-        description = json.loads((folder / DESCRIPTION_FILE).read_text())
-        values = dict(description["options"])
-        name, layout = values.pop("name"), description.get("layout")
-        train_head, special_tokens = bool(description["train_head"]), int(description["special_tokens"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: not a folder saved by this tool ({type(error).__name__}: {error})") from None
-    tuned = attach(
-        model,
-        _options(name, values),
-        train_head=train_head,
-        special_tokens=special_tokens,
-        layout=layout and typed(Layout, layout, prefix="layout"),
-    )
-    tuned.load_weights(folder / WEIGHTS_FILE)
+        tuned = attach(
+            model,
+            method,
+            train_head=description.train_head,
+            special_tokens=description.special_tokens,
+            layout=description.layout,
+        )
+    except (MemoryError, RuntimeError) as error:  # of options that `_check_size` cannot know
+        raise UserError(f"{folder / DESCRIPTION_FILE}: cannot be attached ({first_line(error)})") from None
+    try:
+        tuned.load_weights(folder / WEIGHTS_FILE)
+    except BaseException:
+        tuned.detach()
+        raise
     return tuned
+
+
+def _described(file: Path) -> tuple[Description, MethodOptions]:
+    """What `TunedModel.save` wrote: of the model, and of the method.
+
+    Raises:
+        UserError: the file is something else, or an option is impossible.
+    """
+    try:
+        found = strict_json.loads(read_bytes(file).decode())
+        values = dict(found)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{file}: not written by this tool ({type(error).__name__}: {first_line(error)})") from None
+    try:
+        description = typed(Description, values)
+        chosen = dict(description.options)
+        method = _options(str(chosen.pop("name", "")), chosen)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    if method != method.deployed():
+        raise UserError(f"{file}: found the options of a model in training; expected those of its deployed form")
+    return description, method
+
+
+def _check_size(model: PreTrainedModel, description: Description, method: MethodOptions, weights: Path) -> None:
+    """Check, before memory is taken for it, that so large a method can be in the file of its weights.
+
+    Raises:
+        UserError: it cannot, or there is no such file.
+    """
+    if not weights.is_file():
+        raise UserError(f"{weights}: not there, or not a file")
+    try:
+        parameters = method.parameters(sizes(model.config.to_dict(), description.layout))
+    except UserError:  # not every method declares them
+        parameters = 0
+    if max(parameters, description.special_tokens) > weights.stat().st_size:  # a parameter takes a byte or more
+        raise UserError(f"{weights}: too small for the sizes in {DESCRIPTION_FILE}")
 
 
 def _options(method: str, values: dict[str, Any]) -> MethodOptions:

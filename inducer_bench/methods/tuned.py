@@ -8,23 +8,25 @@ threads in one model, nor with `nn.DataParallel`: its replicas share the hooks, 
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from inducer_bench.errors import UserError
+from inducer_bench import strict_json
+from inducer_bench.errors import UserError, first_line
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import layers
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.methods.attention import IMPLEMENTATION
 from inducer_bench.methods.options import MethodOptions
+from inducer_bench.options import NonNegativeInt, options
 from inducer_bench.version import __version__
 
 ATTACHED = "_inducer_bench_attached"  # marks a model that has a method attached
@@ -51,6 +53,20 @@ class Mergeable(Protocol):
     def merge(self) -> None:
         """Change the weights."""
         ...
+
+
+@options
+class Description:
+    """What `adapter.json` says of the weights next to it."""
+
+    format: Literal[1]
+    inducer_bench: str  # the version that wrote it
+    model_type: str
+    layout: Layout | None = None
+    options: dict[str, Any]  # of the method's deployed form
+    special_tokens: NonNegativeInt
+    train_head: bool
+    parameters: dict[str, int | float]  # `TunedModel.parameter_counts`
 
 
 class TunedModel(nn.Module):
@@ -209,33 +225,42 @@ class TunedModel(nn.Module):
         """Write the deployed method, special tokens and the head, even a frozen one: safetensors and a description."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        description = {
-            "format": 1,
-            "inducer_bench": __version__,
-            "model_type": self.model.config.model_type,
-            "layout": self.layout and dataclasses.asdict(self.layout),
-            "options": dataclasses.asdict(self.options.deployed()),
-            "special_tokens": sum(len(rows) for rows in self.token_parameters().values()),
-            "train_head": any(p.requires_grad for p in self.head_parameters().values()),
-            "parameters": self.parameter_counts(),
-        }
+        description = Description(
+            format=1,
+            inducer_bench=__version__,
+            model_type=self.model.config.model_type,
+            layout=self.layout,
+            options=dataclasses.asdict(self.options.deployed()),
+            special_tokens=sum(len(rows) for rows in self.token_parameters().values()),
+            train_head=any(p.requires_grad for p in self.head_parameters().values()),
+            parameters=self.parameter_counts(),
+        )
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._saved().items()}
         write_atomic(folder / WEIGHTS_FILE, save(tensors))
-        write_atomic(folder / DESCRIPTION_FILE, (json.dumps(description, indent=2) + "\n").encode())
+        write_atomic(
+            folder / DESCRIPTION_FILE, (strict_json.dumps(dataclasses.asdict(description), indent=2) + "\n").encode()
+        )
 
     def load_weights(self, file: Path) -> None:
         """Load what `save` wrote, into a model with the deployed form of the same method.
 
         Raises:
-            UserError: the tensors in the file are not those of this method on this model.
+            UserError: the file is damaged, or its tensors are not finite, or not those of this method on this model.
         """
-        tensors, own = load_file(file), self._named(self._method_ids | self._token_ids | self._head_ids)
+        try:
+            tensors = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{file}: not a whole file of weights ({first_line(error)})") from None
+        own = self._named(self._method_ids | self._token_ids | self._head_ids)
         different = sorted(
             name for name in own.keys() | tensors.keys()
             if name not in own or name not in tensors or own[name].shape != tensors[name].shape
         )  # fmt: skip
         if different:
             raise UserError(f"{file}: does not fit this model; {len(different)} tensors differ, first '{different[0]}'")
+        for name, parameter in own.items():
+            if not bool(torch.isfinite(tensors[name].to(parameter.dtype)).all()):
+                raise UserError(f"{file}: the tensor '{name}' is not finite")
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(tensors[name])

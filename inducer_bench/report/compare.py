@@ -1,10 +1,10 @@
 """Two finished runs side by side: differences in configuration, scores and costs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, printable
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Rows, read_predictions, same_examples
 from inducer_bench.report.statistics import paired_test
@@ -22,7 +22,7 @@ _REMARK = (
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows and columns."""
+    """Text in rows and columns, safe to print."""
 
     title: str
     columns: tuple[str, ...]
@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The warnings, tables and remarks of a comparison, in this order."""
+    """The warnings, tables and remarks of a comparison, in this order; all of them are safe to print."""
 
     warnings: list[str]  # differences that make the two hard to compare, one line each
     tables: list[Table]
@@ -50,7 +50,7 @@ def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
     warnings = [*_warnings(one, two)]
     predictions = None
     if one.data.fingerprint == two.data.fingerprint:
-        predictions = read_predictions(left.folder), read_predictions(right.folder)
+        predictions = read_predictions(left.folder, one), read_predictions(right.folder, two)
         if not same_examples(predictions):
             predictions = None
             warnings.append("examples: the runs predicted different ones; no paired test")
@@ -66,7 +66,8 @@ def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
         ),
         Table("costs", ("cost", "left", "right", "right / left"), [*_costs(one, two)]),
     ]
-    return Comparison(warnings, tables, [_REMARK] if predictions else [])
+    tables = [replace(table, rows=[tuple(map(printable, row)) for row in table.rows]) for table in tables]
+    return Comparison([*map(printable, warnings)], tables, [_REMARK] if predictions else [])
 
 
 def _warnings(one: FinishedRecord, two: FinishedRecord) -> Iterator[str]:

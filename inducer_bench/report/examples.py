@@ -6,7 +6,6 @@ other's.
 """
 
 import gzip
-import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inducer_bench.errors import UserError
+from inducer_bench import strict_json
+from inducer_bench.errors import UserError, first_line
+from inducer_bench.files import read_bytes
 from inducer_bench.metrics.metric import Metric, Row
 from inducer_bench.metrics.table import GROUPS, UNITS
+from inducer_bench.runs.artefacts import PREDICTIONS, check
+from inducer_bench.runs.record import FinishedRecord
 
 if TYPE_CHECKING:
     from inducer_bench.metrics.metric import Array
@@ -56,25 +59,27 @@ class Examples:
         return Examples(statistics, np.concatenate([self.units, other.units + self.count()]), self.corpus)
 
 
-def read_predictions(folder: Path) -> list[dict[str, Any]]:
+def read_predictions(folder: Path, record: FinishedRecord) -> list[dict[str, Any]]:
     """The predictions of the run in `folder`, of all splits.
 
     Raises:
-        UserError: there are none, or they are damaged.
+        UserError: there are none, they are damaged, or they are not those that the run left.
     """
-    path = folder / "predictions.jsonl.gz"
+    check(folder, record, PREDICTIONS)
+    path = folder / PREDICTIONS
     try:
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: not there; every finished run has one") from None
+        lines = gzip.decompress(read_bytes(path)).decode().split("\n")
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path}: damaged ({error})") from None
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
         try:
-            rows.append(json.loads(line))
+            row = strict_json.loads(line)
         except ValueError:
             raise UserError(f"{path}, line {number}: not JSON") from None
+        if not isinstance(row, dict) or not isinstance(row.get("split"), str):
+            raise UserError(f"{path}, line {number}: not a prediction")
+        rows.append(row)
     if not rows:
         raise UserError(f"{path}: damaged (no line in it)")
     return rows
@@ -96,16 +101,23 @@ def examples(score: str, metric: Metric, rows: Rows) -> Examples | None:
 
     Returns:
         None if the metric has no statistics, or no example belongs to the score.
+
+    Raises:
+        UserError: a prediction lacks what the metric scores.
     """
     if not rows or metric.statistics is None or metric.corpus is None:
         return None
     split, group = _split_and_group(score.removeprefix(metric.name), rows)
     groups, unit = GROUPS.get(metric.of, _own_group), UNITS.get(metric.of)
-    rows = [row for row in rows if row["split"] == split and (not group or group in groups(row))]
-    if not rows:
-        return None
-    statistics = np.array([metric.statistics(row) for row in rows], dtype=np.float64)
-    units = np.arange(len(rows)) if unit is None else np.unique([unit(row) for row in rows], return_inverse=True)[1]
+    try:
+        rows = [row for row in rows if row["split"] == split and (not group or group in groups(row))]
+        if not rows:
+            return None
+        statistics = np.array([metric.statistics(row) for row in rows], dtype=np.float64)
+        units = np.arange(len(rows)) if unit is None else np.unique([unit(row) for row in rows], return_inverse=True)[1]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"{PREDICTIONS}: split '{split}' is not what {metric.name} scores ({found})") from None
     return Examples(statistics, units, metric.corpus)
 
 

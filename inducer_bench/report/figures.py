@@ -55,6 +55,7 @@ SETTINGS: dict[Any, Any] = {  # of matplotlib
     "svg.hashsalt": "inducer-bench", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e5e9",
     "axes.axisbelow": True, "legend.frameon": False, "hatch.linewidth": 0.8, "figure.dpi": 100,
+    "text.parse_math": False,
 }  # fmt: skip
 
 
@@ -289,6 +290,8 @@ def _bars(table: Table) -> list[Picture]:
 
 
 def _budget_curve(table: Table) -> list[Picture]:
+    if "parameters" not in _values(table):
+        return []
     parameters = _values(table).index("parameters")
     lines: dict[str, list[tuple[float, Measured]]] = {}
     for row, cell in table.measured():

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
+from yaml import YAMLError
 
 from inducer_bench.config.compose import choices, compose, composed_with_hydra, files
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.methods import budget
 from inducer_bench.methods.architectures import sizes
 from inducer_bench.methods.options import METHODS, PeftOptions, options_class
@@ -56,7 +58,9 @@ class TableLayout:
     methods: Annotated[list[str] | Literal["all", "with_ranks"] | None, PlainValidator(_methods)] = None
     variants: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # further rows: label -> overrides
     budgets: list[Percentage] = dataclasses.field(default_factory=list)  # further rows: one for each method and budget
-    seeds: dict[Literal["full", "mini"], PositiveInt] = dataclasses.field(default_factory=dict)  # required for a cell
+    seeds: dict[Literal["full", "mini"], PositiveInt] = dataclasses.field(
+        default_factory=dict
+    )  # required for a cell; by default none is missing
     figures: list[FigureKind] = dataclasses.field(default_factory=list)
 
 
@@ -121,9 +125,20 @@ def layouts(config_dir: Path | None = None) -> dict[str, TableLayout]:
 
 
 def _layout(path: Path) -> TableLayout:
-    values = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(values, dict)
-    return typed(TableLayout, {str(key): value for key, value in values.items()}, f"table/{path.stem}")
+    name = f"table/{path.stem}"
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{name}: '{path}' cannot be read ({first_line(error)})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{name}: '{path}' has no keys")
+    found = typed(TableLayout, {str(key): value for key, value in values.items()}, name)
+    try:
+        found.title.format(task="")
+    except (KeyError, IndexError, ValueError, AttributeError):
+        title = shown(found.title)
+        raise UserError(f"{name}.title: found '{title}'; allowed in braces: {{task}}") from None
+    return found
 
 
 def rows(table: TableLayout, config_dir: Path | None = None) -> list[RowLayout]:

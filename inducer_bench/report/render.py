@@ -13,6 +13,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from inducer_bench.errors import printable
+from inducer_bench.escape import code_block, csv_cell, tex
+from inducer_bench.escape import markdown as md
 from inducer_bench.report.cells import Cell, Measured, Published
 from inducer_bench.report.figures import Picture
 from inducer_bench.report.tables import LEVEL, Column, Table
@@ -20,11 +23,6 @@ from inducer_bench.report.tables import LEVEL, Column, Table
 Pictures = Mapping[str, Sequence[Picture]]  # by table path
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
-}  # fmt: skip
 _CSV = ("suite", "plm", "protocol", "row", "method", "task", "score", "source", "mean", "std", "n", "values",
         "text", "best", "p_value", "notes")  # fmt: skip
 
@@ -55,15 +53,15 @@ def legend(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """A GitHub-flavoured table with its footnotes and commands."""
-    head = [f"{_md(column.heading)}{_superscript(column.marks)}" for column in table.columns]
-    lines = [f"### {caption(table)}", "", f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
+    head = [f"{md(column.heading)}{_superscript(column.marks)}" for column in table.columns]
+    lines = [f"### {md(caption(table))}", "", f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
     for row in table.rows:
-        lines.append(f"| {_md(row.label)} | {' | '.join(_markdown_cell(cell) for cell in row.cells)} |")
-    below = [legend(table), f"{table.made_with}." if table.made_with else ""]
-    below += [f"{_superscript((letter,))} {_md(text)}" for letter, text in table.notes]
+        lines.append(f"| {md(row.label)} | {' | '.join(_markdown_cell(cell) for cell in row.cells)} |")
+    below = [legend(table), md(f"{table.made_with}.") if table.made_with else ""]
+    below += [f"{_superscript((letter,))} {md(text)}" for letter, text in table.notes]
     lines += [line for text in below if text for line in ("", text)]
     if table.commands:
-        lines += ["", "To fill what is missing:", "", "```", *table.commands, "```"]
+        lines += ["", "To fill what is missing:", "", *code_block([*table.commands])]
     return "\n".join(lines) + "\n"
 
 
@@ -80,10 +78,11 @@ def csv_text(tables: Sequence[Table]) -> str:
                 seeds = cell.values if isinstance(cell, Measured) else ()
                 values = " ".join(f"{seed}:{value!r}" for seed, value in seeds)
                 writer.writerow([
-                    scope.suite, scope.plm, scope.protocol, row.label, row.method, column.task, column.value,
-                    column.source or "", _exact(mean), _exact(std), len(seeds) or "", values, cell.text,
-                    int(cell.best), _exact(column.p_value) if seeds else "",
-                    " | ".join(notes[mark] for mark in (*column.marks, *cell.marks)),
+                    *map(csv_cell, (scope.suite, scope.plm, scope.protocol, row.label, row.method, column.task,
+                                    column.value, column.source or "")),
+                    _exact(mean), _exact(std), len(seeds) or "", values, csv_cell(cell.text), int(cell.best),
+                    _exact(column.p_value) if seeds else "",
+                    csv_cell(" | ".join(notes[mark] for mark in (*column.marks, *cell.marks))),
                 ])  # fmt: skip
     return out.getvalue()
 
@@ -92,7 +91,7 @@ def latex(table: Table) -> str:
     """A `table` for a paper, shrunk where it is wider than the text; the preamble needs booktabs and graphicx."""
     lines = [
         r"% \usepackage{booktabs,graphicx}",
-        *(f"% to fill what is missing: {command}" for command in table.commands),
+        *(f"% to fill what is missing: {printable(command)}" for command in table.commands),
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{tex(caption(table))}}}",
@@ -116,7 +115,7 @@ def html(tables: Sequence[Table], pictures: Pictures) -> str:
     """A page with all tables and figures that needs no other file."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=lambda value: printable(value) if type(value) is str else value,
     )  # fmt: skip
     figures = {
         path: [(drawn.title, Markup(_inline(drawn, f"{path.replace('/', '-')}-{drawn.name}"))) for drawn in found]
@@ -126,11 +125,6 @@ def html(tables: Sequence[Table], pictures: Pictures) -> str:
     return environment.get_template("report.html.j2").render(
         suites=suites, figures=figures, caption=caption, legend=legend, head=_head
     )
-
-
-def tex(text: str) -> str:
-    """Text escaped for LaTeX."""
-    return "".join(_LATEX.get(character, character) for character in text)
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -143,7 +137,7 @@ def _head(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
 
 def _markdown_cell(cell: Cell) -> str:
     number, spread, n = cell.shown()
-    text = f"**{number}**" if cell.best else number
+    text = f"**{number}**" if cell.best else md(number)
     text += f" ± {spread}" if spread else ""
     text += f" ({n})" if n else ""
     return f"{text}{_superscript(cell.marks)}"
@@ -176,10 +170,6 @@ def _latex_head(columns: Sequence[Column]) -> list[str]:
 
 def _superscript(marks: Sequence[str]) -> str:
     return f"<sup>{','.join(marks)}</sup>" if marks else ""
-
-
-def _md(text: str) -> str:
-    return re.sub(r"([|\\`*_<>])", r"\\\1", text)
 
 
 def _exact(number: float | None) -> str:

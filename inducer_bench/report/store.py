@@ -8,16 +8,19 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, shown
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.options import typed
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import flat, setting, setting_key
 from inducer_bench.runs.record import FinishedRecord, Record
+
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -59,27 +62,33 @@ class Group:
 
 @dataclass(frozen=True)
 class Store:
-    """All groups, and one line for each record that is damaged or cannot be understood."""
+    """All groups, and one line for each record that cannot be read or understood."""
 
     groups: list[Group]
-    damaged: list[str]
+    left_out: list[str]
 
 
 def load(root: Path) -> Store:
-    """Read and group every record below `root`."""
-    damaged: list[str] = []
+    """Read and group every record below `root`.
+
+    Raises:
+        UserError: `root` is not a folder that can be read.
+    """
+    recorded, left_out = records.find(root)
     found: dict[tuple[str, ...], list[tuple[ExperimentConfig, Run]]] = defaultdict(list)
-    for folder in records.find(root):
+    for folder, record in recorded:
         try:
-            run, config = _read(folder)
+            config = _configuration(record)
+            _check_sizes(record)
         except UserError as error:
-            damaged.append(str(error))
+            left_out.append(str(UserError(f"{folder / records.FILE}: {error}")))
             continue
+        run = DoneRun(folder, record) if isinstance(record, FinishedRecord) else Run(folder, record)
         if run.record.plm_weights != "random":
             key = (config.suite, config.protocol.name, config.task.name, config.plm.name, config.method.name,
                    setting_key(config), run.record.data.fingerprint, run.record.plm_fingerprint)  # fmt: skip
             found[key].append((config, run))
-    return Store([_group(members) for _, members in sorted(found.items(), key=lambda item: item[0])], damaged)
+    return Store([_group(members) for _, members in sorted(found.items(), key=lambda item: item[0])], left_out)
 
 
 def labels(groups: Sequence[Group]) -> list[str]:
@@ -114,23 +123,38 @@ def distinguishing_keys(settings: Sequence[dict[str, str]], ranks: Sequence[str]
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _read(folder: Path) -> tuple[Run, ExperimentConfig]:
-    record = records.read(folder)
-    assert record is not None  # `find` saw the file
-    try:
-        config = _configuration(record)
-    except UserError as error:
-        raise UserError(f"{folder / records.FILE}: its configuration is of another release ({error})") from None
-    return DoneRun(folder, record) if isinstance(record, FinishedRecord) else Run(folder, record), config
-
-
 def _configuration(record: Record) -> ExperimentConfig:
-    """The typed configuration; options of a method from outside whose module is gone keep their values unchecked."""
+    """The typed configuration; options of a method from outside whose module is gone keep their values unchecked.
+
+    Raises:
+        UserError: a key is unknown or impossible, or a metric of the user's is gone, without which no table is made.
+    """
     values, method = record.config, record.config["method"]
-    if "." not in record.method or _importable(record.method):
-        return typed(ExperimentConfig, values)
-    config = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
-    return dataclasses.replace(config, method=_unchecked(method))
+    try:
+        if "." not in record.method or _importable(record.method):
+            config = typed(ExperimentConfig, values)
+        else:
+            others = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
+            config = dataclasses.replace(others, method=_unchecked(method))
+        config.task.metric_of(config.task.metric)
+    except UserError as error:
+        raise UserError(f"its configuration is of another release ({error})") from None
+    return config
+
+
+def _check_sizes(record: Record) -> None:
+    """Check that means and figures can be made of a run's numbers.
+
+    Raises:
+        UserError: a score or a cost is beyond all measure.
+    """
+    if isinstance(record, FinishedRecord):
+        numbers: list[tuple[str, float | None]] = [(name, score.value) for name, score in record.scores.items()]
+        numbers += [number for entry in record.evaluations for number in entry.items()]
+        numbers += [("train_seconds", record.train_seconds), ("eval_seconds", record.eval_seconds)]
+        for name, value in [*numbers, ("percent", record.parameters.percent)]:
+            if value is not None and abs(value) > _LARGEST:
+                raise UserError(f"{name}: found {shown(value)}; allowed in tables: up to {_LARGEST:g}")
 
 
 def _importable(method: str) -> bool:
@@ -142,7 +166,14 @@ def _importable(method: str) -> bool:
 
 
 def _unchecked(values: dict[str, Any]) -> MethodOptions:
-    """Options of a class made for these values alone."""
+    """Options of a class made for these values alone.
+
+    Raises:
+        UserError: a key cannot be the name of an option.
+    """
+    for key in values:
+        if not key.isidentifier() or iskeyword(key) or (hasattr(MethodOptions, key) and key != "name"):
+            raise UserError(f"method.{key}: not the name of an option")
     fields: list[Any] = [(key, Any) for key in values if key != "name"]
     name = {"method_name": classmethod(lambda cls: values["name"])}
     made: Any = dataclasses.make_dataclass("Unchecked", fields, bases=(MethodOptions,), namespace=name, frozen=True,

@@ -12,11 +12,11 @@ from inducer_bench.errors import UserError
 from inducer_bench.report import layout as layouts
 from inducer_bench.report import statistics
 from inducer_bench.report.cells import IMPOSSIBLE, MISSING, Cell, Measured, Notes, Published, cell_of, marks_of, mixes
-from inducer_bench.report.examples import read_predictions
+from inducer_bench.report.examples import Rows, read_predictions
 from inducer_bench.report.layout import ColumnLayout, FigureKind, RowLayout, Scope, TableLayout
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.reference import Source
-from inducer_bench.report.store import Group, Store, labels
+from inducer_bench.report.store import DoneRun, Group, Store, labels
 from inducer_bench.tasks.options import TaskOptions
 
 LEVEL = 0.05  # significance level
@@ -147,9 +147,9 @@ def _plans(name: str, layout: TableLayout, groups: Sequence[Group], config_dir: 
     return plans
 
 
-def _natural(label: str) -> list[tuple[str, int]]:
+def _natural(label: str) -> list[tuple[str, int, str]]:
     """A sort key that orders the numbers within labels by size."""
-    return [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", label)]
+    return [(text, len(number), number) for text, number in re.findall(r"(\D+)0*(\d*)", label)]
 
 
 def _about_one_task(layout: TableLayout) -> bool:
@@ -204,7 +204,7 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
                 by_column.append(published)
     made_with, marks = mixes([cell for cells in by_column for cell in cells], notes)
     by_column = [[cell.marked(marks_of(cell, marks)) for cell in cells] for cells in by_column]
-    columns, by_column = _tested(columns, by_column)
+    columns, by_column = _tested(columns, by_column, notes)
     rows = tuple(
         Row(label, row.method, cells)
         for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
@@ -253,7 +253,7 @@ def _missing(plan: _Plan) -> list[tuple[str, RowLayout, tuple[int, ...]]]:
         for task in plan.tasks():
             runs = groups[task].runs if task in groups else ()
             there = {run.seed for run in runs if run.record.status in ("done", "oom")}
-            seeds = tuple(seed for seed in range(plan.layout.seeds[plan.scope.suite]) if seed not in there)
+            seeds = tuple(seed for seed in range(plan.layout.seeds.get(plan.scope.suite, 0)) if seed not in there)
             if seeds and not _impossible(row, task, plan):
                 found.append((task, row, seeds))
     return found
@@ -273,14 +273,20 @@ def _citation(source: Source, plm: str) -> str:
     return f"{source.name}: {source.source}, read on {source.read_on}. {source.conditions(plm)}"
 
 
-def _tested(columns: list[Column], by_column: list[list[Cell]]) -> tuple[list[Column], list[list[Cell]]]:
+def _tested(columns: list[Column], by_column: list[list[Cell]], notes: Notes) -> tuple[list[Column], list[list[Cell]]]:
     """Mark the best of each column where a paired test against the runner-up supports it, Holm over the columns."""
     tests: dict[int, tuple[Cell, float]] = {}
     for number, cells in enumerate(by_column):
         better = columns[number].better
         scored = [cell for cell in cells if isinstance(cell, Measured) and cell.measure.score]
         ranked = sorted(scored, key=lambda cell: -better * cell.mean)
-        if len(ranked) > 1 and (p_value := _paired(ranked[0], ranked[1])) is not None:
+        try:
+            p_value = _paired(ranked[0], ranked[1]) if len(ranked) > 1 else None
+        except UserError as error:
+            marks = (*columns[number].marks, notes.add(f"no paired test here: {error}"))
+            columns[number] = replace(columns[number], marks=marks)
+            continue
+        if p_value is not None:
             tests[number] = ranked[0], p_value
     adjusted = statistics.holm([p_value for _, p_value in tests.values()]) if tests else []
     for (number, (best, _)), p_value in zip(tests.items(), adjusted, strict=True):
@@ -294,17 +300,25 @@ def _paired(best: Measured, other: Measured) -> float | None:
     """The p-value over all runs of the two means; None if they were scored on different data.
 
     Examples are paired, seeds are not (`report/statistics.py`): the two may have different seeds.
+
+    Raises:
+        UserError: the predictions of a run are missing or damaged.
     """
     if best.measure.metric is None or best.group.data != other.group.data:
         return None
-    try:
-        left, right = ([read_predictions(folder) for folder in _folders(cell)] for cell in (best, other))
-    except UserError:  # records can be kept without their predictions
-        return None
+    left, right = ([_predictions(run) for run in _runs(cell)] for cell in (best, other))
     return statistics.paired_p_value(best.measure.name, best.measure.metric, left, right)
 
 
-def _folders(cell: Measured) -> list[Path]:
-    """The folders of the runs in a mean."""
+def _predictions(run: DoneRun) -> Rows:
+    try:
+        return read_predictions(run.folder, run.record)
+    except UserError:  # its path is of no use to a reader of the table
+        where = f"{run.record.method}, seed {run.seed} ({run.record.config_hash})"
+        raise UserError(f"the predictions of {where} are missing or damaged") from None
+
+
+def _runs(cell: Measured) -> list[DoneRun]:
+    """The runs in a mean."""
     seeds = dict(cell.values)
-    return [run.folder for run in cell.group.done if run.seed in seeds]
+    return [run for run in cell.group.done if run.seed in seeds]

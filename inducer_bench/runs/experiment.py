@@ -70,11 +70,13 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
                 for split, data in experiment.eval_data.items()
             }
             eval_seconds = perf_counter() - started
-            files.write_results(folder, tuned, task, evaluations)
+            checksums = files.write_results(folder, tuned, task, evaluations)
 
             # -- record ------------------------------------------------------------------------------------------------
             size = files.adapter_bytes(folder)
-            record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, size)
+            record = recording.finished(
+                config, identity, experiment, progress, evaluations, eval_seconds, size, checksums
+            )
             summary = {name: score.value for name, score in record.scores.items()}
             summary["parameters"] = dataclasses.asdict(record.parameters)
             return record

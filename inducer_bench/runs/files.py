@@ -2,21 +2,22 @@
 
 import dataclasses
 import gzip
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from inducer_bench import distributed
+from inducer_bench import distributed, strict_json
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import write_atomic
-from inducer_bench.methods.tuned import WEIGHTS_FILE, TunedModel
+from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.runs.artefacts import ADAPTER, DESCRIPTION, PREDICTIONS, WEIGHTS, checksums
 from inducer_bench.tasks.base import Task
+from inducer_bench.training import tracking
 from inducer_bench.training.evaluation import Evaluation
 
-CONFIG, ADAPTER, PREDICTIONS, CHECKPOINT = "config.yaml", "adapter", "predictions.jsonl.gz", "checkpoint"
+CONFIG, CHECKPOINT = "config.yaml", "checkpoint"
 
 
 @distributed.on_main_process
@@ -25,27 +26,30 @@ def write_config(folder: Path, config: ExperimentConfig) -> None:
     write_atomic(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))).encode())
 
 
-@distributed.on_main_process
-def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapping[str, Evaluation]) -> None:
-    """Write the adapter, the predictions, and further files of the task.
+def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapping[str, Evaluation]) -> dict[str, str]:
+    """Write the adapter, the predictions, and further files of the task; returns the checksums of the run's files.
 
     Predictions are JSON lines, one per example, in the order of the data. Further files, such as the input of an
-    official scorer, are of the first split.
+    official scorer, are of the first split. Processes other than the main one write nothing.
     """
+    if not distributed.is_main_process():
+        return {}
     lines = "".join(
-        json.dumps({"split": split, "index": i, **prediction}) + "\n"
+        strict_json.dumps({"split": split, "index": i, **prediction}) + "\n"
         for split, result in evaluations.items()
         for i, prediction in enumerate(result.predictions)
     )
     tuned.save(folder / ADAPTER)
     write_atomic(folder / PREDICTIONS, gzip.compress(lines.encode(), mtime=0))  # equal bytes for equal lines
-    for name, content in task.files(next(iter(evaluations.values())).predictions).items():
+    further = task.files(next(iter(evaluations.values())).predictions)
+    for name, content in further.items():
         write_atomic(folder / name, content)
+    return checksums(folder, [tracking.FILE, DESCRIPTION, WEIGHTS, PREDICTIONS, *further])
 
 
 def adapter_bytes(folder: Path) -> int:
     """The size of the adapter's weights on disk."""
-    return (folder / ADAPTER / WEIGHTS_FILE).stat().st_size if distributed.is_main_process() else 0
+    return (folder / WEIGHTS).stat().st_size if distributed.is_main_process() else 0
 
 
 @distributed.on_main_process

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import validated
 from inducer_bench.errors import UserError
+from inducer_bench.runs import artefacts
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import plm_fingerprint
 from inducer_bench.runs.record import FinishedRecord
@@ -32,8 +33,10 @@ class FinishedRun:
         """The PLM with the run's method, weights and head.
 
         Raises:
-            UserError: the PLM's files are missing, or are not those of the run.
+            UserError: the files of the adapter or the PLM are missing, or are not those of the run.
         """
+        for name in (artefacts.DESCRIPTION, artefacts.WEIGHTS):
+            artefacts.check(self.folder, self.record, name)
         if plm_fingerprint(self.config.plm) != self.record.plm_fingerprint:
             raise UserError(
                 f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than there are now"
@@ -43,7 +46,8 @@ class FinishedRun:
         from inducer_bench.plm.load import load_model, quiet_libraries
 
         quiet_libraries()
-        return load(load_model(self.config.plm, self.config.task.auto_class, self.outputs), self.folder / "adapter")
+        model = load_model(self.config.plm, self.config.task.auto_class, self.outputs)
+        return load(model, self.folder / artefacts.ADAPTER)
 
 
 def open_run(folder: Path) -> FinishedRun:

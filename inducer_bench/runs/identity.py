@@ -18,6 +18,7 @@ from inducer_bench.plm.location import plm_folder, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.fetch import learn_commits
 from inducer_bench.tasks import source
+from inducer_bench.tasks.options import TaskOptions
 from inducer_bench.version import ALGORITHM
 
 # Keys that decide where things are and what is written, but not what is computed.
@@ -46,29 +47,49 @@ def identify(config: ExperimentConfig) -> Identity:
     """
     learn_commits(config)
     data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
-    identity = {"config": canonical(config), "algorithm": ALGORITHM, "data": data, "plm": plm}
-    if code := _user_code(config):
-        identity["code"] = code
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return Identity(hash=hashlib.sha256(text.encode()).hexdigest()[:16], data=data, plm=plm)
+    return Identity(hash=_hash(canonical(config), ALGORITHM, data, plm, _user_code(config)), data=data, plm=plm)
+
+
+def recorded_hash(config: dict[str, Any], algorithm: int, data: str, plm: str) -> str | None:
+    """The hash of a recorded configuration; None where it names a user's modules, whose files are not recorded.
+
+    Args:
+        config: plain values, as a record has them; its sections have keys.
+        algorithm, data, plm: of the same record.
+    """
+    task, method = config["task"], config["method"]
+    metrics = task.get("metrics")
+    names = [method.get("name"), task.get("kind"), *(metrics if isinstance(metrics, list) else ())]
+    if any("." in str(name) for name in names):
+        return None
+    canonical = _without_neutral({**config, "task": _without(TaskOptions.PLACE, task)})
+    return _hash(canonical, algorithm, data, plm, {})
 
 
 def canonical(config: ExperimentConfig) -> dict[str, Any]:
     """The configuration as plain values, without the keys that change no number."""
-    values = dataclasses.asdict(config)
-    for section in _NEUTRAL_SECTIONS:
-        del values[section]
-    for section, keys in _NEUTRAL.items():
-        values[section] = {key: value for key, value in values[section].items() if key not in keys}
-    return {**values, "task": config.task.without_place()}
+    return _without_neutral({**dataclasses.asdict(config), "task": config.task.without_place()})
+
+
+def _hash(config: dict[str, Any], algorithm: int, data: str, plm: str, code: dict[str, str]) -> str:
+    identity = {"config": config, "algorithm": algorithm, "data": data, "plm": plm, **({"code": code} if code else {})}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_neutral(values: dict[str, Any]) -> dict[str, Any]:
+    kept = _without(_NEUTRAL_SECTIONS, values)
+    return {**kept, **{section: _without(keys, values[section]) for section, keys in _NEUTRAL.items()}}
+
+
+def _without(keys: set[str], values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
 
 
 def setting(config: ExperimentConfig) -> dict[str, Any]:
     """The canonical configuration without the seed and the machine: equal for runs that a table averages."""
-    values = canonical(config)
-    del values["seed"]
-    values["trainer"] = {key: value for key, value in values["trainer"].items() if key not in _MACHINE}
-    return values
+    values = _without({"seed"}, canonical(config))
+    return {**values, "trainer": _without(_MACHINE, values["trainer"])}
 
 
 def setting_key(config: ExperimentConfig) -> str:

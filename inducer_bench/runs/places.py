@@ -5,12 +5,12 @@ from pathlib import Path
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
-from inducer_bench.runs import files
+from inducer_bench.runs import artefacts, files
 from inducer_bench.runs.outcome import cannot_use
 from inducer_bench.training import checkpoint, tracking
 
-_FOLDERS = (files.ADAPTER, files.CHECKPOINT)
-_FILES = (files.CONFIG, files.PREDICTIONS, tracking.FILE, f"{files.CHECKPOINT}/{checkpoint.PREVIOUS}")
+_FOLDERS = (artefacts.ADAPTER, files.CHECKPOINT)
+_FILES = (files.CONFIG, artefacts.PREDICTIONS, tracking.FILE, f"{files.CHECKPOINT}/{checkpoint.PREVIOUS}")
 
 
 def prepare(folder: Path, config: ExperimentConfig) -> None:

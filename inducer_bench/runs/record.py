@@ -6,19 +6,29 @@ A record is complete and checksummed, or it does not exist. Reading one needs no
 import dataclasses
 import hashlib
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from inducer_bench.errors import UserError
-from inducer_bench.files import write_atomic
+from pydantic import Field
+
+from inducer_bench import strict_json
+from inducer_bench.errors import UserError, shown
+from inducer_bench.files import read_bytes, write_atomic
 from inducer_bench.metrics.score import Scores
 from inducer_bench.options import options, typed
+from inducer_bench.runs.identity import recorded_hash
 
 FILE = "record.json"
-SCHEMA = 3
+SCHEMA = 4
+_WITHOUT_CHECKSUMS = 3  # the schema before this one: without `files`
 _SCORES_IN_A_LINE = 4
+_AGAIN = "move the folder away to run again"
 
 Status = Literal["done", "failed", "interrupted", "oom"]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+NonNegative = Annotated[float, Field(ge=0.0)]
 
 
 # -- parts of a record -------------------------------------------------------------------------------------------------
@@ -36,7 +46,7 @@ class Data:
 class Code:
     """The code of a run; git's values are None where the package does not run from its repository."""
 
-    version: str
+    version: Annotated[str, Field(max_length=100)]
     algorithm: int
     git_sha: str | None
     git_dirty: bool | None
@@ -51,19 +61,19 @@ class Code:
 class Parameters:
     """Deployed parameters of the method, the head and the special-token rows, and those of the PLM."""
 
-    method: int
-    head: int
-    tokens: int
-    plm: int
-    percent: float  # method / PLM
+    method: Count
+    head: Count
+    tokens: Count
+    plm: Count
+    percent: NonNegative  # method / PLM
 
 
 @options
 class Tokens:
     """Tokens of the training batches, without and with padding."""
 
-    real: int
-    padded: int
+    real: Count
+    padded: Count
 
 
 @options
@@ -72,7 +82,7 @@ class Device:
 
     type: str
     name: str
-    threads: int
+    threads: Count
 
     def __str__(self) -> str:
         """The device in words; the threads of a CPU decide its times."""
@@ -117,25 +127,26 @@ class Record:
 class FinishedRecord(Record):
     """The record of a run that is done, with its scores and costs."""
 
-    scores: Scores
+    scores: Annotated[Scores, Field(min_length=1)]
     losses: dict[str, float]  # split -> mean loss, of tasks that predict labels or numbers
     labels: list[str] | None  # in the order of their codes; None where the task has none
-    best_epoch: int
+    best_epoch: Count
     selection_score: float | None
     evaluations: list[dict[str, int | float | None]]  # one per epoch: epoch, step, loss and scores
-    steps: int
-    examples: dict[str, int]  # of train, of the selection set, and of each split scored at the end
+    steps: Count
+    examples: dict[str, Count]  # of train, of the selection set, and of each split scored at the end
     parameters: Parameters
-    train_seconds: float
-    eval_seconds: float
-    peak_memory_bytes: int
+    train_seconds: NonNegative
+    eval_seconds: NonNegative
+    peak_memory_bytes: Count
     peak_memory_of: str  # cuda_allocated or process_resident
-    adapter_bytes: int  # size of the file with method parameters, head and special-token rows
+    adapter_bytes: Count  # size of the file with method parameters, head and special-token rows
     tokens: Tokens
-    train_flops: int  # an estimate
+    train_flops: Count  # an estimate
     device: Device
     precision: str  # no: fp32; bf16: mixed precision
-    processes: int
+    processes: Count
+    files: dict[str, str]  # path below the run's folder -> sha256, of all that the run left; none in schema 3
 
     @property
     def dtype(self) -> str:
@@ -146,9 +157,9 @@ class FinishedRecord(Record):
         """The first scores, those of the task's metric before all others, for one line."""
         metric = self.metric
         names = sorted(self.scores, key=lambda name: (name != metric, not name.startswith(f"{metric}_"), name))
-        shown = [(name, self.scores[name].value) for name in names[:_SCORES_IN_A_LINE]]
-        more = f"  and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        return "  ".join(f"{name} {'-' if value is None else f'{value:.2f}'}" for name, value in shown) + more
+        first = [(shown(name, 60), self.scores[name].value) for name in names[:_SCORES_IN_A_LINE]]
+        more = f"  and {len(names) - len(first)} more" if len(names) > len(first) else ""
+        return "  ".join(f"{name} {'-' if value is None else f'{value:.2f}'}" for name, value in first) + more
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -162,8 +173,8 @@ def write(folder: Path, record: Record) -> None:
         TypeError, ValueError: the configuration holds a value that JSON has no form for.
     """
     values = {"schema": SCHEMA, **dataclasses.asdict(record)}
-    body = json.loads(json.dumps(values, allow_nan=False))  # as it will be read: keys of dicts become strings
-    text = json.dumps({**body, "checksum": _checksum(body)}, indent=2, sort_keys=True)
+    body = strict_json.loads(strict_json.dumps(values))  # as it will be read: keys of dicts become strings
+    text = strict_json.dumps({**body, "checksum": _checksum(body)}, indent=2, sort_keys=True)
     write_atomic(folder / FILE, (text + "\n").encode())
 
 
@@ -171,36 +182,147 @@ def read(folder: Path) -> Record | None:
     """The record in `folder`: a `FinishedRecord` if the run is done; None if there is no record.
 
     Raises:
-        UserError: the record is truncated, was edited, is of another schema, or has a bad key.
+        UserError: the record cannot be read, is truncated, was edited, is of another schema, has a bad key, or
+            contradicts itself.
     """
     path = folder / FILE
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        checksum = body.pop("checksum")
+        body = _body(path)
     except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise UserError(f"{path}: not a whole record; move the folder away to run again") from None
-    if checksum != _checksum(body):
-        raise UserError(f"{path}: its checksum does not match; it was edited; move the folder away to run again")
+        if not path.is_symlink():
+            return None
+        raise UserError(f"{path}: a link to what is not there; {_AGAIN}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise UserError(f"{path}: not a whole record; {_AGAIN}") from None
     schema = body.pop("schema", None)
     if schema == 2:
         raise UserError(
-            f"{path}: found schema 2, of version 0.1.0; allowed: {SCHEMA}; run the same command again with this "
-            "version, or read the record with version 0.1.0"
+            f"{path}: found schema 2, of version 0.1.0; allowed: {_WITHOUT_CHECKSUMS}, {SCHEMA}; run the same command "
+            "again with this version, or read the record with version 0.1.0"
         )
-    if schema != SCHEMA:
-        raise UserError(f"{path}: found schema {schema}; allowed: {SCHEMA}")
+    if schema not in (_WITHOUT_CHECKSUMS, SCHEMA):
+        raise UserError(f"{path}: found schema {shown(schema)}; allowed: {_WITHOUT_CHECKSUMS}, {SCHEMA}")
+    done = body.get("status") == "done"
+    if done and schema == _WITHOUT_CHECKSUMS:
+        body["files"] = {}
     try:
-        return typed(FinishedRecord if body.get("status") == "done" else Record, body)
+        record = typed(FinishedRecord if done else Record, body)
+        _check(record)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    return record
 
 
-def find(root: Path) -> list[Path]:
-    """The run folders below `root` (`<task>/<plm>/<method>/<hash>`), sorted."""
-    return sorted(path.parent for path in root.glob(f"*/*/*/*/{FILE}"))
+def read_in_place(folder: Path) -> Record | None:
+    """`read`, for a folder that is where a run writes it: `<task>/<plm>/<method>/<hash>` below any other.
+
+    Raises:
+        UserError: see `read`; or the run is a copy, or was moved, and would count as another one.
+    """
+    record = read(folder)
+    if record is not None:
+        place = (record.task, record.plm, record.method, record.config_hash)
+        if folder.parts[-4:] != place:
+            raise UserError(f"{folder / FILE}: a copy, or moved; the place of this run is '{'/'.join(place)}'")
+    return record
+
+
+def find(root: Path) -> tuple[list[tuple[Path, Record]], list[str]]:
+    """The runs below `root`, each in `<task>/<plm>/<method>/<hash>`, sorted; and one line for each that is left out.
+
+    Raises:
+        UserError: `root` is not a folder that can be read.
+    """
+    found: list[tuple[Path, Record]] = []
+    left_out: list[str] = []
+    for folder in _folders(root, left_out):
+        try:
+            record = read_in_place(folder)
+        except UserError as error:
+            left_out.append(str(error))
+        else:
+            found += [] if record is None else [(folder, record)]
+    return found, left_out
+
+
+def _folders(root: Path, left_out: list[str]) -> list[Path]:
+    """The folders four levels below `root`, sorted; adds a line for each one on the way that cannot be read."""
+    folders = [root]
+    for _ in range(4):
+        below: list[Path] = []
+        for folder in folders:
+            try:
+                below += sorted(path for path in folder.iterdir() if path.is_dir())
+            except OSError as error:
+                line = UserError(f"{folder}: cannot be read ({error.strerror})")
+                if folder is root:
+                    raise line from None
+                left_out.append(str(line))
+        folders = below
+    return folders
+
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+
+def _body(path: Path) -> dict[str, Any]:
+    """The values in a record's file, without their checksum, which is checked."""
+    body: dict[str, Any] = strict_json.loads(read_bytes(path).decode())
+    if body.pop("checksum") != _checksum(body):
+        raise UserError(f"{path}: its checksum does not match; it was edited; {_AGAIN}")
+    return body
 
 
 def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _check(record: Record) -> None:
+    """Check that the parts of a record agree.
+
+    Raises:
+        UserError: they do not, or one that reports need is not there.
+    """
+    for section in ("task", "plm", "method", "trainer", "protocol"):
+        if not isinstance(record.config.get(section), dict):
+            raise UserError(f"config.{section}: missing, or without keys")
+    if not isinstance(record.config["task"].get("metric"), str):
+        raise UserError("config.task.metric: missing, or not a name")
+    for key, recorded, configured in _named_twice(record):
+        if recorded != configured:
+            raise UserError(f"{key}: found {shown(recorded)}; its configuration says {shown(configured)}")
+    expected = recorded_hash(record.config, record.code.algorithm, record.data.fingerprint, record.plm_fingerprint)
+    if expected not in (None, record.config_hash):
+        raise UserError(f"config_hash: found {shown(record.config_hash)}; its configuration and data have {expected}")
+    if isinstance(record, FinishedRecord):
+        _check_results(record)
+
+
+def _named_twice(record: Record) -> Iterator[tuple[str, object, object]]:
+    """Each field that the configuration has as well: its name, its value, and that of the configuration."""
+    for section in ("task", "plm", "method", "protocol"):
+        yield section, getattr(record, section), record.config[section].get("name")
+    for key in ("suite", "seed"):
+        yield key, getattr(record, key), record.config.get(key)
+
+
+def _check_results(record: FinishedRecord) -> None:
+    for name, score in record.scores.items():
+        if score.value is not None and not math.isfinite(score.value):
+            raise UserError(f"scores.{name}: found {score.value}; allowed: a finite number")
+    own = "." in str(record.config["task"].get("kind"))  # a kind of the user's may name its scores as it likes
+    for key, needed in (
+        ("scores", () if own else (record.metric,)),
+        ("examples", ("train", "selection")),
+        ("versions", ("torch",)),
+    ):
+        for name in needed:
+            if name not in getattr(record, key):
+                raise UserError(f"{key}.{name}: missing")
+    epochs = [entry.get("epoch") for entry in record.evaluations]
+    if epochs != [*range(1, len(epochs) + 1)]:
+        raise UserError("evaluations: allowed: one for each epoch, from 1 on, in their order")
+    if not min(1, len(epochs)) <= record.best_epoch <= len(epochs):
+        raise UserError(f"best_epoch: found {record.best_epoch}; the run has {len(epochs)} epochs")

@@ -21,6 +21,7 @@ def finished(
     evaluations: dict[str, Evaluation],
     eval_seconds: float,
     adapter_bytes: int,
+    files: dict[str, str],
 ) -> FinishedRecord:
     """The record of a run that is done."""
     counts = typed(Parameters, experiment.tuned.parameter_counts(), "parameters")
@@ -53,6 +54,7 @@ def finished(
         device=provenance.device(experiment.accelerator.device),
         precision=experiment.accelerator.mixed_precision,
         processes=distributed.world_size(),
+        files=files,
     )
 
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
-from inducer_bench.runs import provenance
+from inducer_bench.runs import artefacts, provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.identity import Identity, identify, run_folder
@@ -70,10 +70,13 @@ def _check_same_everywhere(identity: Identity) -> None:
 
 
 def _already_done(folder: Path) -> Outcome | None:
-    record = records.read(folder)
-    if isinstance(record, FinishedRecord):
-        return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {record.headline()}", record)
-    return None
+    """The outcome if the run is done. Its scores stand as long as its record does; files that do not are told of."""
+    record = records.read_in_place(folder)
+    if not isinstance(record, FinishedRecord):
+        return None
+    wrong = artefacts.state(folder, record)
+    note = f"; {wrong}; to make them again, move the folder away" if wrong else ""
+    return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {record.headline()}{note}", record)
 
 
 def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:

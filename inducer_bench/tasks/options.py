@@ -63,12 +63,12 @@ class TaskOptions:
     families: ClassVar[tuple[str, ...]] = ("nlu", "nlg")  # what `family` may be
 
     # Keys that say where the data are, and how they are used once they are encoded.
-    _PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
+    PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
     _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval"}
 
     def without_place(self) -> dict[str, Any]:
         """The keys that are part of a run's identity; the data's fingerprint stands for their location."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if key not in self._PLACE}
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in self.PLACE}
 
     def encoding(self) -> dict[str, Any]:
         """The keys that decide, with a file and a tokenizer, how the file's rows are encoded."""

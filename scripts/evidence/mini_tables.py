@@ -42,7 +42,7 @@ def collect(source: Path, runs: Path) -> None:
     """Replace `runs` by the kept files of every finished run of the mini suite below `source`.
 
     Raises:
-        UserError: there is no such run, or a record is damaged.
+        UserError: there is no such run, or a record cannot be read.
     """
     done = [run.folder for group in load(source).groups if group.config.suite == "mini" for run in group.done]
     if not done:
@@ -71,11 +71,11 @@ def load(runs: Path) -> store.Store:
     """The records below a folder.
 
     Raises:
-        UserError: a record is damaged.
+        UserError: a record cannot be read.
     """
     found = store.load(runs)
-    if found.damaged:
-        raise UserError("; ".join(found.damaged))
+    if found.left_out:
+        raise UserError("; ".join(found.left_out))
     return found
 
 

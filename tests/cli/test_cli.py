@@ -264,21 +264,22 @@ def test_ls_runs_shows_status_score_and_folder(finished, capsys, monkeypatch):
 
 def test_ls_runs_names_a_damaged_record_and_lists_the_others(finished, capsys, tmp_path):
     process, cwd = finished
-    record = (cwd / process.stdout.splitlines()[-1] / records.FILE).read_text()
-    for name, content in (("a", record[:100]), ("b", record)):
+    run = cwd / process.stdout.splitlines()[-1]
+    record = (run / records.FILE).read_text()
+    for name, content in (("a", record[:100]), (run.name, record)):
         folder = tmp_path / "sst2" / "tiny_roberta" / "inducer" / name
         folder.mkdir(parents=True)
         (folder / records.FILE).write_text(content)
     assert main.main(["ls", "runs", "--runs", str(tmp_path)]) == 1
     damaged, whole = capsys.readouterr().out.splitlines()
-    assert damaged.startswith("  damaged ")
+    assert damaged.startswith("  left out ")
     assert "not a whole record" in damaged
     assert whole.startswith("  done ")
 
 
 def test_bad_and_failing_jobs_do_not_stop_a_sweep(sweep):
     process, cwd = sweep
-    status = {folder: records.read(folder).status for folder in records.find(cwd / "runs")}
+    status = {folder: record.status for folder, record in records.find(cwd / "runs")[0]}
     assert sorted(status.values()) == ["done", "failed"], process.stderr
     failed = next(folder for folder, found in status.items() if found == "failed")
     assert "Traceback" in (failed / "log.txt").read_text()

@@ -143,7 +143,7 @@ def test_sweep_takes_the_users_method_and_folder_to_its_jobs(launcher, run_cli, 
     arguments = ["--config-dir", "my_conf", "-m", *launcher, *overrides, out, "method=scale,bitfit", "seed=0,1"]
     process = run_cli(*arguments, cwd=cwd, timeout=300)
     assert process.returncode == 0, process.stderr
-    found = {records.read(folder).method for folder in records.find(cwd / out.removeprefix("output_dir="))}
+    found = {record.method for _, record in records.find(cwd / out.removeprefix("output_dir="))[0]}
     assert found == {"my_package.scale", "bitfit"}
     assert "sweep of 4 jobs:" in process.stderr
 

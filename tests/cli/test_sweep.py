@@ -58,7 +58,7 @@ def test_time_to_go_is_that_of_computed_jobs(tmp_path, monkeypatch):
 
 
 def scores(cwd):
-    found = [records.read(folder) for folder in records.find(cwd / "runs")]
+    found = [record for _, record in records.find(cwd / "runs")[0]]
     return {(record.method, record.seed): record.scores for record in found}
 
 
@@ -99,7 +99,7 @@ def test_optuna_finds_the_learning_rate_that_does_something(run_cli, overrides, 
     process = run_cli("-m", *search, *overrides, "method=lora", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     (result,) = (tmp_path / "runs").glob("sweeps/*/optimization_results.yaml")
-    found = [records.read(folder) for folder in records.find(tmp_path / "runs")]
+    found = [record for _, record in records.find(tmp_path / "runs")[0]]
     best = max(record.scores["accuracy"].value for record in found)
     assert f"best_value: {best}" in result.read_text()
     assert "sweep of 3 jobs:" in process.stderr

@@ -2,8 +2,8 @@
 
 import dataclasses
 import gzip
+import hashlib
 import json
-import random
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from inducer_bench.config.compose import compose
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.metrics.score import Score
 from inducer_bench.runs import record as records
+from inducer_bench.runs.artefacts import PREDICTIONS, checksums
+from inducer_bench.runs.identity import recorded_hash
 from inducer_bench.runs.record import Code, Data, Device, FinishedRecord, Parameters, Record, Status, Tokens
 
 EXAMPLES = 200
 MINI = ("preset=mini", "task=sst2")
 FULL = ("task=sst2",)
-OTHER_CODE = Code(version="0.0.9", algorithm=1, git_sha="fedcba9876543210", git_dirty=True)
+OTHER_CODE = Code(version="0.0.9", algorithm=9, git_sha="fedcba9876543210", git_dirty=True)
 
 
 @lru_cache(maxsize=256)
@@ -27,7 +29,6 @@ def configuration(overrides: tuple[str, ...]) -> ExperimentConfig:
 
 def record_of(
     config: ExperimentConfig,
-    config_hash: str = "0123456789abcdef",
     /,
     *,
     status: Status = "done",
@@ -38,6 +39,9 @@ def record_of(
     **changes: Any,
 ) -> Record:
     """The record that a run of `config` would leave; `changes` replace fields."""
+    values = dataclasses.asdict(config)
+    values["suite"] = changes.get("suite", config.suite)
+    values["protocol"]["name"] = changes.get("protocol", config.protocol.name)
     known: dict[str, Any] = {
         "status": status,
         "suite": config.suite,
@@ -47,8 +51,8 @@ def record_of(
         "method": config.method.name,
         "protocol": config.protocol.name,
         "seed": config.seed,
-        "config": dataclasses.asdict(config),
-        "config_hash": config_hash,
+        "config": values,
+        "config_hash": "",
         "data": data("sha256:data"),
         "plm_fingerprint": "sha256:plm",
         "code": Code(version="0.1.0", algorithm=1, git_sha="0123456789abcdef", git_dirty=False),
@@ -56,7 +60,7 @@ def record_of(
         "command": "inducer-bench ...",
     }
     if status != "done":
-        return Record(**{**known, "error": status, **changes})
+        return with_hash(Record(**{**known, "error": status, **changes}))
     found = scores or {config.task.metric: score}
     results: dict[str, Any] = {
         "scores": {
@@ -86,8 +90,21 @@ def record_of(
         "device": Device(type="cpu", name="x86_64", threads=1),
         "precision": "no",
         "processes": 1,
+        "files": {},
     }
-    return FinishedRecord(**{**known, **results, **changes})
+    return with_hash(FinishedRecord(**{**known, **results, **changes}))
+
+
+def with_hash(record: Record) -> Record:
+    """The record with the hash of its configuration, its algorithm, its data and its PLM."""
+    config = json.loads(json.dumps(record.config))  # as it will be read
+    found = recorded_hash(config, record.code.algorithm, record.data.fingerprint, record.plm_fingerprint)
+    return dataclasses.replace(record, config_hash=found or _any_hash(record))
+
+
+def _any_hash(record: Record) -> str:
+    """A hash for a run with a user's code, whose own would cover the files of that code."""
+    return hashlib.sha256(repr(record.config).encode()).hexdigest()[:16]
 
 
 def data(fingerprint: str, source: str = "mini") -> Data:
@@ -95,7 +112,8 @@ def data(fingerprint: str, source: str = "mini") -> Data:
 
 
 def code(version: str) -> Code:
-    return Code(version=version, algorithm=1, git_sha=None, git_dirty=None)
+    """Code of another algorithm for each version: a run of the same algorithm would have been done already."""
+    return Code(version=version, algorithm=int(version.replace(".", "")), git_sha=None, git_dirty=None)
 
 
 def write_run(
@@ -106,12 +124,12 @@ def write_run(
     The predictions are right on the first `score` percent of the examples.
     """
     config = dataclasses.replace(configuration(overrides), seed=seed, output_dir=str(root))
-    name = f"{random.Random(repr((overrides, seed, sorted(changes.items())))).getrandbits(64):016x}"
-    folder = root / config.task.name / config.plm.name / config.method.name / name
+    record = record_of(config, score=score, **changes)
+    folder = root / record.task / record.plm / record.method / record.config_hash
     folder.mkdir(parents=True)
-    record = record_of(config, name, score=score, **changes)
     if isinstance(record, FinishedRecord) and predictions:
         write_predictions(folder, config.task.report[0], score)
+        record = dataclasses.replace(record, files=checksums(folder, [PREDICTIONS]))
     records.write(folder, record)
     return folder
 
@@ -121,4 +139,4 @@ def write_predictions(folder: Path, split: str, score: float) -> None:
     rows = [{"split": split, "index": i, "label": i % 2, "prediction": i % 2 if i < right else 1 - i % 2, "loss": 0.5}
             for i in range(EXAMPLES)]  # fmt: skip
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "predictions.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+    (folder / PREDICTIONS).write_bytes(gzip.compress(lines.encode(), mtime=0))

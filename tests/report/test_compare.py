@@ -18,6 +18,7 @@ from inducer_bench.cli import main
 from inducer_bench.metrics.score import Score
 from inducer_bench.report.examples import read_predictions
 from inducer_bench.runs import record as records
+from inducer_bench.runs.artefacts import checksums
 from inducer_bench.runs.record import Code
 
 MINI = ("preset=mini", "task=sst2")
@@ -38,6 +39,7 @@ def row(shown, name):
 def predict(folder, rows):
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "predictions.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    records.write(folder, replace(records.read(folder), files=checksums(folder, ["predictions.jsonl.gz"])))
 
 
 def refusal(capsys, *folders):
@@ -108,7 +110,7 @@ def test_runs_that_differ_in_nothing_else_get_no_warning(capsys, lora, inducer):
         ({"data": data("sha256:other")}, "data: sha256:data -> sha256:other; no paired test"),
         ({"plm_fingerprint": "sha256:else"}, "PLM files: sha256:plm -> sha256:else; "),
         ({"protocol": "clean"}, "protocol: paper -> clean; "),
-        ({"code": code("0.2.0")}, "code: 0.1.0 at 0123456 -> 0.2.0; "),
+        ({"code": replace(code("0.2.0"), algorithm=1)}, "code: 0.1.0 at 0123456 -> 0.2.0; "),
         ({"versions": {"torch": "3.0"}}, f"machine: {MACHINE} 2.13.0 -> {MACHINE} 3.0; "),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
@@ -134,7 +136,7 @@ def test_score_that_was_computed_differently_is_named(capsys, lora, inducer):
 
 def test_predictions_that_do_not_give_the_recorded_score_are_not_tested(capsys, lora, tmp_path):
     other = write_run(tmp_path, *MINI, "method=inducer", score=90.0)
-    predict(other, read_predictions(lora))
+    predict(other, read_predictions(lora, records.read(lora)))
     assert row(compare(capsys, lora, other), "accuracy")[4:] == ["-", "-", "none: the predictions give other scores"]
 
 

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.handmade import MINI, configuration, record_of
 from helpers.scores import Turn, classification_scores, coqa_scores, generation_scores, metric_for
 
 from inducer_bench.errors import UserError
@@ -14,6 +15,7 @@ from inducer_bench.report.examples import read_predictions, same_examples
 WORDS = "the a film city river opened in was built by anna 's berlin long old , 1984 . cat-like".split()
 TEXT_METRICS = ["bleu", "bleu_multi", "chrf", "ter", "rouge1", "rouge2", "rougeL"]
 DRAW = np.random.default_rng(0)
+WITHOUT_CHECKSUMS = record_of(configuration((*MINI, "method=lora")))
 
 
 def labelled(pairs, split="dev"):
@@ -174,25 +176,41 @@ def test_rows_are_of_the_same_examples_whatever_was_predicted():
 def test_predictions_are_read_as_they_were_written(tmp_path):
     lines = "".join(json.dumps(row) + "\n" for row in CASES["bleu"])
     (tmp_path / "predictions.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
-    assert read_predictions(tmp_path) == CASES["bleu"]
+    assert read_predictions(tmp_path, WITHOUT_CHECKSUMS) == CASES["bleu"]
 
 
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (None, "not there"),
+        (None, "missing"),
         (b"", "damaged"),
         (b"text", "damaged"),
         (gzip.compress(b'{"split": "dev"}\n', mtime=0)[:-9], "damaged"),
         (gzip.compress(b'{"split": "dev"}\n', mtime=0)[:12] + bytes(20), "damaged"),
         (gzip.compress(b'{"split": "dev"}\n{"split"', mtime=0), "line 2: not JSON"),
         (gzip.compress(b"\xff\n", mtime=0), "damaged"),
+        (gzip.compress(b"[" * 100_000, mtime=0), "line 1: not JSON"),
+        (gzip.compress(b'{"split": "dev", "loss": NaN}', mtime=0), "line 1: not JSON"),
+        (gzip.compress(b"[1]\n", mtime=0), "line 1: not a prediction"),
+        (gzip.compress(b'{"index": 0}\n', mtime=0), "line 1: not a prediction"),
     ],
-    ids=["missing", "empty", "text", "cut", "overwritten", "half a line", "not UTF-8"],
+    ids=[
+        "missing",
+        "empty",
+        "text",
+        "cut",
+        "overwritten",
+        "half a line",
+        "not UTF-8",
+        "deep",
+        "NaN",
+        "list",
+        "no split",
+    ],
 )
 def test_damaged_predictions_are_refused_in_one_line(tmp_path, content, part):
     if content is not None:
         (tmp_path / "predictions.jsonl.gz").write_bytes(content)
     with pytest.raises(UserError, match=part) as caught:
-        read_predictions(tmp_path)
+        read_predictions(tmp_path, WITHOUT_CHECKSUMS)
     assert "\n" not in str(caught.value)

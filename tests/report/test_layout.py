@@ -8,7 +8,7 @@ from helpers.handmade import MINI
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.report import layout, store, tables
+from inducer_bench.report import figures, layout, store, tables
 from inducer_bench.report.layout import Scope
 
 METHOD = """
@@ -112,3 +112,33 @@ def test_methods_by_an_unknown_word_are_refused_in_one_line(config_dir):
         UserError, match=r"^table/mine\.methods: found 'everything'; allowed: all, with_ranks, or a list"
     ):
         table(config_dir, "everything")
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"title: [", "cannot be read"),
+        (b"\xff\xfe\xff", "cannot be read"),
+        (b"- one\n", "has no keys"),
+        (b"title: ${nowhere}\n", "cannot be read"),
+        (
+            b"title: 'x {other}'\norder: 1\ncolumns: [{value: accuracy}]\n",
+            "title: found 'x {other}'; allowed in braces",
+        ),
+        (b"title: x\ncolumns: [{value: accuracy}]\n", "order: missing"),
+    ],
+)
+def test_table_file_that_is_none_is_refused_in_one_line(config_dir, content, part):
+    (config_dir / "table" / "mine.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"^table/mine") as caught:
+        layout.layouts(config_dir)
+    assert part in str(caught.value)
+
+
+def test_table_file_without_seeds_asks_for_no_further_runs(config_dir, tmp_path):
+    text = TABLE.format(methods="[lora, bitfit]").replace("seeds: {full: 2, mini: 2}\n", "figures: [budget_curve]\n")
+    (config_dir / "table" / "mine.yaml").write_text(text)
+    handmade.write_run(tmp_path / "runs", *MINI, "method=lora")
+    built = {table.name: table for table in tables.build(store.load(tmp_path / "runs"), [], "runs", config_dir)}
+    assert built["mine_mini_roberta"].commands == ()
+    assert figures.draw(built["mine_mini_roberta"]) == []

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from inducer_bench import escape
 from inducer_bench.report import figures, render
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -88,7 +89,7 @@ def test_page_is_for_small_screens_and_dark_ones(page):
     ],
 )
 def test_latex_is_escaped(text, latex):
-    assert render.tex(text) == latex
+    assert escape.tex(text) == latex
 
 
 def test_latex_tables_are_balanced_and_every_row_has_all_columns(built):

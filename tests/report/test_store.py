@@ -68,8 +68,8 @@ def test_of_two_records_with_one_seed_the_finished_and_then_the_latest_counts(tm
 
 def test_damaged_and_random_records_are_in_no_group(sweep):
     found = store.load(sweep)
-    assert len(found.damaged) == 1
-    assert "was edited" in found.damaged[0]
+    assert len(found.left_out) == 1
+    assert "was edited" in found.left_out[0]
     scores = {score.value for group in found.groups for run in group.done for score in run.record.scores.values()}
     assert not scores & {10.0, 99.0}
 
@@ -78,11 +78,12 @@ def test_record_whose_configuration_is_not_understood_is_told_of(tmp_path):
     folder = handmade.write_run(tmp_path, *MINI, "method=lora")
     config = handmade.records.read(folder).config
     config["method"]["new_key"] = 1
+    config["seed"] = 1
     handmade.write_run(tmp_path, *MINI, "method=lora", seed=1, config=config)
     found = store.load(tmp_path)
     assert [len(group.runs) for group in found.groups] == [1]
-    assert len(found.damaged) == 1
-    assert "another release (method.new_key" in found.damaged[0]
+    assert len(found.left_out) == 1
+    assert "another release (method.new_key" in found.left_out[0]
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def outside(tmp_path, monkeypatch):
         here.syspath_prepend(tmp_path)
         config = dataclasses.asdict(handmade.configuration((*MINI, "method=lora")))
         for seed, r in ((0, 4), (1, 4), (0, 8)):
-            own = {**config, "method": {"name": "package.scaled_method", "r": r}}
+            own = {**config, "seed": seed, "method": {"name": "package.scaled_method", "r": r}}
             handmade.write_run(tmp_path / "runs", *MINI, seed=seed, config=own, method="package.scaled_method")
         yield tmp_path / "runs"
     for name in ("package", "package.scaled_method"):
@@ -116,7 +117,7 @@ def test_records_of_a_method_whose_module_is_gone_are_still_shown(outside, monke
         sys.modules.pop(name, None)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(outside.parent)])
     found = store.load(outside)
-    assert found.damaged == []
+    assert found.left_out == []
     assert [group.config.method.name for group in found.groups] == ["package.scaled_method"] * 2
     assert [group.key for group in found.groups] == keys
     assert store.labels(found.groups) == store.labels(with_module.groups)

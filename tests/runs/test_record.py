@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.handmade import configuration, record_of
+from helpers.handmade import configuration, record_of, with_hash, write_run
 
 from inducer_bench.errors import UserError
 from inducer_bench.metrics.score import Score
@@ -23,8 +23,9 @@ def record(status="done", **changes):
     own = {"command": "naïve – ok"}
     if status == "done":
         own |= {"scores": SCORES, "losses": {"dev": 0.1 + 0.2}, "evaluations": [{"epoch": 1, "loss": 1e-300}]}
+        own |= {"best_epoch": 1, "files": {"predictions.jsonl.gz": 64 * "0"}}
     handmade = record_of(configuration(("preset=mini", "task=sst2")), status=status)
-    return dataclasses.replace(handmade, **{**own, **changes})
+    return with_hash(dataclasses.replace(handmade, **{**own, **changes}))
 
 
 def damage(folder, change):
@@ -71,7 +72,7 @@ def test_file_is_flat_and_has_the_fields_as_keys(tmp_path):
 
 
 def test_keys_that_json_turns_into_strings_do_not_spoil_the_checksum(tmp_path):
-    records.write(tmp_path, record(config={"by_epoch": {10: 0.5, 9: 0.25}, "pair": (1, 2)}))
+    records.write(tmp_path, record(config={**record().config, "by_epoch": {10: 0.5, 9: 0.25}, "pair": (1, 2)}))
     assert records.read(tmp_path).config["by_epoch"] == {"10": 0.5, "9": 0.25}
 
 
@@ -114,15 +115,15 @@ def test_record_of_another_schema_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "SCHEMA", 99)
     records.write(tmp_path, record())
     monkeypatch.undo()
-    assert refusal(tmp_path).endswith(f"found schema 99; allowed: {records.SCHEMA}")
+    assert refusal(tmp_path).endswith("found schema 99; allowed: 3, 4")
 
 
 def test_record_of_version_0_1_0_says_what_to_do(tmp_path):
     records.write(tmp_path, record())
     rewrite(tmp_path, lambda body: body.update(schema=2))
     assert refusal(tmp_path) == (
-        f"{tmp_path / records.FILE}: found schema 2, of version 0.1.0; allowed: 3; run the same command again with "
-        "this version, or read the record with version 0.1.0"
+        f"{tmp_path / records.FILE}: found schema 2, of version 0.1.0; allowed: 3, 4; run the same command again "
+        "with this version, or read the record with version 0.1.0"
     )
 
 
@@ -160,24 +161,23 @@ def test_full_disk_leaves_the_earlier_record(tmp_path, monkeypatch):
 def test_value_that_json_cannot_hold_leaves_the_earlier_record(tmp_path, value, error):
     records.write(tmp_path, record())
     with pytest.raises(error):
-        records.write(tmp_path, record(config={"value": value}))
+        records.write(tmp_path, dataclasses.replace(record(), config={"value": value}))
     assert records.read(tmp_path) == record()
 
 
 def test_find_lists_run_folders_and_nothing_else(tmp_path):
-    runs = [tmp_path / "sst2" / "gpt2" / method / "abc" for method in ("lora", "inducer")]
-    for folder in [*runs, tmp_path / "too" / "shallow", tmp_path / "sst2" / "gpt2" / "lora" / "abc" / "deeper"]:
-        folder.mkdir(parents=True, exist_ok=True)
+    runs = [write_run(tmp_path, "preset=mini", "task=sst2", f"method={method}") for method in ("lora", "inducer")]
+    for folder in (tmp_path / "too" / "shallow", runs[0] / "deeper"):
+        folder.mkdir(parents=True)
         records.write(folder, record())
-    (tmp_path / "sst2" / "gpt2" / "inducer" / "unfinished").mkdir()
-    assert records.find(tmp_path) == sorted(runs)
-    assert records.find(tmp_path / "nowhere") == []
+    (tmp_path / "sst2" / "mini_roberta" / "inducer" / "unfinished").mkdir()
+    assert records.find(tmp_path) == ([(folder, records.read(folder)) for folder in sorted(runs)], [])
 
 
 def test_headline_shows_scores_of_a_finished_run_and_the_status_of_others():
     values = {"accuracy": 93.754, "f1_unseen": None, "f1": 90.0, "em": 1.0, "bleu": 2.0}
     scores = {name: Score(value=value, signature=name) for name, value in values.items()}
-    several = record(config={"task": {"metric": "f1"}}, scores=scores)
+    several = dataclasses.replace(record(), config={"task": {"metric": "f1"}}, scores=scores)
     assert several.headline() == "f1 90.00  f1_unseen -  accuracy 93.75  bleu 2.00  and 1 more"
     assert record("oom").headline() == "oom"
 

@@ -110,7 +110,7 @@ def test_module_of_a_user_is_short():
 def test_record_of_a_users_task_has_its_scores_under_dotted_names_and_its_labels(runs):
     folder = runs[1][0]
     record = records.read(folder)
-    rows = read_predictions(folder)
+    rows = read_predictions(folder, record)
     wrong = sum(row["label"] != row["prediction"] for row in rows)
     errors = record.scores["elsewhere.scoring.errors"]
     assert (errors.value, errors.signature) == (pytest.approx(100 * wrong / len(rows)), "errors|percent")

@@ -64,7 +64,7 @@ def runs(tmp_path) -> Path:
     handmade.write_run(root, *handmade.MINI, "method=inducer", score=88.0)
     handmade.write_run(root, *handmade.MINI, "method=prefix", status="failed")
     handmade.write_run(root, *handmade.FULL, "method=lora")
-    for folder in records.find(root):
+    for folder, _ in records.find(root)[0]:
         (folder / "checkpoint").mkdir(exist_ok=True)
         (folder / "metrics.jsonl").touch()
     return root
@@ -72,7 +72,7 @@ def runs(tmp_path) -> Path:
 
 def test_collected_runs_are_the_finished_ones_with_three_files_each(runs, tmp_path):
     mini_tables.main(["--collect", str(runs), "--mini", str(tmp_path / "mini")])
-    collected = records.find(tmp_path / "mini" / "runs")
+    collected = [folder for folder, _ in records.find(tmp_path / "mini" / "runs")[0]]
     assert [folder.parent.name for folder in collected] == ["inducer", "lora", "lora"]
     for folder in collected:
         assert sorted(path.name for path in folder.iterdir()) == sorted(mini_tables.KEPT)
@@ -96,9 +96,10 @@ def test_tables_of_collected_runs_are_regenerated_byte_for_byte(runs, tmp_path):
 
 def test_records_that_are_damaged_or_absent_are_not_collected(runs, tmp_path):
     mini = tmp_path / "mini"
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="has no finished run of the mini suite"):
-        mini_tables.main(["--collect", str(tmp_path / "nowhere"), "--mini", str(mini)])
-    (records.find(runs)[0] / "record.json").write_text("{}")
+        mini_tables.main(["--collect", str(tmp_path / "empty"), "--mini", str(mini)])
+    (records.find(runs)[0][0][0] / "record.json").write_text("{}")
     with pytest.raises(UserError, match="not a whole record"):
         mini_tables.main(["--collect", str(runs), "--mini", str(mini)])
     assert not mini.exists()
