@@ -12,10 +12,11 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from inducer_bench.errors import UserError
 from inducer_bench.methods.kernels import attend, drops_on_cpu
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
@@ -59,6 +60,20 @@ def tuned_attention(
     function = attend if part is None else part.attend
     output = function(query, key, value, mask, scale, dropout)
     return output.transpose(1, 2).contiguous(), None
+
+
+def refuse_probabilities(base_model: nn.Module, inputs: tuple[Any, ...], arguments: dict[str, Any]) -> None:
+    """Forward pre-hook of a base model whose attention is `tuned_attention`, which keeps no probabilities.
+
+    Raises:
+        UserError: the call asks for them; transformers would return an empty tuple.
+    """
+    config = cast(PreTrainedConfig, base_model.config)
+    if arguments.get("output_attentions", config.output_attentions):
+        raise UserError(
+            "output_attentions: found True; allowed: False with a method in attention, whose kernels keep no "
+            "probabilities; for another method, load the model with attn_implementation='eager'"
+        )
 
 
 def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal: bool) -> Tensor | None:
