@@ -48,7 +48,7 @@ class _Handed(threading.local):
     """What the trunk hands to the layers of the same forward pass, which run in the same thread."""
 
     trunk: "Trunk | None" = None
-    rows: Tensor  # (L, m)
+    rows: Tensor | None = None  # (L, m)
 
 
 _handed = _Handed()
@@ -76,8 +76,7 @@ class Trunk(nn.Module):
 
     def end(self, base_model: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
         """Forward hook of the base model, also of a forward pass that fails."""
-        _handed.trunk = None
-        del _handed.rows
+        _handed.trunk, _handed.rows = None, None
 
     def rows(self) -> Tensor:
         """tanh(E W_a + a), (L, m): from the current forward pass of the base model, if there is one."""
