@@ -38,7 +38,8 @@ class Before:
                 changes.append((owner, ("__class__",), kind))
             now = dict(_attributes(owner))
             changes += [(owner, path, value) for path, value in old.items() if now.get(path, _Absent) is not value]
-            changes += [(owner, path, _Absent) for path in now.keys() - old.keys()]
+            added = now.keys() - old.keys()
+            changes += [(owner, path, _Absent) for path in added if len(path) == 1 or path[:1] not in added]
         return partial(_give_back, changes)
 
     def values(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
@@ -50,9 +51,9 @@ class Before:
 
 def _attributes(owner: object) -> Iterator[tuple[Path, Any]]:
     for name, value in list(getattr(owner, "__dict__", {}).items()):
+        yield (name,), value
         if isinstance(value, dict):
             yield from (((name, key), entry) for key, entry in value.items())
-        yield (name,), value
 
 
 def _give_back(changes: list[tuple[object, Path, Any]]) -> None:

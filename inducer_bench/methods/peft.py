@@ -124,14 +124,13 @@ def _agree(merged: PreTrainedModel, tuned: PreTrainedModel) -> bool:
 
 @torch.no_grad()
 def _outputs(model: PreTrainedModel) -> Tensor:
-    """Last hidden states (1, 2, d) of two tokens, without dropout."""
+    """The first output of the model for two tokens, such as logits, without dropout."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        base: Any = model.base_model
         ids = torch.tensor([[0, 1]], device=model.device)
-        hidden: Tensor = base(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        outputs: Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids))[0]
     finally:
         for module in training:
             module.training = True
-    return hidden
+    return outputs
