@@ -1,8 +1,8 @@
 """What a library changes in a model, so that it can be undone: modules, their attributes and the values of parameters.
 
-    before = Before(model)
-    ...                                            # the library does what it does
-    tuned.on_detach(before.undo(), before.values())
+before = Before(model)
+...                                            # the library does what it does
+tuned.on_detach(before.undo(), before.values())
 """
 
 from collections.abc import Callable, Iterator

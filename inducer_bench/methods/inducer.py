@@ -142,7 +142,9 @@ class Inducer(nn.Module):
 def count_cached(module: nn.Module, inputs: tuple[Tensor, ...], arguments: dict[str, Any]) -> None:
     """Forward pre-hook of attention: the tokens that its cache has seen, of which a sliding one has kept the last."""
     cache = arguments.get("past_key_values")
-    _handed.first_position = 0 if cache is None else cache.get_seq_length(module.layer_idx)
+    _handed.first_position = (
+        0 if cache is None else 0 + cache.get_seq_length(module.layer_idx)
+    )  # a static one counts on
 
 
 def add_extension(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:

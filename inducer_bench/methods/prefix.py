@@ -80,7 +80,7 @@ class Trunk(nn.Module):
 
     def rows(self) -> Tensor:
         """tanh(E W_a + a), (L, m): from the current forward pass of the base model, if there is one."""
-        if _handed.trunk is self:
+        if _handed.trunk is self and _handed.rows is not None:
             return _handed.rows
         # Checkpointing expects a rerun layer to save the same tensors as before. Under hooks of their own, those of the
         # trunk are not counted among them.

@@ -202,7 +202,7 @@ class TunedModel(nn.Module):
         tensors: dict[str, Tensor] = {name: p.detach() for name, p in self.method_parameters().items()}
         names = {id(module): name for name, module in self.model.named_modules()}
         for part in self._parts:
-            if isinstance(part, HasDeployedForm):
+            if isinstance(part, nn.Module) and isinstance(part, HasDeployedForm):
                 prefix = names[id(part)]
                 for name, _ in part.named_parameters():
                     del tensors[f"{prefix}.{name}"]

@@ -25,7 +25,6 @@ from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.load import read_model
 from inducer_bench.plm.options import PlmOptions
 
-
 log = logging.getLogger("inducer_bench")
 
 
@@ -126,5 +125,5 @@ def _fingerprint(model: PreTrainedModel, new: frozenset[str]) -> int:
     checksum = zlib.crc32(json.dumps(described, sort_keys=True, default=str).encode())
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if name not in new:
-            checksum = zlib.crc32(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy(), checksum)
+            checksum = zlib.crc32(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data, checksum)
     return checksum

@@ -74,7 +74,7 @@ def why_not(attach: Attach, architecture: str) -> str | None:
     model = build(architecture)
     try:
         tuned = attach(model)
-        loss(tuned, tokens(2, 5)).backward()  # type: ignore[no-untyped-call]
+        loss(tuned, tokens(2, 5)).backward()
         tuned.detach()
     except ib.errors.UserError as error:
         return str(error).replace(type(model).__name__, "the model")

@@ -222,7 +222,10 @@ def test_replicas_in_threads_give_the_outputs_of_the_original(method):
     meet(tuned.model, 2)
     replicas = [replica(tuned.model) for _ in batches]
     found = in_threads(
-        *(lambda m=model, batch=batch: m(input_ids=batch).logits for model, batch in zip(replicas, batches, strict=True))
+        *(
+            lambda m=model, batch=batch: m(input_ids=batch).logits
+            for model, batch in zip(replicas, batches, strict=True)
+        )
     )
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-13)

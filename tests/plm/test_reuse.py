@@ -195,9 +195,7 @@ def test_plm_that_comes_back_changed_is_not_used_again(tiny_roberta_folder, load
     assert len(loads) == 2
 
 
-def test_job_after_peft_methods_that_rewrite_frozen_weights_computes_what_it_computes_alone(
-    overrides, loads, tmp_path
-):
+def test_job_after_peft_methods_that_rewrite_frozen_weights_computes_what_it_computes_alone(overrides, loads, tmp_path):
     lora = on("lora", overrides)
     first = run(compose(lora))
     for start in ("pissa", "olora"):
