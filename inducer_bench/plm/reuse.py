@@ -5,7 +5,8 @@
 
 A job that ends normally gives the PLM back with its method detached, which leaves every weight as it was, bit for bit.
 This is verified for every method, by a fingerprint (0.9 s for each GB of weights on a CPU): a PLM that is not as it was
-loaded is not used again. A job that fails gives nothing back: the state of its PLM is not trusted, and the next job loads the PLM again.
+loaded is not used again. A job that fails gives nothing back: the state of its PLM is not trusted, and the next job
+loads the PLM again.
 """
 
 import gc

@@ -70,7 +70,8 @@ def test_type_of_peft_is_detached_or_refused_in_one_line_and_leaves_nothing(kind
     try:
         tuned = ib.attach(model, "peft", peft_type=kind, config=config_for(kind, model))
     except UserError as error:
-        assert str(error).startswith("method.peft_type: ")
+        refused = str(error)
+        assert refused.startswith("method.peft_type: ")
     else:
         trained(tuned).detach()
     assert state(model) == before
