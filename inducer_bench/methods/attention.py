@@ -83,7 +83,8 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
         mask: (B or 1, H or 1, T, S), boolean (True: may attend) or already additive; None where `is_causal` alone
             decides.
         query: (B, H, T, p); gives T, dtype and device. A single cached query sees every key.
-        key_length: S; the T queries are the last T of the S positions.
+        key_length: S. Without a mask, as in SDPA's `is_causal`, the T queries are the first T of the S positions: later
+            ones are places of a static cache that are still empty. Transformers gives a mask in all other cases.
         is_causal: whether position i may attend to j <= i only, where `mask` is None.
 
     Returns:
@@ -95,7 +96,7 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
         if not is_causal or query_length == 1:
             return None
         mask = torch.ones(1, 1, query_length, key_length, dtype=torch.bool, device=query.device)
-        mask = mask.tril(diagonal=key_length - query_length)
+        mask = mask.tril()
     if mask.dtype != torch.bool:
         return mask
     blocked = torch.finfo(query.dtype).min

@@ -46,6 +46,16 @@ def test_sqrt_position_counts_the_tokens_that_a_cache_has_seen(kind):
     torch.testing.assert_close(torch.cat(pieces, dim=1), logits(tuned, inputs), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["prefix", "kernel_mix", "inducer_ffn", "lora"])
+def test_static_cache_gives_what_the_full_forward_gives(method):
+    tuned = ib.attach(build("llama"), method, **OPTIONS[method])
+    randomise(tuned)
+    inputs, cache = tokens(2, 7), StaticCache(config=tuned.model.config, max_cache_len=12)
+    with torch.no_grad():
+        pieces = [tuned(input_ids=piece, past_key_values=cache).logits for piece in inputs.split([4, 1, 2], dim=1)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), logits(tuned, inputs), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("form", [ExplicitAttention, FusedAttention])
 def test_second_derivative_is_refused(form):
     query, key, value = torch.randn(3, 1, 2, 4, 8, dtype=torch.float64).requires_grad_().unbind()
