@@ -20,6 +20,8 @@ adapter per layer, Pfeiffer et al. 2021 (https://arxiv.org/abs/2005.00247); para
     tuned = ib.attach(model, "adapter", r=32, placement="sequential", sites=["attention", "ffn"])   # Houlsby
 """
 
+import threading
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +30,15 @@ from inducer_bench.methods.options import AdapterOptions
 from inducer_bench.methods.tuned import TunedModel
 
 NAME = "adapter"
+
+
+class _Handed(threading.local):
+    """What the beginning of an FFN hands to its end, which follows in the same thread."""
+
+    input: Tensor | None = None  # (B, T, d), of the FFN
+
+
+_handed = _Handed()
 
 
 def attach(tuned: TunedModel, options: AdapterOptions) -> None:
@@ -40,7 +51,7 @@ def attach(tuned: TunedModel, options: AdapterOptions) -> None:
             output = layer.ffn_down.module
             adapter = _added(tuned, layer, output, options)
             if options.placement == "parallel":
-                tuned.add_hook(layer.ffn_up[0].module.register_forward_pre_hook(adapter.keep_input))
+                tuned.add_hook(layer.ffn_up[0].module.register_forward_pre_hook(keep_input))
                 tuned.add_hook(output.register_forward_hook(adapter.add_parallel))
             elif options.placement == "pfeiffer" and layer.final_norm is not None:
                 tuned.add_hook(layer.final_norm.register_forward_hook(adapter.add_inside_norm))
@@ -59,7 +70,6 @@ class Adapter(nn.Module):
         for start in (self.down.bias, self.up.weight, self.up.bias):
             nn.init.zeros_(start)
         self.norm = nn.LayerNorm(width) if options.layer_norm == "before" else None
-        self._input: Tensor | None = None  # (B, T, d), from `keep_input` to `add_parallel`
 
     def forward(self, x: Tensor) -> Tensor:
         """A(x), (B, T, d) -> (B, T, d)."""
@@ -72,20 +82,21 @@ class Adapter(nn.Module):
         """Forward hook of the module that gives y: y + A(y)."""
         return output + self.forward(output)
 
-    def keep_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Forward pre-hook of the FFN's first linear map, where a parallel adapter branches off."""
-        self._input = inputs[0]
-
     def add_parallel(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of the FFN's last linear map: y + A(x)."""
-        assert self._input is not None, "the end of the FFN ran without its beginning"
-        x, self._input = self._input, None
+        x, _handed.input = _handed.input, None
+        assert x is not None, "the end of the FFN ran without its beginning"
         return output + self.forward(x)
 
     def add_inside_norm(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of LN_out: LN_out(u + A(LN_out(u)))."""
         changed: Tensor = module.forward(inputs[0] + self.forward(output))  # `module(...)` would call this hook again
         return changed
+
+
+def keep_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Forward pre-hook of the FFN's first linear map, where a parallel adapter branches off."""
+    _handed.input = inputs[0]
 
 
 def _added(tuned: TunedModel, layer: Layer, host: nn.Module, options: AdapterOptions) -> Adapter:

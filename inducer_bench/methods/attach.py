@@ -49,7 +49,7 @@ def attach(
     Raises:
         UserError: an unknown method or option, an impossible value, or an unsupported model.
     """
-    if ATTACHED in model.__dict__:
+    if any(ATTACHED in part.__dict__ for part in model.modules()):  # also of a tuned model, its base model or a parent
         raise UserError("model: a method is attached already; call detach() first")
     chosen = method if isinstance(method, MethodOptions) else _options(method, options)
     if chosen is method and options:
@@ -65,6 +65,7 @@ def attach(
             tuned.train_head()
         if not tuned.trained_parameters():
             raise UserError(f"method: '{chosen.name}' trains nothing: {type(model).__name__} has no head to train")
+        tuned.guard_model()
         for part in tuned.modules():
             if id(part) not in old:
                 part.training = model.training  # new modules start in training mode: a loaded adapter would drop out

@@ -12,10 +12,11 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from inducer_bench.errors import UserError
 from inducer_bench.methods.kernels import attend, drops_on_cpu
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
@@ -61,6 +62,20 @@ def tuned_attention(
     return output.transpose(1, 2).contiguous(), None
 
 
+def refuse_probabilities(base_model: nn.Module, inputs: tuple[Any, ...], arguments: dict[str, Any]) -> None:
+    """Forward pre-hook of a base model whose attention is `tuned_attention`, which keeps no probabilities.
+
+    Raises:
+        UserError: the call asks for them; transformers would return an empty tuple.
+    """
+    config = cast(PreTrainedConfig, base_model.config)
+    if arguments.get("output_attentions", config.output_attentions):
+        raise UserError(
+            "output_attentions: found True; allowed: False with a method in attention, whose kernels keep no "
+            "probabilities; for another method, load the model with attn_implementation='eager'"
+        )
+
+
 def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal: bool) -> Tensor | None:
     """The additive mask of the scores: 0 where a query may attend, the lowest finite number where it may not.
 
@@ -68,7 +83,8 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
         mask: (B or 1, H or 1, T, S), boolean (True: may attend) or already additive; None where `is_causal` alone
             decides.
         query: (B, H, T, p); gives T, dtype and device. A single cached query sees every key.
-        key_length: S; the T queries are the last T of the S positions.
+        key_length: S. Without a mask, as in SDPA's `is_causal`, the T queries are the first T of the S positions: later
+            ones are places of a static cache that are still empty. Transformers gives a mask in all other cases.
         is_causal: whether position i may attend to j <= i only, where `mask` is None.
 
     Returns:
@@ -80,7 +96,7 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
         if not is_causal or query_length == 1:
             return None
         mask = torch.ones(1, 1, query_length, key_length, dtype=torch.bool, device=query.device)
-        mask = mask.tril(diagonal=key_length - query_length)
+        mask = mask.tril()
     if mask.dtype != torch.bool:
         return mask
     blocked = torch.finfo(query.dtype).min

@@ -24,6 +24,9 @@ https://aclanthology.org/2022.emnlp-main.50). The equations are also written as 
     tuned = ib.attach(model, "inducer", r_k=10, r_v=15)
 """
 
+import threading
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,9 +44,22 @@ def attach(tuned: TunedModel, options: InducerOptions) -> None:
     for layer in tuned.layers():
         inducer = Inducer(layer, options)
         tuned.add_part(layer.attention, PART, inducer)
+        if options.sqrt_position:
+            tuned.add_hook(layer.attention.register_forward_pre_hook(count_cached, with_kwargs=True))
         if options.extension:
-            tuned.add_hook(layer.output.module.register_forward_hook(inducer.add_extension))
+            tuned.add_hook(layer.output.module.register_forward_hook(add_extension))
     tuned.use_our_attention()
+
+
+class _Handed(threading.local):
+    """What one hook hands to the next: those of a layer follow each other in the same thread."""
+
+    inducer: "Inducer"
+    gated: Tensor | None = None  # (B, H, T, r_v)
+    first_position: int | Tensor = 0  # of the queries; with `sqrt_position`
+
+
+_handed = _Handed()
 
 
 class Inducer(nn.Module):
@@ -68,7 +84,6 @@ class Inducer(nn.Module):
             self.b_B = truncated_normal(d)
         else:
             self.B_v, self.b_v = truncated_normal(heads, r_v, p), truncated_normal(heads, 1, p)
-        self._gated: Tensor | None = None  # (B, H, T, r_v), from `attend` to `add_extension`
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
@@ -78,13 +93,13 @@ class Inducer(nn.Module):
         if self.gate_before_mask:
             logsumexp = log_normaliser(query, key, scale)
         s, value_side = self.inner(query)
-        g = self.gate(s * scale, logsumexp, first_position=key.shape[2] - query.shape[2])
+        g = self.gate(s * scale, logsumexp)
         g = F.dropout(g, dropout).to(f.dtype).unsqueeze(-1)  # (B, H, T, 1)
         hidden = g * torch.tanh(value_side + self.a_v)  # (B, H, T, r_v)
         if not self.options.value_residual:
             f = (1 - g) * f
         if self.options.extension:
-            self._gated = hidden
+            _handed.inducer, _handed.gated = self, hidden
             return f
         return f + hidden @ self.B_v + g * self.b_v
 
@@ -102,7 +117,7 @@ class Inducer(nn.Module):
         into, back, bias, value_side = torch.split(per_head(query, sides), [r_k, r_k, 1, r_v], dim=-1)
         return own + (torch.tanh(into + self.a_k) * back).sum(dim=-1) + bias.squeeze(-1), value_side
 
-    def gate(self, s: Tensor, logsumexp: Tensor, first_position: int) -> Tensor:
+    def gate(self, s: Tensor, logsumexp: Tensor) -> Tensor:
         """g (B, H, T) for s_i (B, H, T) and logsumexp_j s_ij (B, H, T).
 
         With `sqrt_position`, positions are counted in the row, as in the released code: left padding counts too.
@@ -110,20 +125,33 @@ class Inducer(nn.Module):
         if not self.options.gate:
             return torch.ones_like(logsumexp)
         if self.options.sqrt_position:
-            last = first_position + s.shape[2]
-            s = s * torch.arange(first_position + 1, last + 1, device=s.device, dtype=s.dtype).sqrt()
+            numbers = torch.arange(1, s.shape[2] + 1, device=s.device, dtype=s.dtype)
+            s = s * (_handed.first_position + numbers).sqrt()
         return torch.sigmoid(s - logsumexp)
 
-    def add_extension(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Forward hook of W_O: its output (B, T, d) + sum_h g^h tanh(.) B_v^h + b_B."""
-        assert self._gated is not None, "W_O ran without its attention"
-        hidden, self._gated = self._gated, None
+    def extended(self, output: Tensor, hidden: Tensor) -> Tensor:
+        """(B, T, d) + sum_h g^h tanh(.) B_v^h + b_B, for g tanh(.) (B, H, T, r_v)."""
         if self.options.share_output:
             return output + hidden.sum(dim=1) @ self.B_v + self.b_B
         # b_B is one more row, for a column of ones: a single product adds everything to the output.
         merged = F.pad(hidden.transpose(1, 2).flatten(2), (0, 1), value=1.0)  # (B, T, H r_v + 1)
         rows = torch.cat((self.B_v.flatten(0, 1), self.b_B[None]))
         return torch.addmm(output.flatten(0, 1), merged.flatten(0, 1), rows).view_as(output)
+
+
+def count_cached(module: nn.Module, inputs: tuple[Tensor, ...], arguments: dict[str, Any]) -> None:
+    """Forward pre-hook of attention: the tokens that its cache has seen, of which a sliding one has kept the last."""
+    cache = arguments.get("past_key_values")
+    _handed.first_position = (
+        0 if cache is None else 0 + cache.get_seq_length(module.layer_idx)
+    )  # a static one counts on
+
+
+def add_extension(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Forward hook of W_O, with output (B, T, d): adds the part of the inducer that ends after W_O."""
+    hidden, _handed.gated = _handed.gated, None
+    assert hidden is not None, "W_O ran without its attention"
+    return _handed.inducer.extended(output, hidden)
 
 
 def per_head(query: Tensor, matrices: Tensor) -> Tensor:

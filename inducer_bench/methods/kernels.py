@@ -4,10 +4,13 @@ Shapes as in `methods/attention.py`.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.amp.autocast_mode import is_autocast_available
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from transformers.integrations.sdpa_attention import repeat_kv
 
@@ -105,7 +108,7 @@ class ExplicitAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> tuple[Tensor, Tensor]:
-        with torch.autocast(query.device.type, enabled=False):  # the inputs decide the precision of both passes
+        with without_autocast(query.device.type):  # the inputs decide the precision of both passes
             scores = torch.matmul(query * scale, key.mT)
             scores = scores.to(at_least_float32(scores.dtype))
             if mask is not None:
@@ -123,6 +126,7 @@ class ExplicitAttention(torch.autograd.Function):
         return f, logsumexp
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, weights, f = ctx.saved_tensors
         of_row = grad_logsumexp - (grad_f * f).sum(dim=-1, dtype=weights.dtype)
@@ -136,6 +140,11 @@ class ExplicitAttention(torch.autograd.Function):
         grad_query = torch.matmul(grad, key).mul_(ctx.scale)
         grad_key = torch.matmul(grad.mT, query).mul_(ctx.scale)
         return grad_query, grad_key, grad_value, None, None, None
+
+
+def without_autocast(device: str) -> AbstractContextManager[object]:
+    """No autocast on this type of device; the meta device has none."""
+    return torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext()
 
 
 def dropout_signs(like: Tensor, dropout: float) -> Tensor:
@@ -178,6 +187,7 @@ class FusedAttention(torch.autograd.Function):
         return f, logsumexp
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, f, logsumexp = ctx.saved_tensors
         width = query.shape[-1]

@@ -15,6 +15,8 @@ attention as in He et al. 2022 (https://arxiv.org/abs/2110.04366).
     tuned = ib.attach(model, "prefix", length=32, reparameterize=False)
 """
 
+import threading
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
@@ -42,6 +44,16 @@ def attach(tuned: TunedModel, options: PrefixOptions) -> None:
     tuned.use_our_attention()
 
 
+class _Handed(threading.local):
+    """What the trunk hands to the layers of the same forward pass, which run in the same thread."""
+
+    trunk: "Trunk | None" = None
+    rows: Tensor | None = None  # (L, m)
+
+
+_handed = _Handed()
+
+
 class Trunk(nn.Module):
     """The part that the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m).
 
@@ -53,7 +65,6 @@ class Trunk(nn.Module):
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(options.length, width))
         self.linear = nn.Linear(width, options.hidden)
-        self._rows: Tensor | None = None  # (L, m), from `begin` to `end`
 
     def forward(self) -> Tensor:
         """(L, m)."""
@@ -61,16 +72,16 @@ class Trunk(nn.Module):
 
     def begin(self, base_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """Forward pre-hook of the base model."""
-        self._rows = self.forward()
+        _handed.trunk, _handed.rows = self, self.forward()
 
     def end(self, base_model: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
         """Forward hook of the base model, also of a forward pass that fails."""
-        self._rows = None
+        _handed.trunk, _handed.rows = None, None
 
     def rows(self) -> Tensor:
         """tanh(E W_a + a), (L, m): from the current forward pass of the base model, if there is one."""
-        if self._rows is not None:
-            return self._rows
+        if _handed.trunk is self and _handed.rows is not None:
+            return _handed.rows
         # Checkpointing expects a rerun layer to save the same tensors as before. Under hooks of their own, those of the
         # trunk are not counted among them.
         with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):

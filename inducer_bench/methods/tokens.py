@@ -9,6 +9,8 @@ A model that adds embeddings of `token_type_ids` (GPT-2) takes those of special 
     tuned = ib.attach(model, "lora", special_tokens=16, r=8, alpha=16.0)    # with any method; model: a language model
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,6 +34,9 @@ def attach(tuned: TunedModel, count: int) -> None:
     tokens = SpecialTokens(count, embedding)
     tuned.add_tokens(embedding, "special_tokens", tokens)
     tuned.replace_forward(embedding, tokens.embed)
+    config = tuned.model.config  # whose size the model's own loss reads
+    tuned.on_detach(partial(setattr, config, "vocab_size", config.vocab_size))
+    config.vocab_size = tokens.first_id + count
     tuned.add_hook(output.register_forward_hook(tokens.extend_logits))
 
 

@@ -1,14 +1,17 @@
 """A model with a tuning method attached: what is trained, how to save it, and how to detach the method.
 
-Parts hand activations from one hook to a later one through an attribute (`Adapter._input`, `Inducer._gated`,
-`Trunk._rows`). The hook that writes and the hook that reads run in the same forward pass of the same module, in this
-order, and the reader clears the attribute. This is safe with gradient checkpointing, which reruns a layer as a whole
-and so writes the attribute again, and with `deepcopy` between passes, which finds it empty. It is not safe with several
-threads in one model, nor with `nn.DataParallel`: its replicas share the hooks, and so the attributes, of the original.
+Parts keep no activations. Where a hook hands something to a later hook of the same forward pass (`inducer.py`,
+`adapter.py`, `prefix.py`), it goes through a variable of the thread: any number of threads may run one model, and
+replicas of `nn.DataParallel`, which share the hooks of the original, may run side by side. Gradient checkpointing
+reruns a layer as a whole, in one thread, and so hands it over again.
+
+What a tuned model knows of its model (parameters, and the steps that `detach` takes) refers to the objects themselves,
+so that `copy.deepcopy` of a tuned model is a tuned model of its own.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -24,12 +27,12 @@ from inducer_bench.errors import UserError, first_line
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import layers
 from inducer_bench.methods.architectures import Layout
-from inducer_bench.methods.attention import IMPLEMENTATION
+from inducer_bench.methods.attention import IMPLEMENTATION, refuse_probabilities
 from inducer_bench.methods.options import MethodOptions
 from inducer_bench.options import NonNegativeInt, options
 from inducer_bench.version import __version__
 
-ATTACHED = "_inducer_bench_attached"  # marks a model that has a method attached
+ATTACHED = "_inducer_bench_attached"  # marks every module of a model that has a method attached
 WEIGHTS_FILE, DESCRIPTION_FILE = "adapter.safetensors", "adapter.json"
 
 
@@ -44,10 +47,10 @@ class HasDeployedForm(Protocol):
 
 @runtime_checkable
 class Mergeable(Protocol):
-    """A part that can be folded into the PLM's own weights."""
+    """A part, or what a library has put into the model, that can be folded into the PLM's own weights."""
 
     def check_mergeable(self) -> None:
-        """Raise a `UserError` if the weights cannot take the change."""
+        """Raise a `UserError` if the weights cannot take the change; changes nothing."""
         ...
 
     def merge(self) -> None:
@@ -81,36 +84,32 @@ class TunedModel(nn.Module):
         self.model = model
         self.options = options
         self.layout = layout  # of an architecture that this package does not know
-        self._parts: list[nn.Module] = []
+        self._parts: list[object] = []  # modules that were added, or what a library has put into the model
         self._undo: list[Callable[[], object]] = []  # steps that restore the model, last added first
-        self._plm_ids = {id(parameter) for parameter in layers.pretrained_parameters(model)}
-        self._head_ids = {id(parameter) for parameter in model.parameters()} - self._plm_ids
-        self._method_ids: set[int] = set()
-        self._token_ids: set[int] = set()
+        self._plm = layers.pretrained_parameters(model)
+        self._head = _without(model.parameters(), self._plm)
+        self._method: list[nn.Parameter] = []
+        self._tokens: list[nn.Parameter] = []
         self.wrapper = layers.Unregistered[Any](None)  # what a library has wrapped around the model
-        self._originals: list[tuple[nn.Parameter, Tensor]] = []  # existing parameters that are trained; their values
+        self._originals: list[tuple[nn.Parameter, Tensor]] = []  # existing parameters that change; their values
         self._freeze()
 
     def _freeze(self) -> None:
         """Freeze the model and mark it; what is changed here, `detach` restores last."""
         model = self.model
         was_trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-        attention = model.config._attn_implementation
+        attention, modules = model.config._attn_implementation, list(model.modules())
         if attention == "sdpa":
             model.set_attn_implementation(IMPLEMENTATION)  # the same without a part, and faster on a CPU
         model.requires_grad_(False)
-        model.__dict__[ATTACHED] = True
-
-        def restore_trainable() -> None:
-            for parameter, trainable in was_trainable:
-                parameter.requires_grad_(trainable)
-                parameter.grad = None
-
-        def restore_attention() -> None:
-            if model.config._attn_implementation != attention:
-                model.set_attn_implementation(attention)
-
-        self._undo += [lambda: model.__dict__.pop(ATTACHED), restore_trainable, self._restore_values, restore_attention]
+        for module in modules:
+            module.__dict__[ATTACHED] = True
+        self._undo += [
+            partial(_remove_mark, modules),
+            partial(_restore_trainable, was_trainable),
+            self._restore_values,
+            partial(_restore_attention, model, attention),
+        ]
 
     # -- for a method's `attach` ---------------------------------------------------------------------------------------
 
@@ -125,7 +124,7 @@ class TunedModel(nn.Module):
             UserError: `host` has something of this name already, such as the part of another method.
         """
         self._add_module(host, name, part)
-        self._method_ids |= {id(parameter) for parameter in part.parameters()}
+        self._method += part.parameters()
 
     def add_tokens(self, host: nn.Module, name: str, tokens: nn.Module) -> None:
         """Add a module whose parameters are rows of special tokens: trained, but counted separately.
@@ -134,26 +133,41 @@ class TunedModel(nn.Module):
             UserError: see `add_part`.
         """
         self._add_module(host, name, tokens)
-        self._token_ids |= {id(parameter) for parameter in tokens.parameters()}
+        self._tokens += tokens.parameters()
 
     def replace_forward(self, module: nn.Module, forward: Callable[..., Tensor]) -> None:
         """Replace what a module of the PLM computes."""
         module.__dict__["forward"] = forward
-        self._undo.append(lambda: module.__dict__.pop("forward"))
+        self._undo.append(partial(delattr, module, "forward"))
 
     def add_hook(self, handle: RemovableHandle) -> None:
         """Keep the handle of a hook, for `detach` to remove it."""
         self._undo.append(handle.remove)
 
-    def adopt(self, wrapped: nn.Module, parameters: list[nn.Parameter], undo: Callable[[], object]) -> None:
-        """Take over what a library has put into the model: its wrapper, the new parameters, and how to undo it."""
+    def adopt(self, wrapped: nn.Module, bridge: Mergeable, parameters: list[nn.Parameter]) -> None:
+        """Take over what a library has put into the model: its wrapper, how to merge it, and the new parameters."""
         self.wrapper = layers.Unregistered[Any](wrapped)
-        self._method_ids |= {id(parameter) for parameter in parameters}
+        self._parts.append(bridge)
+        self._method += parameters
+
+    def on_detach(self, undo: Callable[[], object], values: Iterable[tuple[nn.Parameter, Tensor]] = ()) -> None:
+        """Let `detach` take a step, and give existing parameters these values."""
         self._undo.append(undo)
+        self._originals += values
+
+    def guard_model(self) -> None:
+        """Let the model refuse what it can no longer do as transformers promises."""
+        model: Any = self.model
+        if model.config._attn_implementation == IMPLEMENTATION:
+            self.add_hook(model.base_model.register_forward_pre_hook(refuse_probabilities, with_kwargs=True))
+        if self._parts:
+            for module in {model, model.base_model}:
+                module.save_pretrained = partial(_refuse_to_save, self.options.name)
+                self._undo.append(partial(delattr, module, "save_pretrained"))
 
     def train_existing(self, parameter: nn.Parameter) -> None:
         """Train a parameter that the PLM already has, as part of the method."""
-        self._method_ids.add(id(parameter))
+        self._method.append(parameter)
         self._make_trainable(parameter)
 
     def train_head(self) -> None:
@@ -177,23 +191,23 @@ class TunedModel(nn.Module):
         """Compile the PLM with the method's parts, for any length of input; head and loss are not compiled."""
         base: Any = self.model.base_model
         base.compile(mode=mode, dynamic=True)
-        self._undo.append(lambda: setattr(base, "_compiled_call_impl", None))
+        self._undo.append(partial(setattr, base, "_compiled_call_impl", None))
 
     def method_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the method: what is trained apart from head and special tokens."""
-        return self._named(self._method_ids)
+        return self._named(self._method)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the task's head, trained or not."""
-        return self._named(self._head_ids)
+        return self._named(self._head)
 
     def token_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter that holds rows of special tokens, (n, d)."""
-        return self._named(self._token_ids)
+        return self._named(self._tokens)
 
     def plm_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the pre-trained model itself, without head and method."""
-        return self._named(self._plm_ids)
+        return self._named(self._plm)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter, for every parameter that is trained."""
@@ -204,7 +218,7 @@ class TunedModel(nn.Module):
         tensors: dict[str, Tensor] = {name: p.detach() for name, p in self.method_parameters().items()}
         names = {id(module): name for name, module in self.model.named_modules()}
         for part in self._parts:
-            if isinstance(part, HasDeployedForm):
+            if isinstance(part, nn.Module) and isinstance(part, HasDeployedForm):
                 prefix = names[id(part)]
                 for name, _ in part.named_parameters():
                     del tensors[f"{prefix}.{name}"]
@@ -251,7 +265,7 @@ class TunedModel(nn.Module):
             tensors = load_file(file)
         except (OSError, SafetensorError) as error:
             raise UserError(f"{file}: not a whole file of weights ({first_line(error)})") from None
-        own = self._named(self._method_ids | self._token_ids | self._head_ids)
+        own = self._named([*self._method, *self._tokens, *self._head])
         different = sorted(
             name for name in own.keys() | tensors.keys()
             if name not in own or name not in tensors or own[name].shape != tensors[name].shape
@@ -329,9 +343,10 @@ class TunedModel(nn.Module):
         like = next(host.parameters())
         host.add_module(name, module.to(device=like.device, dtype=like.dtype))
         self._parts.append(module)
-        self._undo.append(lambda: delattr(host, name))
+        self._undo.append(partial(delattr, host, name))
 
-    def _named(self, ids: set[int]) -> dict[str, nn.Parameter]:
+    def _named(self, wanted: Iterable[nn.Parameter]) -> dict[str, nn.Parameter]:
+        ids = {id(parameter) for parameter in wanted}
         return {name: parameter for name, parameter in self.model.named_parameters() if id(parameter) in ids}
 
     def _saved(self) -> dict[str, Tensor]:
@@ -342,7 +357,41 @@ class TunedModel(nn.Module):
             self._originals.append((parameter, parameter.detach().cpu().clone()))
         parameter.requires_grad_(True)
 
-    @torch.no_grad()
     def _restore_values(self) -> None:
-        for parameter, value in self._originals:
-            parameter.copy_(value)
+        for parameter, value in reversed(self._originals):  # of two values, the one that was kept first
+            if parameter.stride() == value.stride():
+                parameter.data.copy_(value)
+            else:  # equal values in another order in memory give other sums
+                parameter.data = value.to(parameter)
+
+
+def _without(parameters: Iterable[nn.Parameter], others: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    ids = {id(parameter) for parameter in others}
+    return [parameter for parameter in parameters if id(parameter) not in ids]
+
+
+def _refuse_to_save(method: str, *args: object, **kwargs: object) -> None:
+    """In place of `save_pretrained`, which would mix the method's tensors with the PLM's, where nothing loads them."""
+    raise UserError(
+        f"save_pretrained: found a model with '{method}' attached; allowed: tuned.save(folder) for the method, "
+        "tuned.merge() where it can be folded into the PLM, tuned.detach() for the PLM alone"
+    )
+
+
+# Steps of `detach`: functions and not closures, whose variables `deepcopy` would not copy.
+
+
+def _remove_mark(modules: list[nn.Module]) -> None:
+    for module in modules:
+        del module.__dict__[ATTACHED]
+
+
+def _restore_trainable(was_trainable: list[tuple[nn.Parameter, bool]]) -> None:
+    for parameter, trainable in was_trainable:
+        parameter.requires_grad_(trainable)
+        parameter.grad = None
+
+
+def _restore_attention(model: PreTrainedModel, implementation: str) -> None:
+    if model.config._attn_implementation != implementation:
+        model.set_attn_implementation(implementation)

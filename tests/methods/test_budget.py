@@ -72,6 +72,73 @@ def test_no_neighbouring_choice_comes_closer():
         assert other <= found or other > 609_696
 
 
+def reachable(options, ranks, allowed, plm):
+    """The greatest count within the budget, by trying all ranks: one at a time, until it no longer fits."""
+    first, *others = ranks
+    limit = plm.head_width if first.within_head else allowed
+    best = 0
+    for value in range(first.least, limit + 1):
+        tried = raised(options, first.path, value)
+        smallest = tried
+        for rank in others:
+            smallest = raised(smallest, rank.path, rank.least)
+        if smallest.parameters(plm) > allowed:
+            break
+        best = max(best, reachable(tried, others, allowed, plm) if others else tried.parameters(plm))
+    return best
+
+
+@pytest.mark.parametrize("plm", ["roberta-base", "gpt2-medium"])
+@pytest.mark.parametrize("method", WITH_RANKS)
+def test_enumeration_of_all_ranks_finds_none_closer(method, plm):
+    config = compose([f"plm={plm}", f"method={method}"])
+    sized = sizes(config.plm.architecture)
+    several = len(config.method.ranks) > 2
+    for share in (0.0025, 0.0049) if several else (0.0025, 0.0049, 0.01, 0.02):
+        allowed = int(share * (124_055_040 if plm == "roberta-base" else 354_823_168))
+        best = reachable(config.method, config.method.ranks, allowed, sized)
+        if best:
+            assert budget.solve(config.method, allowed, sized).parameters(sized) == best
+
+
+def test_of_equal_counts_the_one_with_the_given_proportions_is_taken():
+    @options
+    class Two(MethodOptions):
+        a: int = 2
+        b: int = 1
+        ranks: ClassVar[tuple[Rank, ...]] = (Rank(("a",)), Rank(("b",)))
+
+        def parameters(self, s):
+            return 10 * (self.a + self.b)
+
+    solved = budget.solve(Two(), 305, sizes(compose([]).plm.architecture))
+    assert (solved.a, solved.b) == (20, 10)
+
+
+def test_ranks_of_a_method_from_outside_that_do_not_add_up_are_enumerated():
+    @options
+    class Product(MethodOptions):
+        a: int = 1
+        b: int = 1
+        ranks: ClassVar[tuple[Rank, ...]] = (Rank(("a",)), Rank(("b",)))
+
+        def parameters(self, s):
+            return 7 * self.a * self.b + self.a**2
+
+    solved = budget.solve(Product(), 500, sizes(compose([]).plm.architecture))
+    best = max(7 * a * b + a * a for a in range(1, 23) for b in range(1, 80) if 7 * a * b + a * a <= 500)
+    assert solved.parameters(None) == best
+
+
+@pytest.mark.parametrize("method", ["inducer", "inducer_lora", "inducer_ffn"])
+@pytest.mark.parametrize("off", ["method.r_k=0", "method.gate=false"])
+def test_rank_that_is_off_stays_as_it_is(method, off):
+    given = compose([f"method={method}", off]).method
+    solved = budget.solve(given, 600_000, sizes(compose([]).plm.architecture))
+    assert solved.r_k == given.r_k
+    assert solved.r_v > 1
+
+
 def test_rank_of_mlp_k_stays_within_the_head():
     plm = sizes(compose([]).plm.architecture)
     assert budget.solve(compose(["method=inducer"]).method, 50_000_000, plm).r_k <= 64

@@ -8,6 +8,7 @@ from helpers.architectures import PAD, build, tokens
 
 import inducer_bench as ib
 from inducer_bench.errors import UserError
+from inducer_bench.methods import inducer
 
 SWITCHES = [
     {},
@@ -131,10 +132,10 @@ def test_dropout_falls_on_the_attention_weights_and_separately_on_the_gate():
     part = tuned.model.base_model.encoder.layer[0].attention.self.tuning
     q, k, v = torch.randn(3, 2, 4, 5, 4, dtype=torch.float64)
     assert torch.equal(part.attend(q, k, v, None, 0.5, dropout=1.0), torch.zeros_like(q))
-    assert torch.equal(part._gated, torch.zeros_like(part._gated))
+    assert torch.equal(inducer._handed.gated, torch.zeros_like(inducer._handed.gated))
     torch.manual_seed(0)
     part.attend(q, k, v, None, 0.5, dropout=0.5)
-    dropped = (part._gated == 0).all(dim=-1)
+    dropped = (inducer._handed.gated == 0).all(dim=-1)
     assert 0 < dropped.sum() < dropped.numel()
 
 

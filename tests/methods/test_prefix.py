@@ -7,6 +7,7 @@ import torch
 from helpers.architectures import build, loss, tokens
 
 import inducer_bench as ib
+from inducer_bench.methods import prefix
 from inducer_bench.methods.prefix import Trunk
 
 OPTIONS = {
@@ -126,5 +127,5 @@ def test_forward_pass_that_fails_leaves_no_trunk_behind():
     tuned = tuned_model()
     with pytest.raises(IndexError):
         tuned(input_ids=torch.full((1, 3), 10**6))
-    assert tuned.model.base_model.prefix_trunk._rows is None
+    assert prefix._handed.trunk is None
     copy.deepcopy(tuned.model)

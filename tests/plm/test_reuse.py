@@ -162,3 +162,45 @@ def test_transformers_still_marks_what_it_has_initialised_by_the_private_name_th
     assert not torch.equal(head.weight, before[0])
     assert torch.equal(body.weight, before[1])
     assert head._is_hf_initialized
+
+
+def _bit(model):
+    model.roberta.encoder.layer[1].output.dense.weight.data.view(torch.int32)[3, 5] ^= 1
+
+
+def _swapped(model):
+    weight = model.roberta.encoder.layer[0].intermediate.dense.weight.data
+    weight[[2, 7]] = weight[[7, 2]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _bit,
+        _swapped,
+        lambda model: model.roberta.embeddings.position_ids.add_(1),
+        lambda model: setattr(model.config, "hidden_act", "relu"),
+        lambda model: model.roberta.encoder.layer[0].register_forward_hook(lambda *_: None),
+        lambda model: setattr(model.roberta.encoder.layer[0], "intermediate", torch.nn.Identity()),
+        lambda model: model.roberta.embeddings.requires_grad_(False),
+        lambda model: model.set_attn_implementation("eager"),
+    ],
+)
+def test_plm_that_comes_back_changed_is_not_used_again(tiny_roberta_folder, loads, caplog, change):
+    plm = config_of(tiny_roberta_folder).plm
+    with borrowed(plm, CLASSIFIER, 2) as model:
+        change(model)
+    assert "came back from this job changed; the next job loads it again" in caplog.text
+    assert lend(plm, CLASSIFIER, 2) is not model
+    assert len(loads) == 2
+
+
+def test_job_after_peft_methods_that_rewrite_frozen_weights_computes_what_it_computes_alone(overrides, loads, tmp_path):
+    lora = on("lora", overrides)
+    first = run(compose(lora))
+    for start in ("pissa", "olora"):
+        config = f"+method.config={{r: 2, init_lora_weights: {start}, target_modules: [query, value]}}"
+        assert run(compose([*on("peft", overrides), "method.peft_type=LORA", config])).code == ExitCode.DONE
+    again = run(compose([*lora, f"output_dir={tmp_path / 'again'}"]))
+    assert len(loads) == 1
+    assert results(again.folder) == results(first.folder)
