@@ -20,7 +20,7 @@ FLOORS = (
     ("face",), ("cli",), ("report",), ("runs",), ("config",), ("training",), ("tasks",), ("plm",), ("methods",),
     ("metrics", "mini"), ("basics",),
 )  # fmt: skip
-BASICS = ("distributed", "errors", "files", "hub", "options", "version")
+BASICS = ("distributed", "errors", "files", "hub", "locks", "notices", "options", "strict_json", "version")
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 Graph = dict[str, set[str]]  # node -> the nodes that it imports from

@@ -15,7 +15,7 @@ from rich.table import Table
 from inducer_bench import hub
 from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import CONF_DIR
-from inducer_bench.errors import ExitCode
+from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.mini import suite
 from inducer_bench.version import __version__
 
@@ -58,7 +58,7 @@ def _mini_suite() -> Check:
     try:
         suite.data_dir("sst2")
         suite.plm_dir("mini_roberta")
-    except (KeyError, OSError) as error:
+    except (KeyError, UserError) as error:
         return "mini suite", False, f"{error}; install the package again"
     return "mini suite", True, "preset=mini runs without a network"
 

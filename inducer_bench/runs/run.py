@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
+from inducer_bench.locks import InUse, Lock
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.identity import Identity, identify, run_folder
@@ -118,7 +117,7 @@ def _locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = Lock(folder / ".lock", f"'{folder}'")
     distributed.broadcast_from_main(lambda: _acquire(lock, folder))
     try:
         distributed.raise_on_all(lambda: _check_visible(folder))
@@ -127,16 +126,19 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _acquire(lock: FileLock, folder: Path) -> None:
+def _acquire(lock: Lock, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except Timeout:
-        raise UserError(f"output_dir: another process is working on '{folder}'; wait for it") from None
+        for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            if not leftover.is_dir():
+                leftover.unlink()
+    except InUse as held:
+        raise UserError(f"output_dir: '{folder}' is {held}; wait for it, or stop it") from None
     except OSError as error:
-        raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
-    for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
-        leftover.unlink()
+        lock.release()
+        reason = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
+        raise UserError(f"output_dir: '{folder}' cannot be written ({reason})") from None
 
 
 def _check_visible(folder: Path) -> None:
