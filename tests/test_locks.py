@@ -72,7 +72,8 @@ def full_disk(*_):
 
 
 @pytest.mark.parametrize("left", [
-    b"", b"{", b"[]", b"\xff", b"{}", b'{"pid": "x", "host": "a", "since": "b"}', b'{"pid": null, "host": 1, "since": 2}',
+    b"", b"{", b"[]", b"\xff", b"{}", b'{"pid": "x", "host": "a", "since": "b"}',
+    b'{"pid": null, "host": 1, "since": 2}',
     b'{"pid": 123456789012345678901234567890, "host": "HOST", "since": "b"}', b'{"pid": NaN}', b"[" * 9999,
 ])  # fmt: skip
 def test_damaged_note_of_the_holder_is_no_note(other, tmp_path, left):
@@ -107,7 +108,9 @@ def test_file_system_without_locks_is_an_error_and_not_a_wait(tmp_path, monkeypa
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(OSError, match="file system without locks"):
         Lock(tmp_path / "lock", "x").acquire(30)
-    with pytest.raises(UserError, match=r"output_dir: '.*' cannot be written \(a file system without locks: '.*/.lock'\)"):
+    with pytest.raises(
+        UserError, match=r"output_dir: '.*' cannot be written \(a file system without locks: '.*/.lock'\)"
+    ):
         run(compose(overrides))
 
 

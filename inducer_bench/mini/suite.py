@@ -13,11 +13,11 @@ from typing import Any
 from inducer_bench.errors import UserError, shown
 from inducer_bench.files import cache_root, remove, sha256, write_folder
 from inducer_bench.locks import PATIENCE, Lock
-from inducer_bench.notices import tell
 from inducer_bench.mini.dialogues import dialogues
 from inducer_bench.mini.entries import entries_by_split
 from inducer_bench.mini.pairs import MATCHED, MISMATCHED, Pair, pairs
 from inducer_bench.mini.reviews import labelled_sentences
+from inducer_bench.notices import tell
 
 WORLD_VERSION = 1
 SST2_SEED = 67
@@ -82,7 +82,9 @@ def _in_temporary_folder(task: str, reason: str) -> Path:
         folder = Path(_temporary_folder().name) / task
         write_folder(folder, lambda draft: _write(task, draft))
     except OSError as error:
-        raise UserError(f"preset: the data of '{task}' cannot be written ({shown(error)}; {reason}); {advice}") from None
+        raise UserError(
+            f"preset: the data of '{task}' cannot be written ({shown(error)}; {reason}); {advice}"
+        ) from None
     tell(f"the data of '{task}' are in a temporary folder: the cache cannot be used ({reason}); {advice}")
     return folder
 
