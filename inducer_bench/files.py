@@ -20,7 +20,7 @@ def cache_root() -> Path:
     try:
         return Path(os.environ.get("INDUCER_BENCH_CACHE") or "~/.cache/inducer_bench").expanduser()
     except RuntimeError as error:
-        raise FileNotFoundError(errno.ENOENT, f"{error} Set INDUCER_BENCH_CACHE") from None
+        raise FileNotFoundError(errno.ENOENT, str(error)) from None
 
 
 def read_bytes(path: Path) -> bytes:

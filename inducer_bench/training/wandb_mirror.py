@@ -124,7 +124,8 @@ def _without_folders(value: Any) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """A message as one line, without the advice for programmers that pydantic appends."""
+    return " ".join(str(error).split()).partition(" [type=")[0] or type(error).__name__
 
 
 def _wandb() -> Any:
