@@ -1,26 +1,39 @@
-"""Notices: one line for the user about something that a run works around; no result and no exit code depends on it."""
+"""Notices: one line for the user about something that a run works around; no result and no exit code depends on it.
+
+A warning in this package's log is one: it is shown on the terminal, whether a run with a log of its own is going on or
+not.
+"""
 
 import logging
 import sys
 from contextlib import suppress
-from functools import cache
 
-from inducer_bench.distributed import on_main_process
+from inducer_bench.distributed import is_main_process, on_main_process
 from inducer_bench.errors import LONGEST_MESSAGE, shown
 
 log = logging.getLogger("inducer_bench")
-log.addHandler(logging.NullHandler())  # else logging itself would repeat a line that no run's log takes
 
 
 @on_main_process
 def tell(message: str) -> None:
-    """Write one line to the terminal, unless this process has already done so, and to the log of the run."""
-    line = shown(message, LONGEST_MESSAGE)
-    log.warning(line)
-    _print(line)
+    """Write one line to the terminal, and to the log of the run, if there is one."""
+    log.warning("%s", shown(message, LONGEST_MESSAGE))
 
 
-@cache
-def _print(line: str) -> None:
-    with suppress(OSError):  # a closed terminal or a full disk: the log has the line, too
-        print(f"inducer-bench: {line}", file=sys.stderr)
+class _Terminal(logging.Handler):
+    """Shows each warning once per process, on stderr; an error is shown as the outcome of its run."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if record.levelno == logging.WARNING and line not in self.told and is_main_process():
+            self.told.add(line)
+            with suppress(OSError):  # a closed terminal or a full disk
+                print(f"inducer-bench: {line}", file=sys.stderr)
+
+
+TERMINAL = _Terminal()
+log.addHandler(TERMINAL)

@@ -23,7 +23,7 @@ uv=${UV:-uv}
 shift
 [ $# -gt 0 ] || set -- tests
 
-"$uv" venv --quiet --allow-existing --python "${PYTHON:-python3}" "$venv"
+"$uv" venv --quiet --clear --python "${PYTHON:-python3}" "$venv"
 echo "${OVERRIDE:-}" >"$venv/override.txt"
 "$uv" pip install --quiet --python "$venv/bin/python" --resolution "$resolution" --override "$venv/override.txt" \
     --editable '.[dev]'

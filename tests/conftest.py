@@ -46,7 +46,7 @@ def _notices() -> None:
     """Each test is told what an earlier one was told already."""
     from inducer_bench import notices
 
-    notices._print.cache_clear()
+    notices.TERMINAL.told.clear()
 
 
 @pytest.fixture(scope="session")

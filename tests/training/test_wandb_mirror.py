@@ -133,7 +133,9 @@ LEFT_OUT = "inducer-bench: Weights & Biases is left out, nothing is mirrored: "
 ERRORS = {
     "no server": RuntimeError("no server"),
     "too slow": TimeoutError("too slow"),
-    "1 error base_url not an address": ValueError("1 error\n  base_url\n    not an address\n"),
+    "1 error base_url not an address": ValueError(
+        "1 error\nbase_url\n  not an address [type=url_parsing, input_value=x]\n"
+    ),
     "SystemExit": SystemExit(),
 }
 
@@ -323,7 +325,7 @@ def test_failing_tracker_changes_no_table_and_no_exit_code(fake_wandb, tmp_path,
     assert f"{LEFT_OUT}{error}\n" in capsys.readouterr().err
 
 
-def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tmp_path):
+def test_mirror_that_fails_everywhere_changes_no_number_and_is_told_once(fake_wandb, tiny_run, tmp_path, capsys):
     def outcome(name, *overrides):
         result = run(
             compose([
@@ -341,6 +343,8 @@ def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tm
     assert calls == []
     assert outcome("mirrored", "tracker=wandb") == plain
     assert (len(calls), fake.attempts) == (1, 1)
+    assert capsys.readouterr().err.count("Weights & Biases is left out") == 1
+    assert next((tmp_path / "mirrored").rglob("log.txt")).read_text().count("Weights & Biases is left out") == 1
     fake_wandb(error=RuntimeError("no server"))
     assert outcome("without", "tracker=wandb") == plain
     assert plain[0] == ExitCode.DONE
