@@ -24,7 +24,7 @@ run: setup ## one experiment on the bundled mini suite: data, training, evaluati
 test: setup ## all tests but the slow ones, on all cores
 	$(BIN)/python -m pytest -m "not slow" -n auto --durations 15
 
-test-slow: setup ## torch.compile on every architecture, and torchrun
+test-slow: setup ## torch.compile on every architecture, torchrun, and 200 runs in one process
 	$(BIN)/python -m pytest -m slow
 
 chaos: setup ## kills, faults in files and odd inputs by the hundred, judged by rules: half an hour

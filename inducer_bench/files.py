@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,8 +13,15 @@ from pathlib import Path
 
 
 def cache_root() -> Path:
-    """The folder of generated data and encoded examples: INDUCER_BENCH_CACHE, or one in the user's cache."""
-    return Path(os.environ.get("INDUCER_BENCH_CACHE") or Path.home() / ".cache" / "inducer_bench")
+    """The folder of generated data and encoded examples: INDUCER_BENCH_CACHE, or one in the user's cache.
+
+    Raises:
+        OSError: the user has no home; containers have such users.
+    """
+    try:
+        return Path(os.environ.get("INDUCER_BENCH_CACHE") or "~/.cache/inducer_bench").expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, str(error)) from None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -23,7 +31,7 @@ def read_bytes(path: Path) -> bytes:
         OSError: there is none, it cannot be read, or it is something else: a folder, or a pipe, which would wait for a
             writer.
     """
-    with open(path, "rb", opener=_regular) as file:
+    with open(path, "rb", opener=regular) as file:
         return file.read()
 
 
@@ -35,7 +43,7 @@ def sha256(path: Path) -> bytes:
 
 @cache
 def _sha256(path: Path, size: int, changed: int) -> bytes:
-    with open(path, "rb", opener=_regular) as file:
+    with open(path, "rb", opener=regular) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
@@ -99,13 +107,29 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
                 raise
 
 
-def _regular(path: str, flags: int) -> int:
-    """An opener for `open` that takes regular files only."""
+def regular(path: str, flags: int) -> int:
+    """An opener for `open` that takes regular files only: a pipe would wait for its other end.
+
+    Raises:
+        OSError: it is something else, or cannot be opened.
+    """
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
     raise OSError(errno.EINVAL, "not a regular file", path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that it contains, if it is there.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,6 +17,9 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import urlparse
 
+from inducer_bench.errors import shown
+from inducer_bench.notices import tell
+
 SECONDS = 3.0  # time-out of name look-up and connection
 Kind = Literal["model", "dataset"]
 _OFFLINE = "HF_HUB_OFFLINE"
@@ -28,9 +31,13 @@ def reachable(url: str | None = None) -> bool:
     if url is None:
         if _forbidden():
             return False
-        url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        url = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        if not host(url):
+            tell(f"HF_ENDPOINT: found '{shown(url)}', which is no address, so that the hub is not asked")
+    if not host(url):
+        return False
     address = urlparse(url)
-    host_and_port = (address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
+    host_and_port = (host(url), address.port or (443 if address.scheme == "https" else 80))
     answer: SimpleQueue[bool] = SimpleQueue()
     # Name look-up has no time-out of its own; the thread is a daemon, so that the process can exit before it returns.
     Thread(target=lambda: answer.put(_connects(host_and_port)), daemon=True).start()
@@ -40,10 +47,19 @@ def reachable(url: str | None = None) -> bool:
         return False
 
 
+def host(url: str) -> str:
+    """The host of an address; empty if it is not one that can be asked."""
+    try:
+        address = urlparse(url)
+        return (address.hostname or "") if address.port != 0 else ""
+    except ValueError:  # a bracket without its other half, a port beyond 65,535
+        return ""
+
+
 def _connects(host_and_port: tuple[str, int]) -> bool:
     try:
         socket.create_connection(host_and_port, timeout=SECONDS).close()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no host can have
         return False
     return True
 

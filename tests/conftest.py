@@ -41,6 +41,14 @@ def _clean_up() -> Iterator[None]:
     shutil.rmtree(_ROOM, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def _notices() -> None:
+    """Each test is told what an earlier one was told already."""
+    from inducer_bench import notices
+
+    notices.TERMINAL.told.clear()
+
+
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
     """The installed command, run in a folder of its own unless `cwd` says where; `env` is added to the environment."""

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from inducer_bench.files import cache_root, read_bytes, sha256, write_atomic, write_folder
+from inducer_bench.files import cache_root, read_bytes, remove, sha256, write_atomic, write_folder
 
 
 def names(folder):
@@ -116,6 +116,25 @@ def test_cache_is_where_the_environment_says_or_in_the_home_folder(monkeypatch, 
     monkeypatch.setenv("INDUCER_BENCH_CACHE", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_root() == tmp_path / ".cache" / "inducer_bench"
+    monkeypatch.setenv("INDUCER_BENCH_CACHE", "~/elsewhere")
+    assert cache_root() == tmp_path / "elsewhere"
+    monkeypatch.setenv("INDUCER_BENCH_CACHE", "~nobody-here/cache")
+    with pytest.raises(OSError, match="home directory"):
+        cache_root()
+
+
+def test_whatever_lies_in_a_place_is_removed(tmp_path):
+    place, elsewhere = tmp_path / "place", tmp_path / "elsewhere"
+    (elsewhere / "inside").mkdir(parents=True)
+    for put in (
+        lambda: place.write_text("x"), lambda: (place / "in").mkdir(parents=True), lambda: os.mkfifo(place),
+        lambda: place.symlink_to(place), lambda: place.symlink_to(elsewhere), lambda: None,
+    ):  # fmt: skip
+        put()
+        remove(place)
+        assert not place.is_symlink()
+        assert not place.exists()
+    assert (elsewhere / "inside").is_dir()
 
 
 @pytest.mark.parametrize("read", [read_bytes, sha256])

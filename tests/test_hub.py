@@ -59,6 +59,36 @@ def test_offline_mode_is_believed_without_trying(server, monkeypatch, value):
     assert hub.reachable(server), "other servers are not meant by it"
 
 
+NONSENSE = ["http://x:99999999", "http://[", "nonsense", "http://", "http://x:0", "http://x:abc", "  "]
+
+
+@pytest.mark.parametrize("url", NONSENSE)
+def test_nonsense_for_the_address_of_the_hub_is_told_and_nothing_is_asked(monkeypatch, sst2_folder, capsys, url):
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked"))
+    assert "'roberta-base' is not on this machine" in refusal(compose([f"task.data_dir={sst2_folder}"]))
+    told = f"inducer-bench: HF_ENDPOINT: found '{url}', which is no address, so that the hub is not asked\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("name", ["http://a..b", "http://" + "x" * 300])
+def test_name_that_no_host_can_have_is_not_reachable(name, capfd):
+    started = time.perf_counter()
+    assert not hub.reachable(name)
+    assert time.perf_counter() - started < hub.SECONDS
+    assert capfd.readouterr().err == ""
+
+
+def test_whatever_the_libraries_of_the_hub_raise_is_one_line(monkeypatch, server, sst2_folder):
+    def broken(*_, **__):
+        raise TypeError("a proxy that cannot be\nmore")
+
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    message = refusal(compose([f"task.data_dir={sst2_folder}"]))
+    assert message == "plm.hub: 'FacebookAI/roberta-base' cannot be fetched: a proxy that cannot be"
+
+
 @pytest.mark.parametrize(
     ("url", "port"), [("https://a.example", 443), ("http://a.example", 80), ("https://a:8443", 8443)]
 )

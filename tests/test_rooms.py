@@ -20,7 +20,9 @@ FLOORS = (
     ("face",), ("cli",), ("report",), ("runs",), ("config",), ("training",), ("tasks",), ("plm",), ("methods",),
     ("metrics", "mini"), ("basics",),
 )  # fmt: skip
-BASICS = ("distributed", "errors", "escape", "files", "hub", "options", "strict_json", "version")
+BASICS = (
+    "distributed", "errors", "escape", "files", "hub", "locks", "notices", "options", "strict_json", "version",
+)  # fmt: skip
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 Graph = dict[str, set[str]]  # node -> the nodes that it imports from

@@ -17,7 +17,7 @@ from rich.table import Table
 from inducer_bench import hub
 from inducer_bench.cli.parser import Parser
 from inducer_bench.config.compose import CONF_DIR
-from inducer_bench.errors import ExitCode, first_line, shown
+from inducer_bench.errors import ExitCode, UserError, first_line, shown
 from inducer_bench.mini import suite
 from inducer_bench.version import __version__
 
@@ -83,7 +83,7 @@ def _mini_suite() -> tuple[bool, str]:
     try:
         suite.data_dir("sst2")
         suite.plm_dir("mini_roberta")
-    except (KeyError, OSError) as error:
+    except (KeyError, UserError) as error:
         return False, f"{error}; install the package again"
     return True, "preset=mini runs without a network"
 

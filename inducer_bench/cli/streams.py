@@ -38,7 +38,8 @@ def protect() -> None:
     for name in ("stdout", "stderr"):
         old = getattr(sys, name)
         raw = _Lossy(old.fileno(), "w", closefd=False)
-        settings = {"encoding": old.encoding, "errors": old.errors, "line_buffering": old.line_buffering}
+        errors = "backslashreplace" if old.errors == "strict" else old.errors  # for letters that the encoding lacks
+        settings = {"encoding": old.encoding, "errors": errors, "line_buffering": old.line_buffering}
         setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), **settings))
 
 

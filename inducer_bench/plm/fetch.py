@@ -44,7 +44,7 @@ def fetch(plm: PlmOptions, online: bool) -> None:
     """
     try:
         _snapshot(plm, local_files_only=not online)
-    except (OSError, ValueError) as error:  # ValueError: a name that no repository can have
+    except Exception as error:  # the hub cannot be reached, the name is unknown, or a proxy or token cannot be
         if online:
             raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {first_line(error)}") from None
         advice = (

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
+from inducer_bench.locks import InUse, Lock
 from inducer_bench.runs import artefacts, provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
@@ -130,7 +129,7 @@ def _locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = Lock(folder / ".lock", f"'{folder}'")
     distributed.broadcast_from_main(lambda: _acquire(lock, folder))
     try:
         distributed.raise_on_all(lambda: _check_visible(folder))
@@ -139,16 +138,19 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _acquire(lock: FileLock, folder: Path) -> None:
+def _acquire(lock: Lock, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except Timeout:
-        raise UserError(f"output_dir: another process is working on '{folder}'; wait for it") from None
+        for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            if not leftover.is_dir():
+                leftover.unlink()
+    except InUse as held:
+        raise UserError(f"output_dir: '{folder}' is {held}; wait for it, or stop it") from None
     except OSError as error:
-        raise UserError(f"output_dir: '{folder}' cannot be written ({error.strerror})") from None
-    for leftover in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
-        leftover.unlink()
+        lock.release()
+        reason = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
+        raise UserError(f"output_dir: '{folder}' cannot be written ({reason})") from None
 
 
 def _check_visible(folder: Path) -> None:
@@ -160,9 +162,7 @@ def _check_visible(folder: Path) -> None:
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Send this package's log to the run's log file, and its warnings to the terminal as well.
-
-    Processes other than the main one log only errors.
+    """Send this package's log to the run's log file; processes other than the main one log only errors.
 
     Raises:
         UserError: the file cannot be written.
@@ -172,19 +172,14 @@ def _logging_to(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"output_dir: {cannot_use(error)}, or give another folder") from None
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    to_terminal = logging.StreamHandler()
-    to_terminal.setFormatter(logging.Formatter("inducer-bench: %(message)s"))
-    to_terminal.addFilter(lambda record: record.levelno == logging.WARNING)  # an error is told as the run's outcome
-    for handler in (to_file, to_terminal):
-        handler.setLevel(logging.INFO if distributed.is_main_process() else logging.ERROR)
-        log.addHandler(handler)
+    to_file.setLevel(logging.INFO if distributed.is_main_process() else logging.ERROR)
+    log.addHandler(to_file)
     log.setLevel(logging.INFO)
     log.propagate = False  # a library may have given the root logger a handler, which would show each line twice
     try:
         yield
     finally:
         log.propagate = True
-        log.removeHandler(to_terminal)
         log.removeHandler(to_file)
         with suppress(OSError):  # a full disk, which has been told
             to_file.close()

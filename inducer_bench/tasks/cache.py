@@ -6,38 +6,37 @@ table, and a damaged entry is made again. The cache changes no number, and a run
 
 import hashlib
 import json
-import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, overload
 
-import datasets
-from filelock import FileLock
+from datasets import Dataset, load_from_disk
 from transformers import PreTrainedTokenizerBase, TokenizersBackend
 
-from inducer_bench.files import cache_root, write_folder
+from inducer_bench.files import cache_root, read_bytes, regular, remove, write_folder
+from inducer_bench.locks import PATIENCE, Lock
+from inducer_bench.notices import tell
 
 Encoded = dict[str, Any]  # `length`: number of tokens; input_ids and other model inputs: lists of int, or numbers
 
 _CHECKSUM = "sha256"
 _PACKAGES = ("transformers", "tokenizers", "datasets")
-log = logging.getLogger("inducer_bench")
 
 
 class EncodedExamples(Sequence[Encoded]):
     """Encoded examples in the order of their split, read from an Arrow table one at a time, or a batch at a time."""
 
-    def __init__(self, data: datasets.Dataset) -> None:
+    def __init__(self, data: Dataset) -> None:
         self._data = data
         self.lengths: list[int] = data["length"][:]
 
     @classmethod
     def from_list(cls, examples: list[Encoded]) -> "EncodedExamples":
         """A table in memory."""
-        return cls(datasets.Dataset.from_list(examples))
+        return cls(Dataset.from_list(examples))
 
     def __len__(self) -> int:
         return len(self._data)
@@ -69,21 +68,25 @@ def cached(key: dict[str, Any], encode: Callable[[], list[Encoded]]) -> EncodedE
         key: JSON values that decide, together with the code of this package's tasks, what `encode` returns.
         encode: returns at least one example.
     """
-    versions = {package: version(package) for package in _PACKAGES}
-    folder = cache_root() / "tokens" / _hash({**key, "code": _code_hash(), "versions": versions})
-    if (data := _load(folder)) is not None:
-        return EncodedExamples(data)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):  # one of several jobs that need the same encodes, and the others wait
-            if (data := _load(folder)) is None:
-                shutil.rmtree(folder, ignore_errors=True)
-                data = datasets.Dataset.from_list(encode())
-                write_folder(folder, lambda draft: _save(data, draft))
-            return EncodedExamples(_load(folder) or data)
-    except OSError as error:
-        log.warning("the token cache '%s' cannot be used (%s)", folder.parent, error)
-        return EncodedExamples.from_list(encode())
+    with ExitStack() as stack:
+        try:
+            folder = _entry(key)
+            if (data := _load(folder)) is not None:
+                return EncodedExamples(data)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = Lock(folder.with_name(f"{folder.name}.lock"), f"an entry of the token cache '{folder.parent}'")
+            stack.enter_context(lock.held(PATIENCE))  # one of several jobs that need the same encodes, the others wait
+        except OSError as error:
+            return _without_cache(error, Dataset.from_list(encode()))
+        if (data := _load(folder)) is not None:
+            return EncodedExamples(data)
+        data = Dataset.from_list(encode())
+        try:
+            remove(folder)
+            write_folder(folder, lambda draft: _save(data, draft))
+        except OSError as error:
+            return _without_cache(error, data)
+        return EncodedExamples(_load(folder) or data)
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -97,16 +100,31 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     return _hash({"class": type(tokenizer).__name__, "options": options, "model": model})
 
 
-def _load(folder: Path) -> datasets.Dataset | None:
+def _entry(key: dict[str, Any]) -> Path:
+    """The folder of an entry.
+
+    Raises:
+        OSError: there is no place for a cache.
+    """
+    versions = {package: version(package) for package in _PACKAGES}
+    return cache_root() / "tokens" / _hash({**key, "code": _code_hash(), "versions": versions})
+
+
+def _without_cache(error: OSError, data: Dataset) -> EncodedExamples:
+    tell(f"the token cache is not used ({error}); INDUCER_BENCH_CACHE=FOLDER puts it elsewhere")
+    return EncodedExamples(data)
+
+
+def _load(folder: Path) -> Dataset | None:
     """The table of an entry; None if there is none or it is damaged."""
     try:
-        whole = (folder / _CHECKSUM).read_text() == _checksum(folder)
-        return datasets.load_from_disk(folder) if whole else None
+        whole = read_bytes(folder / _CHECKSUM).decode() == _checksum(folder)
+        return load_from_disk(folder) if whole else None
     except (OSError, ValueError):
         return None
 
 
-def _save(data: datasets.Dataset, draft: Path) -> None:
+def _save(data: Dataset, draft: Path) -> None:
     data.save_to_disk(draft, num_shards=1)
     (draft / _CHECKSUM).write_text(_checksum(draft))
 
@@ -115,7 +133,7 @@ def _checksum(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.name != _CHECKSUM:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=regular) as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 

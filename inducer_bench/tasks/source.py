@@ -133,7 +133,7 @@ def fetch(task: TaskOptions, online: bool) -> None:
     try:
         for split in task.splits():
             load_from_hub(data, split)
-    except (OSError, ValueError) as error:  # from datasets: the hub cannot be reached, or the name is unknown
+    except Exception as error:  # the hub cannot be reached, the name is unknown, or a proxy or token cannot be
         if online:
             raise UserError(f"task.hub: '{data.path}' cannot be loaded: {first_line(error)}") from None
         raise UserError(

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options
 
@@ -46,11 +47,21 @@ class ProtocolOptions:
     gate_before_mask: bool  # compute the inducers' gates of encoders before the padding mask
 
 
+def _wandb_name(name: str) -> str:
+    """A name as W&B takes it for projects and entities."""
+    if not 0 < len(name) <= 128 or name != name.strip() or not name.isprintable() or set(name) & set("/\\#?%:"):
+        raise PydanticCustomError("wandb_name", "1 to 128 printable characters, but none of / \\ # ? % :")
+    return name
+
+
+WandbName = Annotated[str, AfterValidator(_wandb_name)]
+
+
 @options
 class TrackerOptions:
     """The mirror of the local log files; it changes no result."""
 
     name: Literal["none", "wandb"]
-    project: str
-    entity: str | None
+    project: WandbName
+    entity: WandbName | None
     mode: Literal["auto", "online", "offline"]  # auto: online with an API key and a network, otherwise offline

@@ -1,19 +1,21 @@
-"""Weights & Biases as a mirror of the local files; its failures change no number and no exit code."""
+"""Weights & Biases as a mirror of the local files; its failures change no number and no exit code.
 
-import logging
+What is mirrored tells nothing about the machine: no host name, no folder, no list of packages, no code.
+"""
+
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from inducer_bench import hub
+from inducer_bench.files import read_bytes
+from inducer_bench.notices import tell
 from inducer_bench.training.options import TrackerOptions
 
 INIT_SECONDS = 20  # to start a W&B run before the mirror is given up
 FINISH_SECONDS = 60  # to send the remaining rows at the end
-
-log = logging.getLogger("inducer_bench")
+ANYTHING = (Exception, SystemExit)  # that W&B may raise; only the user's interrupt is let through
 
 
 class Mirror:
@@ -41,8 +43,8 @@ class Mirror:
     def _guarded(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # a mirror must never stop a run; logged once
-            log.warning("Weights & Biases is left out from here on: %s", error)
+        except ANYTHING as error:
+            tell(f"Weights & Biases is left out from here on: {_reason(error)}")
             self._run = None
 
 
@@ -59,8 +61,8 @@ def open_mirror(
     """
     if tracker.name == "none":
         return Mirror()
-    online = tracker.mode == "online" or (tracker.mode == "auto" and _can_be_online())
     try:
+        online = tracker.mode == "online" or (tracker.mode == "auto" and _can_be_online())
         run = _start(
             online,
             project=tracker.project,
@@ -68,18 +70,18 @@ def open_mirror(
             id=run_id,
             name=name,
             group=group,
-            config=config,
+            config=_without_folders(config),
             dir=str(folder),
             resume="allow" if online else None,
         )
-    except Exception as error:  # a mirror must never stop a run
-        log.warning("Weights & Biases is left out: %s", error)
+    except ANYTHING as error:
+        tell(f"Weights & Biases is left out, nothing is mirrored: {_reason(error)}")
         return Mirror()
     return Mirror(run)
 
 
 def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
-    """Log `files` of `folder` as one artifact, `tables`, of a new W&B run; a failure is a warning.
+    """Log `files` of `folder` as one artifact, `tables`, of a new W&B run; a failure is told in one line.
 
     W&B writes to `wandb/` in the working directory, so that `folder` contains only tables and figures.
     """
@@ -90,14 +92,40 @@ def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
             artifact.add_file(str(folder / file), name=file)
         run.log_artifact(artifact)
         run.finish()
-    except Exception as error:  # the tables themselves are already written
-        log.warning("Weights & Biases is left out: %s", error)
+    except ANYTHING as error:  # the tables themselves are already written
+        tell(f"Weights & Biases is left out, nothing is mirrored: {_reason(error)}")
 
 
 def _start(online: bool, **arguments: Any) -> Any:
     wandb = _wandb()
-    settings = wandb.Settings(init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS, silent=True, console="off")
+    settings = wandb.Settings(
+        init_timeout=INIT_SECONDS,
+        login_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+        silent=True,
+        console="off",
+        host="-",  # a value, or W&B takes the machine's
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+        disable_git=True,
+        save_code=False,
+    )
     return wandb.init(**arguments, mode="online" if online else "offline", settings=settings)
+
+
+def _without_folders(value: Any) -> Any:
+    """Plain values in which an absolute path is cut to its last part."""
+    if isinstance(value, dict):
+        return {key: _without_folders(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(each) for each in value]
+    return Path(value).name if isinstance(value, str) and os.path.isabs(os.path.expanduser(value)) else value
+
+
+def _reason(error: BaseException) -> str:
+    """A message as one line, without the advice for programmers that pydantic appends."""
+    return " ".join(str(error).split()).partition(" [type=")[0] or type(error).__name__
 
 
 def _wandb() -> Any:
@@ -112,15 +140,17 @@ def _can_be_online() -> bool:
 
 def has_key() -> bool:
     """Whether W&B has an API key for its server, in the environment or in the netrc file."""
-    host = urlparse(server()).hostname or ""
-    return bool(os.environ.get("WANDB_API_KEY")) or host in _netrc().split()
+    return bool(os.environ.get("WANDB_API_KEY")) or hub.host(server()) in _netrc().split()
 
 
 def _netrc() -> str:
-    path = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
-    return path.read_text() if path.is_file() else ""
+    """The netrc file, as far as it can be read."""
+    try:
+        return read_bytes(Path(os.environ.get("NETRC") or "~/.netrc").expanduser()).decode(errors="replace")
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+        return ""
 
 
 def server() -> str:
     """The address of W&B's server, or of a self-hosted one (WANDB_BASE_URL)."""
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from inducer_bench.errors import UserError
 from inducer_bench.mini import suite
 from inducer_bench.mini.prose import documents
 
@@ -84,6 +86,72 @@ def test_the_folder_is_made_once_and_named_by_the_sources(cache: Path):
     assert (folder / "train.tsv").stat().st_mtime_ns == before
     assert folder.parent.name.startswith(f"mini-{suite.WORLD_VERSION}-")
     assert [path.name for path in folder.parent.iterdir()] == ["sst2"]
+
+
+DAMAGE = {
+    "edited": lambda folder: _change(folder / "train.tsv", lambda content: content.replace(b"\t1", b"\t0", 1)),
+    "cut": lambda folder: _change(folder / "dev.tsv", lambda content: content[:-100]),
+    "deleted": lambda folder: (folder / "dev.tsv").unlink(),
+    "one more": lambda folder: (folder / "train.jsonl").write_text("{}"),
+    "pipe": lambda folder: ((folder / "dev.tsv").unlink(), os.mkfifo(folder / "dev.tsv")),
+    "empty": lambda folder: (shutil.rmtree(folder), folder.mkdir()),
+    "loop": lambda folder: (shutil.rmtree(folder), folder.symlink_to(folder.name)),
+    "file": lambda folder: (shutil.rmtree(folder), folder.write_text("x")),
+}  # fmt: skip
+
+
+def _change(path, change):
+    path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_files_that_were_changed_are_made_again(cache: Path, damage: str, capsys: pytest.CaptureFixture[str]):
+    folder = suite.data_dir("sst2")
+    DAMAGE[damage](folder)
+    assert suite.data_dir("sst2") == folder
+    assert {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()} == SHA256
+    told = f"inducer-bench: the files in '{folder}' are not those of the mini suite; they are made again\n"
+    assert capsys.readouterr().err == told
+
+
+WITHOUT_CACHE = """
+import sys
+from inducer_bench.errors import UserError
+from inducer_bench.mini import suite
+folder = suite.data_dir("sst2")
+assert suite.data_dir("sst2") == folder and suite._is_whole(folder)
+print(folder)
+"""
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/dev/null", "~nobody-here"])
+def test_without_a_cache_the_files_are_in_a_folder_that_goes_with_the_process(tmp_path: Path, place: str):
+    env = {**os.environ, "INDUCER_BENCH_CACHE": place, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", WITHOUT_CACHE], capture_output=True, text=True, env=env, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("inducer-bench: the data of 'sst2' are in a temporary folder: the cache cannot be used (")
+    assert "INDUCER_BENCH_CACHE=FOLDER" in told
+
+
+def test_without_any_place_for_the_files_one_line_says_so(monkeypatch: pytest.MonkeyPatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(suite, "write_folder", full)
+    monkeypatch.setenv("INDUCER_BENCH_CACHE", "/proc/x")
+    with pytest.raises(
+        UserError, match=r"preset: the data of 'mnli' cannot be written \(.*No space left.*; .*'/proc/x'\)"
+    ):
+        suite.data_dir("mnli")
+
+
+def test_changed_generator_does_not_pass_for_the_published_one(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(suite, "SST2_DEV", 10)
+    with pytest.raises(RuntimeError, match="raise WORLD_VERSION"):
+        suite.data_dir("sst2")
+    assert list(cache.rglob("*.tsv")) == []
 
 
 def test_processes_that_ask_at_once_get_the_same_complete_folder(cache: Path):

@@ -11,7 +11,6 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from filelock import FileLock
 from helpers.auto_classes import CLASSIFIER
 from helpers.runs import KILLER, built, results
 from safetensors.torch import load_file, save_file
@@ -220,14 +219,6 @@ def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch):
     outcome = run(compose(overrides))
     assert outcome.code == ExitCode.FAILED
     assert "No space left on device" in outcome.message
-
-
-def test_two_processes_never_work_on_one_run(overrides, tmp_path):
-    config = compose(overrides)
-    finished = run(config)
-    (finished.folder / "record.json").unlink()
-    with FileLock(finished.folder / ".lock"), pytest.raises(UserError, match="another process is working on"):
-        run(config)
 
 
 def test_read_only_output_folder_is_told_in_one_line(overrides, tmp_path):

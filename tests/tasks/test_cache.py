@@ -1,12 +1,16 @@
 """Encoded examples are made once, shared by all who need the same, and made again where an entry is damaged."""
 
 import dataclasses
+import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from inducer_bench import locks
 from inducer_bench.config.compose import compose
+from inducer_bench.locks import Lock
 from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks import cache
 from inducer_bench.tasks.cache import cached, tokenizer_fingerprint
@@ -85,12 +89,23 @@ DAMAGE = {
     "no table": lambda entry: next(entry.glob("*.arrow")).unlink(),
     "no checksum": lambda entry: (entry / "sha256").unlink(),
     "state": lambda entry: (entry / "state.json").write_text("{"),
+    "pipe": lambda entry: _pipe(next(entry.glob("*.arrow"))),
+    "checksum is a pipe": lambda entry: _pipe(entry / "sha256"),
+    "folder inside": lambda entry: (entry / "more").mkdir(),
+    "loop": lambda entry: (shutil.rmtree(entry), entry.symlink_to(entry.name)),
+    "entry is a file": lambda entry: (shutil.rmtree(entry), entry.write_text("x")),
+    "entry is a pipe": lambda entry: (shutil.rmtree(entry), os.mkfifo(entry)),
     "empty folder": lambda entry: [path.unlink() for path in entry.iterdir()],
 }  # fmt: skip
 
 
 def _change(path, change):
     path.write_bytes(change(path.read_bytes()))
+
+
+def _pipe(path):
+    path.unlink()
+    os.mkfifo(path)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -114,21 +129,73 @@ def test_failed_encoding_leaves_no_entry(encode, root):
     assert list(cached({}, encode)) == ENCODED
 
 
-def test_cache_that_cannot_be_written_is_done_without(encode, tmp_path, monkeypatch, caplog):
+PLACES = {
+    "file": lambda monkeypatch, folder: monkeypatch.setenv("INDUCER_BENCH_CACHE", str(folder / "file")),
+    "nowhere": lambda monkeypatch, folder: monkeypatch.setenv("INDUCER_BENCH_CACHE", "/proc/x"),
+    "no such user": lambda monkeypatch, folder: monkeypatch.setenv("INDUCER_BENCH_CACHE", "~nobody-here/cache"),
+    "loop": lambda monkeypatch, folder: monkeypatch.setenv("INDUCER_BENCH_CACHE", str(folder / "loop")),
+    "long": lambda monkeypatch, folder: monkeypatch.setenv("INDUCER_BENCH_CACHE", str(folder / ("x" * 300))),
+    "home is a file": lambda monkeypatch, folder: _home(monkeypatch, str(folder / "file")),
+    "no home": lambda monkeypatch, folder: _homeless(monkeypatch),
+}
+
+
+def _home(monkeypatch, place):
+    monkeypatch.delenv("INDUCER_BENCH_CACHE")
+    monkeypatch.setenv("HOME", place)
+
+
+def _homeless(monkeypatch):
+    """As for a user without an entry in passwd."""
+    monkeypatch.delenv("INDUCER_BENCH_CACHE")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_cache_that_cannot_be_written_is_done_without(encode, tmp_path, monkeypatch, capsys, place):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setenv("INDUCER_BENCH_CACHE", str(tmp_path / "file"))
+    (tmp_path / "loop").symlink_to("loop")
+    PLACES[place](monkeypatch, tmp_path)
     assert list(cached({}, encode)) == ENCODED
-    assert "the token cache" in caplog.text
+    assert list(cached({}, encode)) == ENCODED
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("inducer-bench: the token cache is not used (")
+    assert encode.calls == 2
 
 
-def test_full_disk_is_done_without(encode, root, monkeypatch, caplog):
+def test_full_disk_is_done_without_and_encodes_once(encode, root, monkeypatch, capsys):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache, "write_folder", full)
     assert list(cached({}, encode)) == ENCODED
-    assert "No space left on device" in caplog.text
+    assert "No space left on device" in capsys.readouterr().err
+    assert encode.calls == 1
     assert entries(root) == []
+
+
+def test_lock_that_is_held_for_long_is_told_and_worked_around(encode, root, monkeypatch, capsys):
+    cached({}, encode)
+    (entry,) = entries(root)
+    shutil.rmtree(entry)
+    capsys.readouterr()
+    monkeypatch.setattr(locks, "QUIET", 0.05)
+    monkeypatch.setattr(cache, "PATIENCE", 0.1)
+    with Lock(entry.with_name(f"{entry.name}.lock"), "x").held():
+        assert list(cached({}, encode)) == ENCODED
+    waiting, without = capsys.readouterr().err.splitlines()
+    assert waiting.startswith("inducer-bench: waiting for an entry of the token cache '")
+    assert f"in use by process {os.getpid()} on host " in waiting
+    assert without.startswith("inducer-bench: the token cache is not used (in use by process ")
+
+
+def test_error_of_the_data_is_not_taken_for_one_of_the_cache(root, capsys):
+    def fail():
+        raise PermissionError(13, "Permission denied", "train.tsv")
+
+    with pytest.raises(PermissionError, match=r"train\.tsv"):
+        cached({}, fail)
+    assert capsys.readouterr().err == ""
 
 
 def test_second_run_does_not_tokenise(make, monkeypatch):

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
-import logging
+import os
+import re
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,11 +17,13 @@ from helpers import handmade
 from inducer_bench import hub
 from inducer_bench.cli.main import main
 from inducer_bench.config.compose import compose
-from inducer_bench.errors import ExitCode
+from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.options import typed
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import setting_key
 from inducer_bench.runs.run import run
 from inducer_bench.training import wandb_mirror
+from inducer_bench.training.options import TrackerOptions
 from inducer_bench.training.wandb_mirror import Mirror, open_mirror
 
 ROW = {"event": "train", "step": 2, "loss": 0.5, "lr": 1e-3}
@@ -92,17 +97,16 @@ def test_run_that_did_not_finish_is_marked_as_failed():
     assert fake.exit_codes == [1]
 
 
-def test_first_failure_is_told_once_and_the_rest_is_silence(caplog):
+def test_first_failure_is_told_once_and_the_rest_is_silence(capsys, caplog):
     fake = FakeRun("log")
     mirror = Mirror(fake)
-    with caplog.at_level(logging.WARNING, "inducer_bench"):
-        for _ in range(3):
-            mirror.log(ROW)
-        mirror.finish(DONE)
+    for _ in range(3):
+        mirror.log(ROW)
+    mirror.finish(DONE)
     assert fake.attempts == 1
-    assert [record.message for record in caplog.records] == [
-        "Weights & Biases is left out from here on: the network is gone"
-    ]
+    told = "Weights & Biases is left out from here on: the network is gone"
+    assert capsys.readouterr().err == f"inducer-bench: {told}\n"
+    assert [record.message for record in caplog.records] == [told], "and the log of the run has it"
 
 
 def test_failing_end_is_swallowed():
@@ -121,25 +125,90 @@ def test_interrupt_of_the_user_is_not_swallowed():
 
 def test_without_a_tracker_wandb_is_never_imported(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    monkeypatch.setattr(wandb_mirror, "log", None)  # a failed import would be told
+    monkeypatch.setattr(wandb_mirror, "tell", None)  # a failed import would be told
     open_mirror(compose(["tracker=none"]).tracker, tmp_path, **START).log(ROW)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no server"), TimeoutError("too slow"), PermissionError("read-only")])
-def test_failing_start_is_told_and_gives_a_silent_mirror(fake_wandb, tracker, tmp_path, caplog, error):
-    fake_wandb(error=error)
-    with caplog.at_level(logging.WARNING, "inducer_bench"):
-        mirror = open_mirror(tracker, tmp_path, **START)
+LEFT_OUT = "inducer-bench: Weights & Biases is left out, nothing is mirrored: "
+ERRORS = {
+    "no server": RuntimeError("no server"),
+    "too slow": TimeoutError("too slow"),
+    "1 error base_url not an address": ValueError(
+        "1 error\nbase_url\n  not an address [type=url_parsing, input_value=x]\n"
+    ),
+    "SystemExit": SystemExit(),
+}
+
+
+@pytest.mark.parametrize("reason", ERRORS)
+def test_failing_start_is_told_in_one_line_and_gives_a_silent_mirror(fake_wandb, tracker, tmp_path, capsys, reason):
+    fake_wandb(error=ERRORS[reason])
+    mirror = open_mirror(tracker, tmp_path, **START)
     mirror.log(ROW)
     mirror.finish(DONE)
-    assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
+    assert capsys.readouterr().err == f"{LEFT_OUT}{reason}\n"
 
 
-def test_missing_package_is_told_and_gives_a_silent_mirror(monkeypatch, tracker, tmp_path, caplog):
+def test_missing_package_is_told_and_gives_a_silent_mirror(monkeypatch, tracker, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with caplog.at_level(logging.WARNING, "inducer_bench"):
-        open_mirror(tracker, tmp_path, **START).log(ROW)
-    assert len(caplog.records) == 1
+    open_mirror(tracker, tmp_path, **START).log(ROW)
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(LEFT_OUT)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[", "http://x:99999999", "nonsense", "http://x:0", "http://a..b", "", "  "]
+)
+def test_nonsense_for_the_address_of_the_server_fails_nothing(fake_wandb, monkeypatch, tracker, tmp_path, address):
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    if not address:
+        monkeypatch.setattr(hub, "reachable", lambda url: url != "https://api.wandb.ai")
+    calls = fake_wandb(FakeRun())
+    open_mirror(tracker, tmp_path, **START)
+    assert [call["mode"] for call in calls] == ["offline"]
+
+
+@pytest.mark.parametrize("what", ["latin-1", "folder", "pipe", "no home"])
+def test_netrc_that_cannot_be_read_holds_no_key(fake_wandb, monkeypatch, tracker, tmp_path, what):
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    if what == "latin-1":
+        netrc.write_bytes("machine api.example login müller password x".encode("latin-1"))
+    elif what == "folder":
+        netrc.mkdir()
+    elif what == "pipe":
+        os.mkfifo(netrc)
+    else:
+        monkeypatch.delenv("NETRC")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    calls = fake_wandb(FakeRun())
+    open_mirror(tracker, tmp_path, **START)
+    assert [call["mode"] for call in calls] == ["offline"]
+
+
+NAMES = ["team/project", "a\\b", "a#b", "a?b", "a%b", "a:b", "", " ", "a ", "x" * 129, "a\nb"]
+
+
+@pytest.mark.parametrize("key", ["project", "entity"])
+@pytest.mark.parametrize("name", NAMES)
+def test_name_that_wandb_does_not_take_is_bad_input(key, name):
+    with pytest.raises(UserError, match=rf"^tracker\.{key}: found '.*'; allowed: .* none of / \\ # \? % :$"):
+        typed(TrackerOptions, {"name": "wandb", "project": "p", "entity": None, "mode": "auto", key: name}, "tracker")
+
+
+@pytest.mark.parametrize("name", ["x" * 128, "a b", "Übung-1.2_3", "名"])
+def test_other_names_are_taken(name):
+    values = {"name": "wandb", "project": name, "entity": name, "mode": "auto"}
+    assert typed(TrackerOptions, values).project == name
+
+
+def test_absolute_paths_of_the_configuration_stay_at_home(fake_wandb, tracker, tmp_path):
+    calls = fake_wandb(FakeRun())
+    config = {"plm": {"path": "/home/me/plm", "name": "a/b"}, "list": ["~/x", "y", 3, None], "output_dir": "runs/a"}
+    open_mirror(tracker, tmp_path, **{**START, "config": config})
+    sent = {"plm": {"path": "plm", "name": "a/b"}, "list": ["x", "y", 3, None], "output_dir": "runs/a"}
+    assert calls[0]["config"] == sent
 
 
 @pytest.mark.parametrize(
@@ -212,7 +281,9 @@ def test_offline_run_reads_back_as_the_local_files(tiny_run, tmp_path):
     another_seed = setting_key(dataclasses.replace(config, seed=config.seed + 1))
     assert start["run_id"] == record.config_hash
     assert start["run_group"] == f"full/sst2/tiny_roberta/inducer/{another_seed[:8]}"
-    assert {key: value for key, value in start["config"]["update"].items() if key != "_wandb"} == record.config
+    sent_config = {key: value for key, value in start["config"]["update"].items() if key != "_wandb"}
+    assert sent_config["trainer"] == record.config["trainer"]
+    assert sent_config["plm"]["path"] == Path(record.config["plm"]["path"]).name
     summary = {name: value for entry in found["summary"] for name, value in entry["update"].items()}
     assert {name: summary[name] for name in record.scores} == {
         name: score.value for name, score in record.scores.items()
@@ -220,6 +291,11 @@ def test_offline_run_reads_back_as_the_local_files(tiny_run, tmp_path):
     assert summary["parameters"] == dataclasses.asdict(record.parameters)
     assert found["exit"][0]["exit_code"] == 0
     assert "artifact" not in found, "a run's files stay in its folder"
+    (written,) = folder.glob("wandb/offline-run-*/*.wandb")
+    content = written.read_bytes()
+    private = (socket.gethostname(), sys.executable, sys.prefix, str(tmp_path), str(Path.cwd()), tempfile.gettempdir())
+    assert [word for word in private if re.search(rb"\b" + re.escape(word.encode()) + rb"\b", content)] == []
+    assert [path.name for path in folder.glob("wandb/offline-run-*/files/*")] == []
 
 
 def test_tables_are_one_artifact_that_holds_every_file(tmp_path, monkeypatch):
@@ -238,19 +314,18 @@ def test_tables_are_one_artifact_that_holds_every_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no server"), TimeoutError("too slow")])
-def test_failing_tracker_changes_no_table_and_no_exit_code(fake_wandb, tmp_path, error, caplog):
+def test_failing_tracker_changes_no_table_and_no_exit_code(fake_wandb, tmp_path, error, capsys):
     handmade.write_run(tmp_path / "runs", "preset=mini", "task=sst2", "method=lora", "trainer.epochs=9")
     fake_wandb(error=error)
-    with caplog.at_level(logging.WARNING, "inducer_bench"):
-        for name, more in (("plain", []), ("mirrored", ["--wandb", "x"])):
-            arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / name), *more]
-            assert main(arguments) == ExitCode.DONE
+    for name, more in (("plain", []), ("mirrored", ["--wandb", "x"])):
+        arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / name), *more]
+        assert main(arguments) == ExitCode.DONE
     plain, mirrored = ((tmp_path / name / "index.html").read_bytes() for name in ("plain", "mirrored"))
     assert plain == mirrored
-    assert [record.message for record in caplog.records] == [f"Weights & Biases is left out: {error}"]
+    assert f"{LEFT_OUT}{error}\n" in capsys.readouterr().err
 
 
-def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tmp_path):
+def test_mirror_that_fails_everywhere_changes_no_number_and_is_told_once(fake_wandb, tiny_run, tmp_path, capsys):
     def outcome(name, *overrides):
         result = run(
             compose([
@@ -268,6 +343,8 @@ def test_mirror_that_fails_everywhere_changes_no_number(fake_wandb, tiny_run, tm
     assert calls == []
     assert outcome("mirrored", "tracker=wandb") == plain
     assert (len(calls), fake.attempts) == (1, 1)
+    assert capsys.readouterr().err.count("Weights & Biases is left out") == 1
+    assert next((tmp_path / "mirrored").rglob("log.txt")).read_text().count("Weights & Biases is left out") == 1
     fake_wandb(error=RuntimeError("no server"))
     assert outcome("without", "tracker=wandb") == plain
     assert plain[0] == ExitCode.DONE
