@@ -21,7 +21,7 @@ from inducer_bench.notices import tell
 
 QUIET = 3.0  # seconds of waiting before the user is told
 PATIENCE = 60.0  # seconds of waiting for a cache, which a run can do without
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system without locks
 
 
 class InUse(TimeoutError):
@@ -79,7 +79,7 @@ class Lock:
         except Timeout:
             return False
         except OSError as error:
-            if error.errno in _NO_LOCKS:  # network file systems, as they are mounted
+            if error.errno in NO_LOCKS:  # network file systems, as they are mounted
                 raise OSError(error.errno, "a file system without locks", self._lock.lock_file) from None
             raise
         return True

@@ -16,7 +16,8 @@ from pathlib import Path
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
-from inducer_bench.locks import InUse, Lock
+from inducer_bench.locks import NO_LOCKS, InUse, Lock
+from inducer_bench.notices import tell
 from inducer_bench.runs import artefacts, provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
@@ -148,6 +149,9 @@ def _acquire(lock: Lock, folder: Path) -> None:
     except InUse as held:
         raise UserError(f"output_dir: '{folder}' is {held}; wait for it, or stop it") from None
     except OSError as error:
+        if error.errno in NO_LOCKS:  # as clusters mount Lustre or NFS
+            tell(f"'{folder}' is on a file system without locks: nothing keeps the same run from being started twice")
+            return
         lock.release()
         reason = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
         raise UserError(f"output_dir: '{folder}' cannot be written ({reason})") from None
