@@ -23,6 +23,7 @@ from inducer_bench.notices import tell
 SECONDS = 3.0  # time-out of name look-up and connection
 Kind = Literal["model", "dataset"]
 _OFFLINE = "HF_HUB_OFFLINE"
+_SECONDS = ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")  # read with int() when huggingface_hub is imported
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -32,8 +33,6 @@ def reachable(url: str | None = None) -> bool:
         if _forbidden():
             return False
         url = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-        if not host(url):
-            tell(f"HF_ENDPOINT: found '{shown(url)}', which is no address, so that the hub is not asked")
     if not host(url):
         return False
     address = urlparse(url)
@@ -62,6 +61,21 @@ def _connects(host_and_port: tuple[str, int]) -> bool:
     except (OSError, ValueError):  # ValueError: a name that no host can have
         return False
     return True
+
+
+def check_environment() -> None:
+    """Take variables out of the environment with which the hub's libraries could not even be imported.
+
+    Each is told in a line; a run needs none of them.
+    """
+    for name in _SECONDS:
+        if not re.fullmatch("[0-9]{0,9}", os.environ.get(name, "")):
+            tell(f"{name}: found '{shown(os.environ.pop(name))}', which is no number of seconds, and is ignored")
+    url = os.environ.get("HF_ENDPOINT")
+    if url and not host(url):
+        del os.environ["HF_ENDPOINT"]
+        os.environ[_OFFLINE] = "1"  # another hub is not what was asked for
+        tell(f"HF_ENDPOINT: found '{shown(url)}', which is no address, so that the hub is not asked")
 
 
 @contextmanager

@@ -66,9 +66,22 @@ NONSENSE = ["http://x:99999999", "http://[", "nonsense", "http://", "http://x:0"
 def test_nonsense_for_the_address_of_the_hub_is_told_and_nothing_is_asked(monkeypatch, sst2_folder, capsys, url):
     monkeypatch.setenv("HF_ENDPOINT", url)
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked"))
+    hub.check_environment()
     assert "'roberta-base' is not on this machine" in refusal(compose([f"task.data_dir={sst2_folder}"]))
     told = f"inducer-bench: HF_ENDPOINT: found '{url}', which is no address, so that the hub is not asked\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"])
+@pytest.mark.parametrize("value", ["abc", "-1", "1.5", "9" * 5000])
+def test_nonsense_for_seconds_is_told_and_ignored(monkeypatch, capsys, name, value):
+    monkeypatch.setenv(name, value)
+    hub.check_environment()
+    assert name not in os.environ
+    assert capsys.readouterr().err.startswith(f"inducer-bench: {name}: found '{value[:20]}")
+    monkeypatch.setenv(name, "20")
+    hub.check_environment()
+    assert os.environ[name] == "20"
 
 
 @pytest.mark.parametrize("name", ["http://a..b", "http://" + "x" * 300])
@@ -183,13 +196,16 @@ def test_finished_run_on_the_hubs_data_and_plm_is_recognised_without_network_and
     reference.parent.mkdir(parents=True)
     reference.write_text(COMMIT)
     config = compose([])
-    folder = tmp_path / run_folder(config, identify(config))
+    identity = identify(config)
+    folder = tmp_path / run_folder(config, identity)
     folder.mkdir(parents=True)
-    records.write(folder, record_of(config, score=90.0))
+    data = records.Data(source="hub", fingerprint=identity.data)
+    records.write(folder, record_of(config, score=90.0, data=data, plm_fingerprint=identity.plm))
     process = subprocess.run(
         [sys.executable, "-c", FINISHED], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
-    assert process.stdout == "already done: accuracy 90.00 []\n", process.stderr
+    assert process.stdout.startswith("already done: accuracy 90.00; missing: adapter/"), process.stderr
+    assert process.stdout.endswith(" []\n")
 
 
 def test_missing_data_without_network_say_what_to_do(tiny_roberta_folder, monkeypatch):

@@ -46,6 +46,8 @@ def _as_meant(override: str) -> str:
 
 def _texts(value: str, or_lists: bool, within_list: bool = False) -> str:
     """Texts separated by commas, each quoted if it has to be."""
+    if or_lists and re.match(r"\s*\[\s*\[", value):  # lists within a list, which no type allows
+        return value
     each = _VALUE.findall(value)
     if ",".join(each) != value:
         return quoted(value)
@@ -54,7 +56,7 @@ def _texts(value: str, or_lists: bool, within_list: bool = False) -> str:
 
 def _text(value: str, or_list: bool, within_list: bool) -> str:
     inside = value.strip(" \t")
-    if or_list and (match := re.fullmatch(r"\[(.+)\]", inside, re.DOTALL)):
+    if or_list and (match := re.fullmatch(r"\[([^\[\]]+)\]", inside, re.DOTALL)):
         return f"[{_texts(match[1], False, within_list=True)}]"
     if match := re.fullmatch(r"choice\((.+)\)", inside, re.DOTALL):
         return f"choice({_texts(match[1], or_list)})"
@@ -62,7 +64,9 @@ def _text(value: str, or_list: bool, within_list: bool) -> str:
         meaning = OverridesParser.create().parse_override(f"key={inside}").value()
     except HydraException:
         return quoted(os.path.expanduser(inside) if inside.startswith("~/") else inside)
-    if isinstance(meaning, str | Sweep | Glob) or (meaning is None and not within_list) or (or_list and meaning == []):
+    if isinstance(meaning, str | Sweep | Glob) or (meaning is None and not within_list):
+        return value
+    if or_list and meaning == []:
         return value
     return quoted(inside)
 

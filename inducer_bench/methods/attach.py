@@ -102,7 +102,7 @@ def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
             special_tokens=description.special_tokens,
             layout=description.layout,
         )
-    except (MemoryError, RuntimeError) as error:  # of options that `_check_size` cannot know
+    except (UserError, MemoryError, RuntimeError) as error:  # of options that `_check_size` cannot know
         raise UserError(f"{folder / DESCRIPTION_FILE}: cannot be attached ({first_line(error)})") from None
     try:
         tuned.load_weights(folder / WEIGHTS_FILE)

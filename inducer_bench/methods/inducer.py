@@ -99,9 +99,13 @@ class Inducer(nn.Module):
         if not self.options.value_residual:
             f = (1 - g) * f
         if self.options.extension:
-            _handed.inducer, _handed.gated = self, hidden
+            self.hand_over(hidden)
             return f
         return f + hidden @ self.B_v + g * self.b_v
+
+    def hand_over(self, hidden: Tensor) -> None:
+        """Give g tanh(.) (B, H, T, r_v) to `add_extension`, which runs after W_O in the same thread."""
+        _handed.inducer, _handed.gated = self, hidden
 
     def inner(self, query: Tensor) -> tuple[Tensor, Tensor]:
         """Q_i.P_k,i (B, H, T) and Q_i A_v (B, H, T, r_v) for queries (B, H, T, p).

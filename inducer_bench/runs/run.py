@@ -39,6 +39,7 @@ def run(config: ExperimentConfig) -> Outcome:
         KeyboardInterrupt: a signal came before there was a folder to record it in.
     """
     with interruption.watched():
+        hub.check_environment()
         interruption.check()  # a signal that came when an earlier job was being recorded
         return _run(config)
 

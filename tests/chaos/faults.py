@@ -50,7 +50,7 @@ class Runs:
         at = operations(ARGUMENTS, counted) * 3 // 5
         command(ARGUMENTS, killed, trouble=Trouble(at=at, kill=True))
         left = {path.name.split("-")[0] for path in (killed / self.path / "checkpoint").iterdir()}
-        assert left == {"state.safetensors", "best"}, left
+        assert left >= {"state.safetensors", "best"}, left
         assert not (killed / self.path / records.FILE).exists()
 
     def files(self, interrupted: bool) -> list[str]:

@@ -75,7 +75,7 @@ def test_no_neighbouring_choice_comes_closer():
 def reachable(options, ranks, allowed, plm):
     """The greatest count within the budget, by trying all ranks: one at a time, until it no longer fits."""
     first, *others = ranks
-    limit = plm.head_width if first.within_head else allowed
+    limit = first.most(plm) or allowed
     best = 0
     for value in range(first.least, limit + 1):
         tried = raised(options, first.path, value)

@@ -61,7 +61,7 @@ DESCRIPTIONS = {
     "impossible rank": (lambda folder: option(folder, r_v=-1), "method.r_v: found -1"),
     "text for a rank": (lambda folder: option(folder, r_v="3"), "method.r_v: found '3'"),
     "huge rank": (lambda folder: option(folder, r_v=1_000_000_000), "too small for the sizes in adapter.json"),
-    "huge tokens": (lambda folder: describe(folder, special_tokens=10**12), "too small for the sizes in adapter.json"),
+    "huge tokens": (lambda folder: describe(folder, special_tokens=10**9), "too small for the sizes in adapter.json"),
     "another rank": (lambda folder: option(folder, r_v=4), "does not fit this model"),
     "list": (lambda folder: (folder / "adapter.json").write_text("[1]"), "not written by this tool"),
     "empty": (lambda folder: (folder / "adapter.json").write_bytes(b""), "not written by this tool"),
@@ -120,7 +120,7 @@ def test_huge_rank_of_a_method_of_peft_is_refused_in_one_line(tmp_path):
 
 def test_prefix_in_its_form_for_training_is_refused(tmp_path):
     ib.attach(build("roberta"), "prefix", length=2, hidden=4).save(tmp_path)
-    option(tmp_path, reparameterize=True, hidden=10**9)
+    option(tmp_path, reparameterize=True, hidden=65536)
     assert "expected those of its deployed form" in refusal(tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_fo
     assert expected == predictions_in(outcome.folder)
 
 
-@pytest.mark.parametrize(("where", "at"), [("step", 6), ("rename", 4), ("step", 14)])
+@pytest.mark.parametrize(("where", "at"), [("step", 6), ("rename", 6), ("step", 14)])
 def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(overrides, where, at, tmp_path):
     killed = subprocess.run(
         [sys.executable, "-c", KILLER, where, str(at), *overrides], cwd=tmp_path, capture_output=True, text=True
