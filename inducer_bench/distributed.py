@@ -43,10 +43,10 @@ def check_environment() -> None:
         UserError: one is missing or is no such number; torch would fail, or wait for processes that do not exist.
     """
     size = _number("WORLD_SIZE", 1, 1_000_000, default="1")
+    _number("LOCAL_RANK", -1, size - 1, default="-1")
     if size == 1 and os.environ.get("LOCAL_RANK", "-1") == "-1":  # accelerate takes any other one for several processes
         return
     _number("RANK", 0, size - 1)
-    _number("LOCAL_RANK", 0, size - 1, default="0")
     _number("MASTER_PORT", 1, 65535)
     if not os.environ.get("MASTER_ADDR"):
         raise UserError(f"MASTER_ADDR: not set; allowed: a host name, {_AS_SET}")
@@ -55,7 +55,7 @@ def check_environment() -> None:
 def _number(name: str, least: int, most: int, default: str | None = None) -> int:
     """The number that an environment variable stands for."""
     found = os.environ.get(name, default)
-    if found is not None and re.fullmatch("[0-9]{1,9}", found) and int(found) in range(least, most + 1):
+    if found is not None and re.fullmatch("-?[0-9]{1,9}", found) and int(found) in range(least, most + 1):
         return int(found)
     told = "not set" if found is None else f"found '{shown(found)}'"
     raise UserError(f"{name}: {told}; allowed: {least} to {most}, {_AS_SET}")

@@ -40,7 +40,14 @@ def _read(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
         UserError: the file or stdin cannot be read, or a line is not a JSON object.
     """
     name = "stdin" if path is None else str(path)
-    return json_lines(decoded(_from_stdin() if path is None else read_bytes(path), name), name)
+    return json_lines(decoded(_from_stdin() if path is None else _from_file(path), name), name)
+
+
+def _from_file(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except UserError as error:
+        raise UserError(f"--input: {error}") from None
 
 
 def _from_stdin() -> bytes:

@@ -6,9 +6,10 @@ that defines both: `Options`, which inherits from one of these, and `Task`. Its 
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from inducer_bench.errors import UserError, listed, nearest, unknown
@@ -23,6 +24,16 @@ SPECIAL_TOKENS = (
     "<bos_sm>", "<eos_sm>", "<source_sm>", "<target_sm>",
     "<bos_webnlg>", "<eos_webnlg>", "<subject>", "<property>", "<object>", "<target_webnlg>",
 )  # fmt: skip
+
+
+def _file_name(found: str) -> str:
+    name = PurePath(found).name
+    if not name.strip(". ") or not found.isprintable() or len(name.encode()) > 200:
+        raise PydanticCustomError("file_name", "the name of a file, which may lack its extension")
+    return found
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
 
 
 @options
@@ -47,7 +58,7 @@ class TaskOptions:
     family: Literal["nlu", "nlg"]  # understanding or generation; it decides PLM, trainer and recipe
     source: Literal["hub", "mini", "files"]  # where data come from if data_dir is not given; files: it must be given
     data_dir: str | None  # a folder of local files
-    files: dict[str, str]  # split -> its file in that folder, with or without extension
+    files: dict[str, FileName]  # split -> its file in that folder, with or without extension
     hub: HubData | None
     report: Annotated[list[str], Field(min_length=1)]  # splits scored at the end; the first one is the main one
     metric: str  # the main score; of classification, it also selects the epoch

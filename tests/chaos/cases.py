@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ TINY_NLG = (
     "preset=mini task=webnlg method=lora task.max_train=8 task.max_eval=4 trainer.batch_size=4 trainer.epochs=1 "
     "task.decoding.max_new_tokens=6 task.metrics=[bleu]"
 ).split()
+_COLOURS = re.compile(r"^\x1b\[\d+m|\x1b\[0m", re.MULTILINE)
 _LINES_OF_A_MESSAGE = 3  # progress may stand above it
 
 
@@ -81,7 +83,8 @@ def badly_told(ended: Ended) -> str | None:
         return f"died by signal {-ended.code}"
     if "Traceback" in ended.err or "Logging error" in ended.err:
         return "a traceback"
-    if any(not character.isprintable() and character not in "\n\t" for character in ended.err):
+    plain = _COLOURS.sub("", ended.err)  # of the log of a library
+    if any(not character.isprintable() and character not in "\n\t" for character in plain):
         return "control characters in a message"
     lines = ended.err.strip().splitlines()
     if any(len(line) > LONGEST_MESSAGE + 40 for line in lines):

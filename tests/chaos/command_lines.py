@@ -71,7 +71,7 @@ method.budget=1
 method.name=lora
 task.kind=webnlg
 task.family=nlg
-suite=full
+? suite=full
 ? trainer.epochs=1000000000000000
 ? trainer.batch_size=1000000000000
 seed=-1
@@ -213,7 +213,10 @@ def cases() -> Iterator[Case]:
             ("task.data_dir", "task.files"),
         )
     for value in ("2024", "1e3", "true", "null", "0", "[0,1]"):
-        arguments = ["task=classification", "task.data_dir=d", "plm=mini_roberta", f"task.text={value}"]
+        arguments = [
+            *"task=classification task.data_dir=d plm=mini_roberta task.max_length=64".split(),
+            f"task.text={value}",
+        ]
         table = text_file("d/train.tsv", "text\tlabel\na\tb\n")
         yield Case("quoting", arguments[-1], arguments, REFUSED, ("task.text", "columns"), table)
     yield Case("decoding", "beams=5000", [*TINY_NLG, "task.decoding.beams=5000"], EITHER, ("task.decoding.beams",))
@@ -225,7 +228,7 @@ def cases() -> Iterator[Case]:
         ("task.decoding",),
     )
     for name, jobs in _SWEEPS.items():
-        shows = "" if name.startswith("optuna, unknown") else "sweep of"
+        shows = "" if name in ("a bad method", "no folder for the sweep") else "sweep of"
         arguments = ["-m", *TINY, *jobs.split()]
         yield Case("sweeps", name, arguments, _WORST[name], (), a_file, alone=False, shows=shows)
 
