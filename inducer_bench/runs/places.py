@@ -20,10 +20,10 @@ def prepare(folder: Path, config: ExperimentConfig) -> None:
         UserError: something else is in the place of a file or folder, or the disk is full or read-only.
     """
     for name in _FOLDERS:
-        if (folder / name).exists() and not (folder / name).is_dir():
+        if os.path.lexists(folder / name) and not (folder / name).is_dir():
             raise UserError(f"output_dir: found '{folder / name}', which is not a folder; move it away")
     for name in _FILES:
-        if (folder / name).exists() and not (folder / name).is_file():
+        if os.path.lexists(folder / name) and not (folder / name).is_file():
             raise UserError(f"output_dir: found '{folder / name}', which is not a file; move it away")
     for name in ("", *_FOLDERS, tracking.FILE):
         if (folder / name).exists() and not os.access(folder / name, os.W_OK):

@@ -91,7 +91,7 @@ def badly_told(ended: Ended) -> str | None:
         return f"a line of {max(map(len, lines))} characters"
     if ended.code == ExitCode.BAD_INPUT and len(lines) > _LINES_OF_A_MESSAGE and "sweep of" not in ended.err:
         return f"{len(lines)} lines for bad input"
-    if ended.code != ExitCode.DONE and not lines:
+    if ended.code != ExitCode.DONE and not lines and not ended.out.strip():
         return "no message"
     return None
 

@@ -98,7 +98,7 @@ def _wrong(fault: Fault, ended: Ended, runs: Runs, folder: Path) -> str | None:
             except (OSError, ValueError) as error:
                 return f"done, but {error}"
             return None if found == runs.results else "other results than without the fault"
-    elif ended.code == 1:
+    elif ended.code == 1 and "left out" not in ended.out + ended.err:
         return "exit 1 for damaged files"
     if fault.then == "predict" and ended.code == 0 and ("NaN" in ended.out or "0.0, 0.0" in ended.out):
         return "an undefined prediction"

@@ -46,6 +46,15 @@ def test_file_in_the_place_of_a_folder_is_told_before_training(short, name):
     assert (folder / name).read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["adapter", "checkpoint", "metrics.jsonl", "config.yaml"])
+def test_link_to_itself_in_the_place_of_a_file_or_folder_is_told_before_training(short, name):
+    folder = folder_of(short)
+    folder.mkdir(parents=True)
+    (folder / name).symlink_to(name)
+    with pytest.raises(UserError, match=f"output_dir: found '{folder / name}', which is not a (file|folder); move it"):
+        run(compose(short))
+
+
 @pytest.mark.parametrize("name", ["", "checkpoint", "metrics.jsonl"])
 def test_place_without_write_permission_is_told_before_training(short, monkeypatch, name):
     """The system's answer is replaced: the user of the tests may be one who may write everywhere."""
