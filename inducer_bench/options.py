@@ -83,6 +83,17 @@ def user_module(key: str, name: str, *needed: str) -> ModuleType:
     return module
 
 
+# What pydantic calls the types of JSON -> what a user of YAML calls them.
+_TYPES = {
+    "a valid string": "a text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid array": "a list",
+    "an object": "keys and values",
+}
+
+
 def _one_line(error: ValidationError, prefix: str) -> UserError:
     """The first of pydantic's errors, with its key as a user writes it.
 
@@ -99,11 +110,12 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
     if kind == "literal_error":
         allowed = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return UserError(f"{key}: found {found}; {nearest(str(first['input']), allowed)}allowed: {listed(allowed)}")
-    if kind == "too_short":
-        return UserError(f"{key}: found {found}; allowed: at least {first['ctx']['min_length']} entries")
-    if kind == "too_long":
-        return UserError(f"{key}: found {found}; allowed: at most {first['ctx']['max_length']} entries")
+    if kind in ("too_short", "too_long"):
+        bound, number = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
+        entries = first["ctx"][number]
+        return UserError(f"{key}: found {found}; allowed: {bound} {entries} {'entry' if entries == 1 else 'entries'}")
     requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    requirement = _TYPES.get(requirement, requirement)
     if kind == "string_type" and isinstance(first["input"], int | float):
         requirement += f""", such as '{key}="{found}"'"""
     return UserError(f"{key}: found {found}; allowed: {requirement}")

@@ -140,7 +140,9 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
     cause = next((e for e in chain if getattr(e, "full_key", None)), error)
     key = str(getattr(cause, "full_key", None) or "configuration")
     if own := next((e for e in chain if isinstance(e, UserError)), None):  # of a resolver
-        return UserError(f"{key}: {own}")
+        return own if re.match(r"[\w.]+: ", str(own)) else UserError(f"{key}: {own}")  # it may name a key itself
+    if re.match("Cannot merge DictConfig with ListConfig", str(cause)):
+        return UserError(f"{key}: found a list; allowed: keys and values")
     if isinstance(cause, MissingMandatoryValue):
         return UserError(f"{key}: missing; give it a value")
     if "not in struct" in str(cause):

@@ -4,7 +4,15 @@ import errno
 from dataclasses import dataclass
 from pathlib import Path
 
-from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, Interrupted, first_line, lacks_memory, shown
+from inducer_bench.errors import (
+    LONGEST_MESSAGE,
+    ExitCode,
+    Interrupted,
+    TrainingDiverged,
+    first_line,
+    lacks_memory,
+    shown,
+)
 from inducer_bench.runs.record import Record, Status
 from inducer_bench.training import interruption
 
@@ -33,7 +41,8 @@ def diagnosis(error: BaseException) -> tuple[Status, ExitCode, str]:
         return "oom", ExitCode.OUT_OF_MEMORY, f"out of memory: {line}; free memory, or lower trainer.micro_batch_size"
     if isinstance(error, OSError) and error.filename is not None:
         return "failed", ExitCode.FAILED, f"{cannot_use(error)}; then the same command goes on"
-    return "failed", ExitCode.FAILED, f"{type(error).__name__}: {line}"
+    kind = "diverged" if isinstance(error, TrainingDiverged) else type(error).__name__
+    return "failed", ExitCode.FAILED, f"{kind}: {line}"
 
 
 def cannot_use(error: OSError) -> str:

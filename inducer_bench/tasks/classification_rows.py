@@ -60,6 +60,8 @@ def find_labels(task: ClassificationOptions) -> list[str] | None:
     found: dict[str, str] = {}  # and where it is first
     for where, [value] in source.rows(task, "train", [column], task.header):
         found.setdefault(_label(value, where), where)
+    if not found:
+        raise UserError(f"{source.where(task, 'train')}: no rows")
     _check_found(found)
     # Equal numbers, such as 1 and 01, are different labels, whose order must not be that of a set.
     numbers = all(label.isdecimal() for label in found)

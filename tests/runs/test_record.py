@@ -132,7 +132,7 @@ def test_record_of_version_0_1_0_says_what_to_do(tmp_path):
     [
         (lambda body: body.pop("seed"), "seed: missing"),
         (lambda body: body["parameters"].pop("plm"), "parameters.plm: missing"),
-        (lambda body: body.update(train_seconds="30"), "train_seconds: found '30'; allowed: a valid number"),
+        (lambda body: body.update(train_seconds="30"), "train_seconds: found '30'; allowed: a number"),
         (lambda body: body["scores"]["accuracy"].update(value="high"), "scores.accuracy.value: found 'high'"),
         (lambda body: body.update(status="finished"), "status: found 'finished'; "),
         (lambda body: body.update(extra=1), "extra: there is no such key"),

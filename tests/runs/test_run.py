@@ -186,7 +186,7 @@ def test_diverging_loss_stops_with_the_step(overrides):
     own = [override for override in overrides if not override.startswith("method.")]
     outcome = run(compose([*own, "method=fine_tune", "trainer.lr=1e30"]))
     assert outcome.code == ExitCode.FAILED
-    assert "TrainingDiverged: fine_tune, epoch 1, step" in outcome.message
+    assert "diverged: fine_tune, epoch 1, step" in outcome.message
 
 
 @pytest.mark.parametrize("broken", [["trainer.lr=1e30", "trainer.warmup=0"], ["trainer.weight_decay=1e300"]])
@@ -194,7 +194,7 @@ def test_model_that_breaks_in_the_last_step_is_no_result(overrides, broken):
     own = [override for override in overrides if not override.startswith("method.")]
     outcome = run(compose([*own, "method=lora", "task.max_train=8", "trainer.epochs=1", *broken]))
     assert outcome.code == ExitCode.FAILED
-    assert "TrainingDiverged: lora, epoch 1, selection set: loss nan on 32 of 32 examples" in outcome.message
+    assert "diverged: lora, epoch 1, selection set: loss nan on 32 of 32 examples" in outcome.message
     record = records.read(outcome.folder)
     assert (record.status, hasattr(record, "scores")) == ("failed", False)
 
