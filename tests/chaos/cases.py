@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.commands import Ended, Trouble, command
+from helpers.commands import Ended, Trouble, command
+
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode
 
 REFUSED = frozenset({ExitCode.BAD_INPUT})

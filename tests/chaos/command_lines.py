@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from chaos.cases import DONE, EITHER, REFUSED, TINY, TINY_NLG, Case, text_file
+from chaos.cases import DONE, EITHER, REFUSED, TINY, TINY_NLG, Case, files
 
 # OPTIONS > OVERRIDES, or overrides alone; a question mark: may be done as well as refused.
 _COMMAND_LINES = """\
@@ -217,7 +217,7 @@ def cases() -> Iterator[Case]:
             *"task=classification task.data_dir=d plm=mini_roberta task.max_length=64".split(),
             f"task.text={value}",
         ]
-        table = text_file("d/train.tsv", "text\tlabel\na\tb\n")
+        table = files(dict.fromkeys(("d/train.tsv", "d/dev.tsv"), "text\tlabel\na\tb\nc\td\n"))
         yield Case("quoting", arguments[-1], arguments, REFUSED, ("task.text", "columns"), table)
     yield Case("decoding", "beams=5000", [*TINY_NLG, "task.decoding.beams=5000"], EITHER, ("task.decoding.beams",))
     yield Case(

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from helpers.commands import Trouble
+
 from chaos.cases import EITHER, REFUSED, TINY, TINY_NLG, Case, files, text_file
-from chaos.commands import Trouble
 
 _CLASSIFY = [
     *"task=classification task.data_dir=d plm=mini_roberta method=lora task.max_length=64".split(),

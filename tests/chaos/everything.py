@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from helpers.commands import Ended
+
 from chaos import command_lines, data_files, faults, keys, kills, plm_files, predictions
 from chaos.cases import message, named
-from chaos.commands import Ended
 
 
 @dataclass(frozen=True)

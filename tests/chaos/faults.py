@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.commands import Ended, Trouble, command, operations
 from helpers.runs import results
 
 from chaos.cases import TINY, badly_told
-from chaos.commands import Ended, Trouble, command, operations
 from inducer_bench.runs import record as records
 
 # Six steps of training, a checkpoint after each, and an evaluation after every second one.

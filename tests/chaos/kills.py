@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.commands import Ended, Trouble, command, operations
 from helpers.runs import results
 
 from chaos.cases import TINY, TINY_NLG, badly_told
-from chaos.commands import Ended, Trouble, command, operations
 from inducer_bench.errors import ExitCode
 from inducer_bench.runs import record as records
 

@@ -7,8 +7,9 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from helpers.commands import Trouble
+
 from chaos.cases import ANY, EITHER, REFUSED, TINY, Case
-from chaos.commands import Trouble
 from inducer_bench.mini.suite import plm_dir
 
 _ARGUMENTS = [*TINY, "plm.path=plm"]

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from helpers.commands import Trouble
+
 from chaos.cases import DONE, EITHER, REFUSED, TINY, Case, text_file
-from chaos.commands import Trouble
 
 _GOOD = b'{"sentence": "a good film"}\n'
 _LINES: dict[str, tuple[bytes, bool]] = {  # name -> input, and whether it is fine

@@ -141,7 +141,7 @@ def test_params_and_validate_and_help_read_the_users_folder(run_cli, cwd):
 def test_sweep_takes_the_users_method_and_folder_to_its_jobs(launcher, run_cli, overrides, cwd):
     out = f"output_dir={'_'.join(['sweep', *launcher[:1]]).replace('/', '_').replace('=', '_')}"
     arguments = ["--config-dir", "my_conf", "-m", *launcher, *overrides, out, "method=scale,bitfit", "seed=0,1"]
-    process = run_cli(*arguments, cwd=cwd, timeout=300)
+    process = run_cli(*arguments, cwd=cwd, timeout=300, installed=bool(launcher))
     assert process.returncode == 0, process.stderr
     found = {record.method for _, record in records.find(cwd / out.removeprefix("output_dir="))[0]}
     assert found == {"my_package.scale", "bitfit"}

@@ -84,7 +84,7 @@ def in_process(run_cli, overrides, tmp_path_factory):
 )
 def test_launcher_gives_the_same_numbers_and_the_table(launcher, options, in_process, run_cli, overrides, tmp_path):
     arguments = ["-m", f"hydra/launcher={launcher}", *options, *overrides, "method=lora,bitfit", "seed=0,1"]
-    process = run_cli(*arguments, cwd=tmp_path, timeout=300)
+    process = run_cli(*arguments, cwd=tmp_path, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
     assert scores(tmp_path) == in_process
     lines = process.stderr.splitlines()

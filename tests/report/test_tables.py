@@ -377,7 +377,9 @@ def test_command_refuses_a_folder_that_is_not_there(tmp_path, capsys):
 
 def test_command_needs_no_torch(run_cli, tmp_path):
     handmade.write_run(tmp_path, *MINI, "method=lora", "trainer.epochs=9")
-    done = run_cli("tables", "--runs", tmp_path, "--out", tmp_path / "out", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    done = run_cli(
+        "tables", "--runs", tmp_path, "--out", tmp_path / "out", env={"PYTHONPROFILEIMPORTTIME": "1"}, installed=True
+    )
     assert done.returncode == 0
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "matplotlib" in modules

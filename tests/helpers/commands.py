@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_PRELOADED = [f"inducer_bench.{name}" for name in ("cli.launch", "runs.experiment", "runs.predict", "report.tables")]
+_PRELOADED = [
+    f"inducer_bench.{name}"
+    for name in ("cli.launch", "cli.tables", "runs.experiment", "runs.predict", "training.decoding")
+]
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _MEMORY = 12 * 2**30  # bytes of address space
 _CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
@@ -65,7 +68,7 @@ def command(
     Args:
         arguments: of the command line.
         folder: its working directory; exists.
-        environment: added to that of the tests.
+        environment: added to that of this process.
         stdin: its content.
         stdout: where it goes, such as /dev/full; by default it is kept.
         trouble: see `Trouble`.
@@ -80,7 +83,8 @@ def command(
         (logs / name).write_bytes(b"")
     started = time.monotonic()
     process = _context().Process(
-        target=_child, args=(list(arguments), str(folder), environment or {}, streams, trouble or Trouble())
+        target=_child,
+        args=(list(arguments), str(folder), {**os.environ, **(environment or {})}, streams, trouble or Trouble()),
     )
     process.start()
     if stop is not None:
@@ -118,6 +122,7 @@ def _child(
         os.close(descriptor)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as the interpreter opens it
     os.chdir(folder)
+    os.environ.clear()
     os.environ.update(environment)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # what grows without end is told, not the machine
     if trouble.file_size is not None:
