@@ -1,4 +1,4 @@
-"""The installed command, run as a user runs it."""
+"""The command line, run as a user runs it."""
 
 import json
 import os
