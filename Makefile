@@ -28,7 +28,7 @@ test-slow: setup ## torch.compile on every architecture, torchrun, and 200 runs 
 	$(BIN)/python -m pytest -m slow
 
 chaos: setup ## kills, faults in files and odd inputs by the hundred, judged by rules: half an hour
-	PYTHONPATH=tests $(BIN)/python -m chaos
+	PYTHONPATH=tests $(BIN)/python -m chaos results/chaos
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

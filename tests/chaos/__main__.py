@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inducer_bench.escape import markdown
+
 if TYPE_CHECKING:
     from chaos.everything import Outcome
 
@@ -54,7 +56,8 @@ def main() -> int:
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "counts.md").write_text(counts + "\n", encoding="utf-8")
-        (args.out / "messages.md").write_text("\n".join(_messages(outcomes)) + "\n", encoding="utf-8")
+        messages = "\n".join(_messages(outcomes)).replace(str(room), "...")
+        (args.out / "messages.md").write_text(messages + "\n", encoding="utf-8")
     return int(any(outcome.wrong for outcome in outcomes.values()))
 
 
@@ -69,11 +72,15 @@ def _counts(outcomes: dict[str, "Outcome"]) -> Iterator[str]:
 
 
 def _messages(outcomes: dict[str, "Outcome"]) -> Iterator[str]:
-    yield "| input | exit | last line |"
+    """One row for each message of an input or a fault that was refused, or with which a run failed."""
+    from chaos.kills import KINDS
+
+    yield "| what | exit | last line |"
     yield "|---|---|---|"
     for key, outcome in outcomes.items():
-        cells = (key, str(outcome.code), outcome.message)
-        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        if outcome.code > 0 and not key.startswith(KINDS):
+            cells = (key, str(outcome.code), outcome.message)
+            yield "| " + " | ".join(markdown(cell) for cell in cells) + " |"
 
 
 if __name__ == "__main__":

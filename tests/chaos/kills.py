@@ -72,7 +72,7 @@ def reference(setting: str, folder: Path) -> Reference:
 def kills(count: int, seed: int) -> Iterator[Kill]:
     """Random kills, in equal parts of every kind."""
     generator = random.Random(seed)
-    kinds = list(_KINDS)
+    kinds = list(KINDS)
     for index in range(count):
         setting = generator.choice(list(SETTINGS))
         yield Kill(setting, kinds[index % len(kinds)], generator.random())
@@ -120,4 +120,4 @@ def _disturbed(kill: Kill, ended: Ended, undisturbed: Reference, folder: Path) -
 
 
 _SIGNALS = {"kill at a moment": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
-_KINDS = (*_SIGNALS, "kill at an operation", "full disk at an operation")
+KINDS = (*_SIGNALS, "kill at an operation", "full disk at an operation")
