@@ -17,14 +17,18 @@ COMMANDS = ("params", "validate", "ls", "tables", "predict", "export", "compare"
 
 def entry_point() -> None:
     """The console script."""
-    with interruption.watched():
-        streams.protect()
-        code = main(sys.argv[1:])
-        if reason := streams.lost():
-            _say(f"stdout: {reason}; what was printed there is lost, what was recorded is not")
-            code = code or ExitCode.FAILED
-        interruption.end_with(code)
-        sys.exit(code)
+    try:
+        with interruption.watched():
+            streams.protect()
+            code = main(sys.argv[1:])
+            if reason := streams.lost():
+                _say(f"stdout: {reason}; what was printed there is lost, what was recorded is not")
+                code = code or ExitCode.FAILED
+    except KeyboardInterrupt:  # before `main` began, or after it
+        _say("interrupted")
+        code = ExitCode.INTERRUPTED
+    interruption.end_with(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str]) -> int:

@@ -7,6 +7,7 @@ processes the main one decides, locks and writes; see `distributed`.
 """
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -172,6 +173,8 @@ def _logging_to(path: Path) -> Iterator[None]:
     Raises:
         UserError: the file cannot be written.
     """
+    if os.path.lexists(path) and not path.is_file():  # a pipe would wait for a reader
+        raise UserError(f"output_dir: found '{path}', which is not a file; move it away")
     try:
         to_file = _LogFile(path, encoding="utf-8")
     except OSError as error:

@@ -46,7 +46,16 @@ def test_file_in_the_place_of_a_folder_is_told_before_training(short, name):
     assert (folder / name).read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["adapter", "checkpoint", "metrics.jsonl", "config.yaml"])
+@pytest.mark.parametrize("name", ["log.txt", "metrics.jsonl", "config.yaml", "predictions.jsonl.gz"])
+def test_pipe_in_the_place_of_a_file_is_told_and_nothing_waits_for_its_reader(short, name):
+    folder = folder_of(short)
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(UserError, match=f"output_dir: found '{folder / name}', which is not a file; move it away"):
+        run(compose(short))
+
+
+@pytest.mark.parametrize("name", ["adapter", "checkpoint", "metrics.jsonl", "config.yaml", "log.txt"])
 def test_link_to_itself_in_the_place_of_a_file_or_folder_is_told_before_training(short, name):
     folder = folder_of(short)
     folder.mkdir(parents=True)

@@ -40,6 +40,28 @@ entry_point()
 """
 
 
+# The same, where it signals itself before it looks at the command line, or after all is done.
+AROUND = """
+import os, signal, sys
+from inducer_bench.cli import main, streams
+def signalling(original):
+    def wrapper():
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original()
+    return wrapper
+name = sys.argv.pop(1)
+setattr(streams, name, signalling(getattr(streams, name)))
+main.entry_point()
+"""
+
+
+@pytest.mark.parametrize("name", ["protect", "lost"])
+def test_signal_before_and_after_a_command_is_one_line(name):
+    command = [sys.executable, "-c", AROUND, name, "--version"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (process.returncode, process.stderr) == (130, "inducer-bench: interrupted\n")
+
+
 @pytest.fixture
 def short(overrides):
     """One epoch of two steps, then the final evaluation of two batches."""
