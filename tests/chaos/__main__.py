@@ -33,7 +33,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     room = Path(tempfile.mkdtemp(prefix="chaos-"))
+    (room / "home").mkdir()
     os.environ.update(
+        HOME=str(room / "home"),
         OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", HF_HOME=str(room / "hf"),
         INDUCER_BENCH_CACHE=str(room / "cache"), NETRC=str(room / "netrc"),
     )  # fmt: skip
@@ -56,7 +58,7 @@ def main() -> int:
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "counts.md").write_text(counts + "\n", encoding="utf-8")
-        messages = "\n".join(_messages(outcomes)).replace(str(room), "...")
+        messages = "\n".join(_messages(outcomes, str(room)))
         (args.out / "messages.md").write_text(messages + "\n", encoding="utf-8")
     return int(any(outcome.wrong for outcome in outcomes.values()))
 
@@ -71,7 +73,7 @@ def _counts(outcomes: dict[str, "Outcome"]) -> Iterator[str]:
     yield f"| all | {tried.total()} | {good.total()} |"
 
 
-def _messages(outcomes: dict[str, "Outcome"]) -> Iterator[str]:
+def _messages(outcomes: dict[str, "Outcome"], room: str) -> Iterator[str]:
     """One row for each message of an input or a fault that was refused, or with which a run failed."""
     from chaos.kills import KINDS
 
@@ -79,7 +81,7 @@ def _messages(outcomes: dict[str, "Outcome"]) -> Iterator[str]:
     yield "|---|---|---|"
     for key, outcome in outcomes.items():
         if outcome.code > 0 and not key.startswith(KINDS):
-            cells = (key, str(outcome.code), outcome.message)
+            cells = (key, str(outcome.code), outcome.message.replace(room, "..."))
             yield "| " + " | ".join(markdown(cell) for cell in cells) + " |"
 
 

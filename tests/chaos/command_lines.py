@@ -156,7 +156,7 @@ _DISKS = (
     "output_dir=/dev/null",
     "output_dir=/dev/null/x",
     "output_dir=''",
-    "output_dir=~/../../proc/x",
+    "output_dir=/dev/full/x",
 )
 _COMMANDS = """\
 nope
