@@ -27,6 +27,8 @@ _NEUTRAL = {
     "trainer": {"log_every", "checkpoint_every", "keep_checkpoint"},
 }
 _NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+# Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.
+_LATER: dict[str, dict[str, Any]] = {"trainer": {}}
 _MACHINE = {"device", "precision", "micro_batch_size", "eval_batch_size"}  # of the trainer; tables footnote mixes
 
 
@@ -79,7 +81,10 @@ def _hash(config: dict[str, Any], algorithm: int, data: str, plm: str, code: dic
 
 def _without_neutral(values: dict[str, Any]) -> dict[str, Any]:
     kept = _without(_NEUTRAL_SECTIONS, values)
-    return {**kept, **{section: _without(keys, values[section]) for section, keys in _NEUTRAL.items()}}
+    kept |= {section: _without(keys, values[section]) for section, keys in _NEUTRAL.items()}
+    for section, before in _LATER.items():
+        kept[section] = {key: value for key, value in kept[section].items() if before.get(key, ...) != value}
+    return kept
 
 
 def _without(keys: set[str], values: dict[str, Any]) -> dict[str, Any]:
