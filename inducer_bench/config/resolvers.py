@@ -1,4 +1,7 @@
-"""What the YAML files of `conf/` may ask for besides plain values: `${recipe:KEY}` and `${by_family:{...}}`."""
+"""What the YAML files of `conf/` may ask for besides plain values.
+
+`${recipe:KEY}`, `${by_family:{...}}` and `${by_seeds:{...}}`.
+"""
 
 from typing import Any
 
@@ -10,9 +13,10 @@ _NONE = object()
 
 
 def register() -> None:
-    """Make both known to OmegaConf."""
+    """Make them known to OmegaConf."""
     OmegaConf.register_new_resolver("recipe", _recipe, replace=True)
     OmegaConf.register_new_resolver("by_family", _by_family, replace=True)
+    OmegaConf.register_new_resolver("by_seeds", _by_seeds, replace=True)
 
 
 def _recipe(key: str, default: Any = _NONE, *, _root_: DictConfig) -> Any:
@@ -44,3 +48,8 @@ def _by_family(values: DictConfig, *, _root_: DictConfig) -> Any:
     if family not in values:
         raise unknown("task.family", str(family), map(str, values))
     return values[family]
+
+
+def _by_seeds(values: DictConfig, *, _root_: DictConfig) -> Any:
+    """`${by_seeds:{one:VALUE,several:VALUE}}`: the value for a run of one seed, or for seeds side by side."""
+    return values["one" if _root_.get("seeds") is None else "several"]

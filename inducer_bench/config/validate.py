@@ -44,6 +44,24 @@ def check_new(config: ExperimentConfig) -> None:
     _check_output_dir(config.output_dir)
     _check_objective(config)
     _check_effects(config.task, config.trainer, config.protocol)
+    _check_seeds(config)
+
+
+def _check_seeds(config: ExperimentConfig) -> None:
+    """Check that several seeds can be trained side by side: on one frozen PLM, with batches of the same shapes."""
+    if config.seeds is None:
+        return
+    if config.seed + config.seeds > 2**32:
+        raise UserError(f"seeds: found {config.seeds}; allowed: at most {2**32 - config.seed} from seed={config.seed} on")
+    for key, found, allowed, possible in (
+        ("method", config.method.name, "a method that leaves the PLM frozen", config.method.shares_plm),
+        ("plm.weights", config.plm.weights, "pretrained", config.plm.weights == "pretrained"),
+        ("protocol.select_on", config.protocol.select_on, "dev", config.protocol.select_on == "dev"),
+        ("trainer.batches", config.trainer.batches, "buckets", config.trainer.batches == "buckets"),
+        ("trainer.compile", config.trainer.compile, "none", config.trainer.compile == "none"),
+    ):
+        if not possible:
+            raise UserError(f"{key}: found '{found}'; allowed with seeds={config.seeds}: {allowed}")
 
 
 def _check_output_dir(found: str) -> None:

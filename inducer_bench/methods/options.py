@@ -53,6 +53,7 @@ class MethodOptions:
     shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside has its module's name
     ranks: ClassVar[tuple[Rank, ...]] = ()  # decided by `method.budget`
     only_head: ClassVar[bool] = False  # trains nothing but the task's head
+    shares_plm: ClassVar[bool] = True  # leaves the PLM frozen, so that several seeds can be trained on one
 
     def __post_init__(self) -> None:
         if self.name not in ("", self.method_name()):
@@ -89,6 +90,7 @@ class FineTuneOptions(MethodOptions):
     """Train every parameter of the PLM."""
 
     shipped_as: ClassVar[str] = "fine_tune"
+    shares_plm: ClassVar[bool] = False
 
 
 @options

@@ -26,9 +26,9 @@ _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
     "trainer": {"log_every", "checkpoint_every", "keep_checkpoint"},
 }
-_NEUTRAL_SECTIONS = {"tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+_NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
 # Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.
-_LATER: dict[str, dict[str, Any]] = {"trainer": {}}
+_LATER: dict[str, dict[str, Any]] = {"trainer": {"batches": "windows"}}
 _MACHINE = {"device", "precision", "micro_batch_size", "eval_batch_size"}  # of the trainer; tables footnote mixes
 
 

@@ -17,6 +17,7 @@ class TrainerOptions:
     lr: PositiveFloat
     epochs: Annotated[int, Field(ge=0, le=1_000_000)]
     batch_size: BatchSize  # examples per optimiser step, over all devices
+    batches: Literal["windows", "buckets"] = "windows"  # how examples are put together; see `batching.py`
     micro_batch_size: BatchSize | None  # examples per forward pass (gradient accumulation); null: the whole batch
     eval_batch_size: BatchSize
     label_smoothing: Fraction  # of the training loss
