@@ -144,9 +144,9 @@ class Task(ABC):
             terms: of the loss; more than `count` gives are padded by some that have no part in it. None for `count`.
         """
 
-    def padded_length(self, examples: Sequence[Encoded], multiple: int = 1) -> int:
-        """The longest of some examples, rounded up to a multiple as far as `task.max_length` allows."""
-        longest: int = max(example["length"] for example in examples)
+    def padded_length(self, examples: Sequence[Encoded], multiple: int = 1, least: int | None = None) -> int:
+        """The longest of some examples, or `least`, rounded up to a multiple as far as `task.max_length` allows."""
+        longest: int = least or max(example["length"] for example in examples)
         return max(longest, min(-(-longest // multiple) * multiple, self.config.max_length))
 
     @abstractmethod

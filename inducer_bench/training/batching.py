@@ -62,10 +62,17 @@ def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Seq
     return (examples[start : start + size] for start in range(0, len(examples), size))
 
 
-def padded_tokens(task: Task, examples: list[Encoded], micro_batch_size: int | None, multiple: int) -> int:
-    """The tokens, padding included, that all processes compute for a batch, whose lengths are rounded up."""
+def padded_tokens(
+    task: Task, examples: list[Encoded], micro_batch_size: int | None, multiple: int, length: int | None = None
+) -> int:
+    """The tokens, padding included, that all processes compute for a batch, whose lengths are rounded up.
+
+    Args:
+        task, examples, micro_batch_size, multiple: decide how long each micro-batch is.
+        length: of all of them; None for the longest of each.
+    """
     micros = (micro for shard in distributed.shards(examples) for micro in micro_batches(shard, micro_batch_size))
-    return sum(len(micro) * task.padded_length(micro, multiple) for micro in micros)
+    return sum(len(micro) * task.padded_length(micro, multiple, length) for micro in micros)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:

@@ -48,7 +48,16 @@ class Progress:
     real_tokens: int = 0
     padded_tokens: int = 0
     train_seconds: float = 0.0
+    side_by_side: int = 1  # runs that shared these seconds, at most
     metrics: str = ""  # the content of metrics.jsonl, which a resumed run starts with
+
+    def count_step(self, terms: int, real_tokens: int, padded_tokens: int) -> None:
+        """Count a step: the terms of its loss, and its tokens without and with padding."""
+        self.step += 1
+        self.batch += 1
+        self.interval_count += terms
+        self.real_tokens += real_tokens
+        self.padded_tokens += padded_tokens
 
     def end_interval(self) -> float:
         """End the logging interval and start the next one; returns the mean loss of the one that ended."""

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -13,7 +14,7 @@ from inducer_bench import distributed
 from inducer_bench.errors import TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Columns, Prediction, Task
+from inducer_bench.tasks.base import Batch, Columns, Prediction, Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.tasks.options import Decoding
 from inducer_bench.training import interruption
@@ -21,6 +22,7 @@ from inducer_bench.training.batching import evaluation_batches
 from inducer_bench.training.decoding import generate, inference
 
 TOGETHER = 16  # batches whose results are copied from a GPU together
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def evaluate(
     Raises:
         TrainingDiverged: a loss or score is not finite; the message starts with `where`.
     """
-    return _scored(predict(accelerator, model, task, examples, batch_size), task.score, where)
+    return scored(predict(accelerator, model, task, examples, batch_size), task.score, where)
 
 
 def evaluate_final(
@@ -80,15 +82,35 @@ def evaluate_final(
     Raises:
         TrainingDiverged: a loss or score is not finite; the message starts with `where`.
     """
-    return _scored(task.answer(BatchedEngine(accelerator, tuned, batch_size), data), task.score_answers, where)
+    return scored(task.answer(BatchedEngine(accelerator, tuned, batch_size), data), task.score_answers, where)
 
 
 def predict(
     accelerator: Accelerator, model: nn.Module, task: Task, examples: EncodedExamples, batch_size: int
 ) -> list[Prediction]:
     """`task.predict` and `task.rows` of every example, in their order, without dropout and gradients."""
+    return in_batches(accelerator, model, task, examples, batch_size, partial(task.predict, model), task.rows)
+
+
+def in_batches(
+    accelerator: Accelerator,
+    model: nn.Module,
+    task: Task,
+    examples: EncodedExamples,
+    batch_size: int,
+    columns_of: Callable[[Batch], Columns],
+    rows_of: Callable[[Columns, Sequence[Encoded]], list[Row]],
+) -> list[Row]:
+    """One row for every example, in their order, without dropout and gradients.
+
+    Args:
+        model: computes in `columns_of`.
+        columns_of: as `task.predict` of a model.
+        rows_of: as `task.rows`.
+        accelerator, task, examples, batch_size: decide what a batch is.
+    """
     batches = distributed.shard(evaluation_batches(examples.lengths, batch_size))
-    predictions: dict[int, Prediction] = {}
+    rows: dict[int, Row] = {}
     with inference(model):
         for some in (batches[start : start + TOGETHER] for start in range(0, len(batches), TOGETHER)):
             columns, taken = [], []
@@ -97,10 +119,10 @@ def predict(
                 taken.append(examples.take(indices))
                 batch = collate_to_device(accelerator, task, taken[-1])
                 with accelerator.autocast():
-                    columns.append(task.predict(model, batch))
+                    columns.append(columns_of(batch))
             for indices, members, fetched in zip(some, taken, on_cpu(columns), strict=True):
-                predictions |= zip(indices, task.rows(fetched, members), strict=True)
-    gathered = dict(distributed.all_gather(list(predictions.items())))
+                rows |= zip(indices, rows_of(fetched, members), strict=True)
+    gathered = dict(distributed.all_gather(list(rows.items())))
     return [gathered[index] for index in range(len(examples))]
 
 
@@ -114,23 +136,31 @@ def on_cpu(batches: Sequence[Columns]) -> Iterator[Columns]:
 
 
 def collate_to_device(
-    accelerator: Accelerator, task: Task, examples: Sequence[Encoded], multiple: int = 1
-) -> dict[str, Any]:
-    """Collated examples on the accelerator's device, padded to a multiple of a length.
+    accelerator: Accelerator, task: Task, examples: Sequence[Encoded], multiple: int = 1, length: int | None = None
+) -> Batch:
+    """Collated examples on the accelerator's device, padded to a length or the longest, rounded up to a multiple."""
+    if multiple == 1 and length is None:
+        return to_device(accelerator.device, task.collate(examples))
+    return to_device(accelerator.device, task.collate(examples, task.padded_length(examples, multiple, length)))
 
-    To a GPU they are copied from pinned memory: the CPU goes on meanwhile, and makes the next batch while the GPU works
+
+def to_device(device: torch.device, batch: Batch) -> Batch:
+    """A batch on a device.
+
+    To a GPU it is copied from pinned memory: the CPU goes on meanwhile, and makes the next batch while the GPU works
     at the last ones.
     """
-    device = accelerator.device
-    length = task.padded_length(examples, multiple) if multiple > 1 else None
-    batch = task.collate(examples) if length is None else task.collate(examples, length)
     if device.type == "cuda":
         batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def _scored(predictions: list[Prediction], score: Callable[[Sequence[Prediction]], Scores], where: str) -> Evaluation:
-    """Predictions with their scores, computed once for all processes, and their mean loss."""
+def scored(predictions: list[Prediction], score: Callable[[Sequence[Prediction]], Scores], where: str) -> Evaluation:
+    """Predictions with their scores, computed once for all processes, and their mean loss.
+
+    Raises:
+        TrainingDiverged: a loss or score is not finite; the message starts with `where`.
+    """
     undefined = [row["loss"] for row in predictions if not math.isfinite(row.get("loss", 0.0))]
     if undefined:
         raise TrainingDiverged(f"{where}: loss {undefined[0]} on {len(undefined)} of {len(predictions)} examples")

@@ -16,9 +16,9 @@ from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.training import interruption
-from inducer_bench.training.batching import micro_batches, padded_tokens, training_batches
+from inducer_bench.training.batching import epoch_batches, micro_batches, padded_tokens
 from inducer_bench.training.checkpoint import Checkpoint, Progress
-from inducer_bench.training.evaluation import collate_to_device, evaluate
+from inducer_bench.training.evaluation import Evaluation, collate_to_device, evaluate
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.watch import Watch, account
@@ -81,23 +81,18 @@ def train(
 
     while progress.epoch < config.epochs and not out_of_patience(progress, config):
         # -- one epoch of steps --------------------------------------------------------------------------------
-        batches = training_batches(splits.train.lengths, config.batch_size, seed, progress.epoch)
-        for indices in batches[progress.batch :]:
+        batches = epoch_batches(config.batches, splits.train.lengths, config.batch_size, seed, progress.epoch)
+        for indices, length in batches[progress.batch :]:
             lr = learning_rate(config, progress.step, total_steps)
             set_lr(optimizer, lr)
             distributed.seed_other_ranks(seed, progress.step)
             examples = splits.train.take(indices)
-            loss = add_gradients(accelerator, tuned, task, examples, config)
+            loss = add_gradients(accelerator, tuned, task, examples, config, length)
             loss, signalled = distributed.all_reduce_gradients(trained, loss, interruption.requested())
             watch.add(loss, update(trained, optimizer, config.clip_norm))
 
-            progress.step += 1
-            progress.batch += 1
-            progress.interval_count += task.count(examples)
-            progress.padded_tokens += padded_tokens(
-                task, examples, config.micro_batch_size, multiple_of_lengths(config)
-            )
-            progress.real_tokens += sum(example["length"] for example in examples)
+            padded = padded_tokens(task, examples, config.micro_batch_size, multiple_of_lengths(config), length)
+            progress.count_step(task.count(examples), sum(example["length"] for example in examples), padded)
             clock.update()
             tracker.step(progress)
             logs, saves = progress.step % config.log_every == 0, progress.step % config.checkpoint_every == 0
@@ -117,22 +112,29 @@ def train(
         where = f"{tuned.options.name}, epoch {progress.epoch}, selection set"
         with interruption.exposed():
             evaluation = evaluate(accelerator, tuned, task, splits.selection, config.eval_batch_size, where)
-        name, sign = task.selection
-        score = evaluation.scores[name].value  # None: undefined, and worse than any score
-        if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
-            progress.best_epoch, progress.best_score = progress.epoch, score
-            checkpoint.save_best(progress.epoch)
-        scores = {name: entry.value for name, entry in evaluation.scores.items()}
-        progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
-        tracker.evaluation(progress)
         clock.update()
-        progress.metrics = tracker.metrics
-        checkpoint.save(progress)
+        end_epoch(progress, evaluation, task, checkpoint, tracker)
 
     if progress.best_epoch:
         checkpoint.load_best(progress.best_epoch)
     check_weights(tuned)
     return progress
+
+
+def end_epoch(
+    progress: Progress, evaluation: Evaluation, task: Task, checkpoint: Checkpoint, tracker: Tracker
+) -> None:
+    """Keep the weights if the epoch that ended is the best one so far; log it, and save the state."""
+    name, sign = task.selection
+    score = evaluation.scores[name].value  # None: undefined, and worse than any score
+    if progress.best_score is None or (score is not None and sign * score > sign * progress.best_score):
+        progress.best_epoch, progress.best_score = progress.epoch, score
+        checkpoint.save_best(progress.epoch)
+    scores = {name: entry.value for name, entry in evaluation.scores.items()}
+    progress.evaluations.append({"epoch": progress.epoch, "step": progress.step, "loss": evaluation.loss, **scores})
+    tracker.evaluation(progress)
+    progress.metrics = tracker.metrics
+    checkpoint.save(progress)
 
 
 def check_weights(tuned: TunedModel) -> None:
@@ -156,11 +158,15 @@ def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
 
 
 def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.AdamW:
-    """A fused AdamW over the trained parameters; biases and LayerNorms have no weight decay.
+    """The optimizer of the trained parameters."""
+    return optimizer_of(list(tuned.trained_parameters().values()), config)
+
+
+def optimizer_of(trained: Sequence[torch.nn.Parameter], config: TrainerOptions) -> torch.optim.AdamW:
+    """A fused AdamW over these parameters; biases and LayerNorms have no weight decay.
 
     On a GPU its learning rate is a tensor there, so that a captured step can be replayed with another one.
     """
-    trained = list(tuned.trained_parameters().values())
     matrices: list[torch.nn.Parameter] = []
     vectors: list[torch.nn.Parameter] = []
     for parameter in trained:
@@ -188,12 +194,18 @@ def multiple_of_lengths(config: TrainerOptions) -> int:
 
 
 def add_gradients(
-    accelerator: Accelerator, tuned: TunedModel, task: Task, examples: list[Encoded], config: TrainerOptions
+    accelerator: Accelerator,
+    tuned: TunedModel,
+    task: Task,
+    examples: list[Encoded],
+    config: TrainerOptions,
+    length: int | None = None,
 ) -> torch.Tensor:
     """Accumulate the gradients of a batch's mean loss over this process's micro-batches.
 
     Args:
         examples: the whole batch; with several processes each one computes its shard.
+        length: that they are padded to; None for the longest of a micro-batch.
 
     Returns:
         The loss, (), summed over this process's shard.
@@ -201,7 +213,7 @@ def add_gradients(
     count = task.count(examples)
     loss = torch.zeros((), device=accelerator.device)
     for micro in micro_batches(distributed.shard(examples), config.micro_batch_size):
-        batch = collate_to_device(accelerator, task, micro, multiple_of_lengths(config))
+        batch = collate_to_device(accelerator, task, micro, multiple_of_lengths(config), length)
         with accelerator.autocast():
             loss_sum = task.loss(tuned, batch, config.label_smoothing)
         accelerator.backward(loss_sum / count)
