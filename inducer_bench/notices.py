@@ -11,6 +11,7 @@ from contextlib import suppress
 from inducer_bench.distributed import is_main_process, on_main_process
 from inducer_bench.errors import LONGEST_MESSAGE, shown
 
+RUN_FOLDER = "run_folder"  # attribute of a line of the log that is about one of several runs: its folder, absolute
 log = logging.getLogger("inducer_bench")
 
 

@@ -26,7 +26,7 @@ from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.splits import select_splits
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import interruption, memory
-from inducer_bench.training.checkpoint import Checkpoint
+from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import flushed_denormals, make_accelerator, set_seed
 from inducer_bench.training.evaluation import evaluate_final
 from inducer_bench.training.loop import Experiment, make_optimizer, train
@@ -56,32 +56,53 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
         optimizer = make_optimizer(tuned, config.trainer)
         checkpoint = Checkpoint(folder / files.CHECKPOINT, identity.hash, tuned.trained_parameters(), optimizer)
         tracker = Tracker(folder, mirror(config, identity, folder))
-        summary: dict[str, Any] | None = None
-        try:
+        with closed(tracker):
             with interruption.shielded():
                 progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
+            return conclude(config, identity, folder, experiment, progress, tracker)
 
-            # -- evaluation --------------------------------------------------------------------------------------------
-            started = perf_counter()
-            evaluations = {
-                split: evaluate_final(
-                    accelerator, tuned, task, data, config.trainer.eval_batch_size, f"{config.method.name}, {split}"
-                )
-                for split, data in experiment.eval_data.items()
-            }
-            eval_seconds = perf_counter() - started
-            checksums = files.write_results(folder, tuned, task, evaluations)
 
-            # -- record ------------------------------------------------------------------------------------------------
-            size = files.adapter_bytes(folder)
-            record = recording.finished(
-                config, identity, experiment, progress, evaluations, eval_seconds, size, checksums
-            )
-            summary = {name: score.value for name, score in record.scores.items()}
-            summary["parameters"] = dataclasses.asdict(record.parameters)
-            return record
-        finally:
-            tracker.close(summary)
+def conclude(
+    config: ExperimentConfig,
+    identity: Identity,
+    folder: Path,
+    experiment: Experiment,
+    progress: Progress,
+    tracker: Tracker,
+) -> FinishedRecord:
+    """Evaluate the trained model, and write every file but the record, which is returned.
+
+    Raises:
+        TrainingDiverged: a loss, a score or a token's score is not finite.
+    """
+    # -- evaluation ----------------------------------------------------------------------------------------------------
+    accelerator, tuned, task = experiment.accelerator, experiment.tuned, experiment.task
+    started = perf_counter()
+    evaluations = {
+        split: evaluate_final(
+            accelerator, tuned, task, data, config.trainer.eval_batch_size, f"{config.method.name}, {split}"
+        )
+        for split, data in experiment.eval_data.items()
+    }
+    eval_seconds = perf_counter() - started
+    checksums = files.write_results(folder, tuned, task, evaluations)
+
+    # -- record --------------------------------------------------------------------------------------------------------
+    size = files.adapter_bytes(folder)
+    record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, size, checksums)
+    summary: dict[str, Any] = {name: score.value for name, score in record.scores.items()}
+    tracker.close({**summary, "parameters": dataclasses.asdict(record.parameters)})
+    return record
+
+
+@contextmanager
+def closed(*trackers: Tracker) -> Iterator[None]:
+    """A block at whose end each tracker is closed, as that of a run that has not finished unless it was closed before."""
+    try:
+        yield
+    finally:
+        for tracker in trackers:
+            tracker.close(None)
 
 
 @contextmanager

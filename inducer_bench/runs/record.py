@@ -136,7 +136,8 @@ class FinishedRecord(Record):
     steps: Count
     examples: dict[str, Count]  # of train, of the selection set, and of each split scored at the end
     parameters: Parameters
-    train_seconds: NonNegative
+    train_seconds: NonNegative  # of several side by side: this run's part
+    side_by_side: Count = 1  # runs that one PLM trained at a time, whose memory was measured together
     eval_seconds: NonNegative
     peak_memory_bytes: Count
     peak_memory_of: str  # cuda_allocated or process_resident

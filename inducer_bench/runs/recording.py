@@ -44,6 +44,7 @@ def finished(
         },
         parameters=counts,
         train_seconds=progress.train_seconds,
+        side_by_side=progress.side_by_side,
         eval_seconds=eval_seconds,
         peak_memory_bytes=peak,
         peak_memory_of=kind,

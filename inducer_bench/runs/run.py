@@ -18,7 +18,7 @@ from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
 from inducer_bench.locks import NO_LOCKS, InUse, Lock
-from inducer_bench.notices import tell
+from inducer_bench.notices import RUN_FOLDER, tell
 from inducer_bench.runs import artefacts, provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
@@ -53,12 +53,12 @@ def _run(config: ExperimentConfig) -> Outcome:
         from inducer_bench.runs.dry_run import dry_run
 
         return dry_run(config, folder)
-    if done := distributed.broadcast_from_main(lambda: _already_done(folder)):
+    if done := distributed.broadcast_from_main(lambda: already_done(folder)):
         return done
 
     offline = distributed.raise_on_all(lambda: fetch(config))
-    with hub.offline(offline), interruption.shielded(), _locked(folder), _logging_to(folder / "log.txt"):
-        if done := distributed.broadcast_from_main(lambda: _already_done(folder)):  # while we waited for the lock
+    with hub.offline(offline), interruption.shielded(), locked(folder), logging_to(folder / "log.txt"):
+        if done := distributed.broadcast_from_main(lambda: already_done(folder)):  # while we waited for the lock
             return done
         return _guarded(config, identity, folder)
 
@@ -71,7 +71,7 @@ def _check_same_everywhere(identity: Identity) -> None:
         )
 
 
-def _already_done(folder: Path) -> Outcome | None:
+def already_done(folder: Path) -> Outcome | None:
     """The outcome if the run is done. Its scores stand as long as its record does; files that do not are told of."""
     record = records.read_in_place(folder)
     if not isinstance(record, FinishedRecord):
@@ -94,7 +94,7 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        outcome = _failed(error, config, identity, folder)
+        outcome = failed(error, config, identity, folder)
         here_alone = distributed.world_size() > 1 and not isinstance(error, TrainingDiverged | Interrupted)
         if here_alone and outcome.code != ExitCode.INTERRUPTED:
             traceback.print_exception(error)  # the launcher shows it; the exit code alone would not say why
@@ -105,28 +105,36 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
 
 def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
     with interruption.exposed():
-        from inducer_bench.runs import experiment, files
+        from inducer_bench.runs import experiment
 
         record = experiment.execute(config, identity, folder)
+    return finished(config, folder, record)
+
+
+def finished(config: ExperimentConfig, folder: Path, record: FinishedRecord) -> Outcome:
+    """Write the record of a run that is done; returns its outcome."""
+    from inducer_bench.runs import files
+
     distributed.on_main_process(records.write)(folder, record)
     if not config.trainer.keep_checkpoint:
         files.remove_checkpoint(folder)
     return Outcome(ExitCode.DONE, folder, "done", record.headline(), record)
 
 
-def _failed(error: BaseException, config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+def failed(error: BaseException, config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+    """Write the record of a run that an error has ended; returns its outcome."""
     status, code, message = diagnosis(error)
     record = provenance.unfinished(config, identity, status, message)
     with suppress(OSError):  # a full disk may be what stopped the run; the exit code still says so
         if code != ExitCode.INTERRUPTED:
-            log.error(traceback.format_exc())
+            log.error(traceback.format_exc(), extra={RUN_FOLDER: folder.absolute()})
     with suppress(OSError):
         distributed.on_main_process(records.write)(folder, record)
     return Outcome(code, folder, status, message, record)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Create the run's folder and hold its lock, which the system releases when the process dies.
 
     Raises:
@@ -167,7 +175,7 @@ def _check_visible(folder: Path) -> None:
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
+def logging_to(path: Path) -> Iterator[None]:
     """Send this package's log to the run's log file; processes other than the main one log only errors.
 
     Raises:
@@ -194,7 +202,11 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file; one that cannot be written stops the run, as any other of its files does."""
+    """The log file of a run; one that cannot be written stops the run, as any other of its files does."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is about this run, or about all that are trained side by side."""
+        return getattr(record, RUN_FOLDER, Path(self.baseFilename).parent) == Path(self.baseFilename).parent
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Raise the error, instead of printing its traceback and going on."""

@@ -8,10 +8,8 @@ of N B rows, those with trained weights a batch of N products. So no method need
 norm and clipping are computed for each lane. Dropout is drawn for each lane from its own generator, as in a run alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -20,7 +18,7 @@ from torch.func import functional_call
 
 from inducer_bench.methods.dropout import DropoutByLane
 from inducer_bench.methods.tuned import TunedModel
-from inducer_bench.tasks.base import Batch, Prediction, Task
+from inducer_bench.tasks.base import Batch, Columns, Task
 
 
 @dataclass
@@ -37,7 +35,7 @@ class Lane:
 
     @classmethod
     def of(cls, tuned: TunedModel, make_optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]) -> "Lane":
-        """A copy of what a newly tuned model has of its own, with the state of the device's global generator."""
+        """A copy of what a newly tuned model has of its own, with a new generator."""
         weights = {name: nn.Parameter(p.detach().clone()) for name, p in tuned.trained_parameters().items()}
         plm = tuned.plm_parameters().keys()
         fixed = {
@@ -45,10 +43,7 @@ class Lane:
             for name, tensor in (*tuned.model.named_parameters(), *tuned.model.named_buffers())
             if name not in weights and name not in plm
         }
-        device = next(iter(weights.values())).device
-        state = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-        generator = torch.Generator(device)
-        generator.set_state(state)
+        generator = torch.Generator(next(iter(weights.values())).device)
         return cls(weights, fixed, make_optimizer(list(weights.values())), generator)
 
     @torch.no_grad()
@@ -86,12 +81,12 @@ class Stack:
         }
         self.optimizer = self._stacked_optimizer()
         self._numbers = torch.arange(len(lanes), device=first.generator.device)
-        self._loss = _Loss(tuned, task)
+        self._uses = _Uses(tuned)
         self._names = _aliases(tuned.model)
         self.share()
 
     def _stacked_optimizer(self) -> torch.optim.Optimizer:
-        """The lanes' optimizer for the stacked parameters, in the same groups: which one has decay, one lane's shape says."""
+        """The lanes' optimizer for the stacked parameters, in the groups of the lanes, whose shapes decide on decay."""
         first = self.lanes[0]
         names = {id(parameter): name for name, parameter in first.weights.items()}
         groups = [
@@ -116,20 +111,19 @@ class Stack:
                     key: value[i] if value.ndim else value for key, value in self.optimizer.state[stacked].items()
                 }
 
-    def add_gradients(self, batches: Sequence[Batch], counts: Tensor, label_smoothing: float) -> Tensor:
+    def add_gradients(self, batch: Batch, counts: Tensor, label_smoothing: float) -> Tensor:
         """Accumulate the gradients of each lane's mean loss; returns the summed losses (N,).
 
         Args:
-            batches: of each lane, in equal shapes.
+            batch: of all lanes, (N, ...).
             counts: (N,) terms of the loss of each lane's whole batch.
             label_smoothing: of the loss.
         """
-        batch = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
 
         def lane_loss(parameters: dict[str, Tensor], batch: Batch, number: Tensor) -> Tensor:
             with DropoutByLane([lane.generator for lane in self.lanes], number):
                 loss: Tensor = functional_call(
-                    self._loss, self._named(parameters, "tuned.model."), (batch, label_smoothing), tie_weights=False
+                    self._uses, self._named(parameters), (self.task.loss, batch, label_smoothing), tie_weights=False
                 )
             return loss
 
@@ -149,78 +143,37 @@ class Stack:
         self.optimizer.zero_grad(set_to_none=True)
         return norms
 
-    @torch.no_grad()
-    def predict(self, batch: Batch) -> list[list[Prediction]]:
-        """`task.predict` for each lane, on the same batch."""
-        outputs = _Outputs(self._forward)
-        return [self.task.predict(outputs.of_lane(i), batch) for i in range(len(self.lanes))]
+    def predict(self, batch: Batch) -> Columns:
+        """`task.predict` of each lane on the same batch: columns (B, N, ...) instead of (B, ...)."""
 
-    def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The model's output for inputs that the lanes share: a tensor (N, ...), or a dict of tensors."""
-
-        def lane_output(parameters: dict[str, Tensor]) -> Any:
-            output = functional_call(
-                self.tuned, self._named(parameters, "model."), args, kwargs, tie_weights=False
+        def lane_columns(parameters: dict[str, Tensor]) -> Columns:
+            columns: Columns = functional_call(
+                self._uses, self._named(parameters), (self.task.predict, batch), tie_weights=False
             )
-            if isinstance(output, Tensor):
-                return output
-            return {name: value for name, value in output.items() if isinstance(value, Tensor)}
+            return columns
 
-        return torch.vmap(lane_output)(self._values)
+        columns: Columns = torch.vmap(lane_columns)(self._values)
+        return {name: column.transpose(0, 1) for name, column in columns.items()}
 
     @property
     def _values(self) -> dict[str, Tensor]:
         return {**self.parameters, **self._fixed}
 
-    def _named(self, values: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        """Values by every name that a module has for them: tied ones have several."""
-        return {f"{prefix}{alias}": value for name, value in values.items() for alias in self._names[name]}
+    def _named(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Values by every name that `_uses` has for them: tied ones have several."""
+        return {f"tuned.model.{alias}": value for name, value in values.items() for alias in self._names[name]}
 
 
-class _Loss(nn.Module):
-    """The loss as a module, so that `functional_call` exchanges parameters below whatever a task does with the model."""
+class _Uses(nn.Module):
+    """What a task does with the model, as a module: `functional_call` exchanges the parameters below it."""
 
-    def __init__(self, tuned: TunedModel, task: Task) -> None:
+    def __init__(self, tuned: TunedModel) -> None:
         super().__init__()
-        self.tuned, self.task = tuned, task
+        self.tuned = tuned
 
-    def forward(self, batch: Batch, label_smoothing: float) -> Tensor:
-        """(), summed over the batch."""
-        return self.task.loss(self.tuned, batch, label_smoothing)
-
-
-class _Outputs:
-    """The outputs of one batch: computed for all lanes when the first lane asks, then handed to the others."""
-
-    def __init__(self, forward: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> None:
-        self._forward = forward
-        self._calls: list[Any] = []
-
-    def of_lane(self, number: int) -> "_LaneModel":
-        return _LaneModel(self, number)
-
-    def call(self, index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The output of the batch's call `index`, (N, ...)."""
-        if index == len(self._calls):
-            self._calls.append(self._forward(args, kwargs))
-        return self._calls[index]
-
-
-class _LaneModel(nn.Module):
-    """The model of one lane, as a task's `predict` calls it."""
-
-    def __init__(self, outputs: _Outputs, number: int) -> None:
-        super().__init__()
-        self._outputs, self._number = outputs, number
-        self._made = 0  # calls
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the model returns: a tensor, or an object with tensors such as `logits`."""
-        output = self._outputs.call(self._made, args, kwargs)
-        self._made += 1
-        if isinstance(output, Tensor):
-            return output[self._number]
-        return SimpleNamespace(**{name: value[self._number] for name, value in output.items()})
+    def forward(self, function: Callable[..., Any], *args: Any) -> Any:
+        """`function` of the model and `args`."""
+        return function(self.tuned, *args)
 
 
 def _aliases(model: nn.Module) -> dict[str, list[str]]:

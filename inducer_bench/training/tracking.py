@@ -17,6 +17,7 @@ from inducer_bench import strict_json
 from inducer_bench.distributed import on_main_process
 from inducer_bench.errors import TrainingDiverged
 from inducer_bench.files import append, read_bytes, write_atomic
+from inducer_bench.notices import RUN_FOLDER
 from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.wandb_mirror import Mirror
 
@@ -26,13 +27,22 @@ log = logging.getLogger("inducer_bench")
 
 
 class Tracker:
-    """Writes a run's metrics in the main process; call `start` before the first step and always `close` at the end."""
+    """Writes a run's metrics in the main process; call `start` before the first step and always `close` at the end.
 
-    def __init__(self, folder: Path, mirror: Mirror) -> None:
+    Args:
+        folder: of the run.
+        mirror: gets them, too.
+        name: of the run, where several are trained side by side.
+        bar: whether to show a progress bar in a terminal.
+    """
+
+    def __init__(self, folder: Path, mirror: Mirror, name: str = "", bar: bool = True) -> None:
         self.path = folder / FILE
         self._lines: list[str] = []  # of metrics.jsonl
         self.mirror = mirror
         self._console = Console(stderr=True)
+        self._name = name
+        self._shows_bar = bar and self._console.is_terminal
         self._bar: Bar | None = None
         self._bar_task = TaskID(0)
         self._since = (time.perf_counter(), 0)  # clock and real tokens at the last logged line
@@ -46,10 +56,10 @@ class Tracker:
             log.warning("%s: was cut or changed; written again from the checkpoint", self.path)
         write_atomic(self.path, content)
         if progress.step:
-            log.info("resuming at step %d of %d", progress.step, total_steps)
+            self._say(f"resuming at step {progress.step} of {total_steps}", terminal=False)
         self._total = total_steps
         self._since = (time.perf_counter(), progress.real_tokens)
-        if self._console.is_terminal:
+        if self._shows_bar:
             columns = (
                 TextColumn("training"),
                 BarColumn(),
@@ -82,7 +92,7 @@ class Tracker:
         line = f"loss {loss:.4f}  lr {lr:.2e}  {speed:,.0f} tokens/s"
         if self._bar:
             self._bar.update(self._bar_task, description=line)
-        self._say(f"step {progress.step}/{self._total}  {line}", terminal=self._bar is None)
+        self._say(f"step {progress.step}/{self._total}  {line}", terminal=not self._console.is_terminal)
 
     @on_main_process
     def evaluation(self, progress: Progress) -> None:
@@ -95,10 +105,11 @@ class Tracker:
 
     @on_main_process
     def close(self, summary: dict[str, Any] | None) -> None:
-        """Stop the progress bar and close the mirror; `summary` is None unless the run finished."""
+        """Stop the progress bar and close the mirror; `summary` is None unless the run finished. The first call counts."""
         if self._bar:
             self._bar.stop()
         self.mirror.finish(summary)
+        self.mirror = Mirror()
 
     def _write(self, metrics: dict[str, Any], times: dict[str, float]) -> None:
         try:
@@ -110,6 +121,6 @@ class Tracker:
         self.mirror.log({**metrics, **times})
 
     def _say(self, line: str, terminal: bool) -> None:
-        log.info(line)
+        log.info(line, extra={RUN_FOLDER: self.path.parent.absolute()})
         if terminal:
-            self._console.print(line, highlight=False)
+            self._console.print(f"{self._name}  {line}" if self._name else line, highlight=False)
