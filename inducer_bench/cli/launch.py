@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
 from inducer_bench.runs.outcome import Outcome
-from inducer_bench.runs.record import FinishedRecord
-from inducer_bench.runs.run import run
+from inducer_bench.runs.record import FinishedRecord, Record
+from inducer_bench.runs.several import run_all
 from inducer_bench.training import interruption
 from inducer_bench.training.interruption import Stopped
 
@@ -96,7 +97,7 @@ class Jobs:
 
     Attributes:
         sweep: what the jobs are part of; None for a single run.
-        outcomes: of the jobs of this process.
+        outcomes: of the runs of this process's jobs.
         error: an error of this program in a single run; Hydra would print a line of its own about it.
     """
 
@@ -123,34 +124,34 @@ class Jobs:
                 print(f"{sweep.progress(begun.number)}: {shown(begun.overrides, 400)}", file=sys.stderr)
             sweep.keep(begun)
         started = time.monotonic()
-        outcome = self._outcome(composed, given)
-        if outcome is None:
-            return None
-        _report(outcome)
+        outcomes = self._outcomes(composed, given)
+        for outcome in outcomes:
+            _report(outcome)
         distributed.barrier()  # a rank that exits early makes the launcher kill rank 0 before it has printed
-        self.outcomes.append(outcome)
+        self.outcomes += outcomes
         if sweep is not None:
-            sweep.keep(begun.ended(outcome.status, outcome.code, outcome.message, time.monotonic() - started))
-        if outcome.code == ExitCode.INTERRUPTED:
+            worst = max(outcomes, key=lambda outcome: SEVERITY.index(outcome.code))
+            message = "; ".join(outcome.message for outcome in outcomes)
+            sweep.keep(begun.ended(worst.status, worst.code, message, time.monotonic() - started, len(outcomes)))
+        if any(outcome.code == ExitCode.INTERRUPTED for outcome in outcomes):
             raise Stopped  # it ends a sweep, too
-        record = outcome.record
-        return optimized(record, composed.optimized_metric) if isinstance(record, FinishedRecord) else None
+        return optimized([outcome.record for outcome in outcomes], composed.optimized_metric) if outcomes else None
 
-    def _outcome(self, composed: DictConfig, overrides: list[str]) -> Outcome | None:
-        """The outcome of a job; None for an `error`. Bad input is an outcome, and in a sweep any error is."""
+    def _outcomes(self, composed: DictConfig, overrides: list[str]) -> list[Outcome]:
+        """The outcome of each run of a job, none for an `error`. Bad input is one, and in a sweep any error is."""
         try:
-            return run(self._config(composed, overrides))
+            return run_all(self._config(composed, overrides))
         except UserError as error:
-            return Outcome(ExitCode.BAD_INPUT, Path(), "refused", str(error))
+            return [Outcome(ExitCode.BAD_INPUT, Path(), "refused", str(error))]
         except (Exception, SystemExit) as error:
             if distributed.world_size() > 1:  # the launcher ends the other processes, which may wait for this one
                 raise
             if self.sweep is None:
                 self.error = error
-                return None
+                return []
             if lacks_memory(error):
-                return Outcome(ExitCode.OUT_OF_MEMORY, Path(), "oom", "out of memory")
-            return Outcome(ExitCode.FAILED, Path(), "failed", f"{type(error).__name__}: {first_line(error)}")
+                return [Outcome(ExitCode.OUT_OF_MEMORY, Path(), "oom", "out of memory")]
+            return [Outcome(ExitCode.FAILED, Path(), "failed", f"{type(error).__name__}: {first_line(error)}")]
 
     def _config(self, composed: DictConfig, overrides: list[str]) -> ExperimentConfig:
         """The typed configuration.
@@ -170,8 +171,19 @@ class Jobs:
             raise self.explained(error, overrides) from None
 
 
-def optimized(record: FinishedRecord, metric: str | None) -> float | None:
-    """The objective value for a searching sweeper (Optuna): a score, by default the one that selected the epoch."""
+def optimized(records: Sequence[Record | None], metric: str | None) -> float | None:
+    """The objective value for a searching sweeper (Optuna): a score, by default the one that selected the epoch.
+
+    Of several seeds it is the mean; None where one of them has none.
+    """
+    values = [_optimized(record, metric) for record in records]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _optimized(record: Record | None, metric: str | None) -> float | None:
+    if not isinstance(record, FinishedRecord):
+        return None
     if metric is None:
         return record.selection_score
     return record.scores[metric].value if metric in record.scores else None

@@ -33,10 +33,11 @@ class Job:
     code: ExitCode = ExitCode.FAILED
     message: str = "began, but left no result: its process was killed"
     seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    runs: Annotated[int, Field(ge=1)] = 1  # seeds side by side
 
-    def ended(self, status: str, code: ExitCode, message: str, seconds: float) -> "Job":
-        """The job with its outcome."""
-        return replace(self, status=status, code=code, message=message, seconds=seconds)
+    def ended(self, status: str, code: ExitCode, message: str, seconds: float, runs: int = 1) -> "Job":
+        """The job with its outcome; of several runs, the worst, and the message of each."""
+        return replace(self, status=status, code=code, message=message, seconds=seconds, runs=runs)
 
     def write(self, folder: Path) -> None:
         """Write it into the sweep's folder.
@@ -119,7 +120,8 @@ def _read(path: Path) -> Job:
 
 def _print(jobs: list[Job]) -> None:
     """Print a table in a terminal, and elsewhere one unbroken line for each job."""
-    title = f"sweep of {len(jobs)} jobs:"
+    runs = sum(job.runs for job in jobs)
+    title = f"sweep of {len(jobs)} jobs{f', {runs} runs' if runs > len(jobs) else ''}:"
     rows = [
         (
             shown(job.status),

@@ -42,12 +42,12 @@ class ExperimentConfig:
     suite: Literal["full", "mini"]  # mini: on data made by this project; never compared with real ones
     recipe: str  # which of the method's published settings apply, such as full_nlu
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
-    seeds: Annotated[int, Field(ge=1, le=1000)] | None = None  # so many runs side by side, from `seed` on; null: one run
+    seeds: Annotated[int, Field(ge=1, le=1000)] | None = None  # side by side, from `seed` on; null: one run
     output_dir: str
     dry_run: bool
     optimized_metric: str | None  # the score that a searching sweeper optimises; by default what selects the epoch
 
-    def runs(self) -> list["ExperimentConfig"]:
+    def each_run(self) -> list["ExperimentConfig"]:
         """The configuration of each run: of one for each seed where there are `seeds`, else this one."""
         if self.seeds is None:
             return [self]

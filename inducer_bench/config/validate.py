@@ -52,7 +52,9 @@ def _check_seeds(config: ExperimentConfig) -> None:
     if config.seeds is None:
         return
     if config.seed + config.seeds > 2**32:
-        raise UserError(f"seeds: found {config.seeds}; allowed: at most {2**32 - config.seed} from seed={config.seed} on")
+        raise UserError(
+            f"seeds: found {config.seeds}; allowed: at most {2**32 - config.seed} from seed={config.seed} on"
+        )
     for key, found, allowed, possible in (
         ("method", config.method.name, "a method that leaves the PLM frozen", config.method.shares_plm),
         ("plm.weights", config.plm.weights, "pretrained", config.plm.weights == "pretrained"),

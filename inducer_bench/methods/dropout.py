@@ -58,12 +58,12 @@ class DropoutByLane(TorchFunctionMode):
 
     def __enter__(self) -> "DropoutByLane":
         _lanes.generators = self._generators
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *raised: object) -> None:
         _lanes.generators = ()
-        super().__exit__(*raised)
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -76,7 +76,7 @@ class DropoutByLane(TorchFunctionMode):
         """`F.dropout`, with numbers for each lane."""
         if not training or p == 0:
             return input
-        kept: Tensor = _Kept.apply(self._lane, input, p)
+        kept = _kept(self._lane, input, p)
         return input.mul_(kept) if inplace else input * kept
 
 
@@ -102,11 +102,14 @@ class _Kept(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], lane: Tensor, like: Tensor, p: float) -> tuple[Tensor, int]:
         one = like if in_dims[1] is None else like.select(in_dims[1], 0)
-        return _Kept.apply(lane, one, p), 0
+        return _kept(lane, one, p), 0
+
+
+_kept: Callable[[Tensor, Tensor, float], Tensor] = _Kept.apply  # torch declares no type
 
 
 def by_lane(numbers: Tensor) -> list[tuple[Tensor, torch.Generator | None]]:
-    """The parts of a tensor (N B, ...) or (N, ...) to draw, each with its generator: one for each lane, or the whole."""
+    """The parts of a tensor (N B, ...) or (N, ...) to draw, each with its generator: one a lane, or the whole."""
     if not _lanes.generators:
         return [(numbers, None)]
     if numbers.device.type != "cpu":

@@ -49,7 +49,7 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
     with ExitStack() as stack:
         # -- data + PLM -> method --------------------------------------------------------------------------------------
         experiment = distributed.raise_on_all(lambda: stack.enter_context(build(config)))
-        accelerator, tuned, task = experiment.accelerator, experiment.tuned, experiment.task
+        tuned = experiment.tuned
         log.info("%s on %s: %s", config.method.name, config.plm.name, tuned.parameter_counts())
 
         # -- training --------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def conclude(
 
 @contextmanager
 def closed(*trackers: Tracker) -> Iterator[None]:
-    """A block at whose end each tracker is closed, as that of a run that has not finished unless it was closed before."""
+    """A block at whose end each tracker is closed; as that of a run that has not finished, if it was not closed yet."""
     try:
         yield
     finally:

@@ -52,7 +52,7 @@ def _run(config: ExperimentConfig) -> Outcome:
     if config.dry_run:
         from inducer_bench.runs.dry_run import dry_run
 
-        return dry_run(config, folder)
+        return dry_run([config], [folder])[0]
     if done := distributed.broadcast_from_main(lambda: already_done(folder)):
         return done
 

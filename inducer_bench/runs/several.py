@@ -49,26 +49,26 @@ def run_all(config: ExperimentConfig) -> list[Outcome]:
         outcomes = _run_all(config)
     return [
         dataclasses.replace(outcome, message=f"seed {one.seed}: {outcome.message}")
-        for one, outcome in zip(config.runs(), outcomes, strict=True)
+        for one, outcome in zip(config.each_run(), outcomes, strict=True)
     ]
 
 
 def _run_all(config: ExperimentConfig) -> list[Outcome]:
     """The outcome of each seed, in their order."""
     runs: list[Planned] = []
-    for one in config.runs():
-        identity = identify(one)
-        runs.append(Planned(one, identity, run_folder(one, identity)))
+    for own in config.each_run():
+        identity = identify(own)
+        runs.append(Planned(own, identity, run_folder(own, identity)))
     if config.dry_run:
-        from inducer_bench.runs.dry_run import dry_run_all
+        from inducer_bench.runs.dry_run import dry_run
 
-        return dry_run_all([one.config for one in runs], [one.folder for one in runs])
+        return dry_run([one.config for one in runs], [one.folder for one in runs])
     outcomes = {one.folder: outcome for one in runs if (outcome := already_done(one.folder))}
     left = [one for one in runs if one.folder not in outcomes]
     if len(left) == 1:
         outcomes[left[0].folder] = run(left[0].config)
     elif left:
-        with hub.offline(fetch(config)), interruption.shielded(), ExitStack() as stack:
+        with hub.offline(fetch(left[0].config)), interruption.shielded(), ExitStack() as stack:
             for one in left:
                 stack.enter_context(locked(one.folder))
                 stack.enter_context(logging_to(one.folder / "log.txt"))

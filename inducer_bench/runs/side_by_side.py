@@ -1,18 +1,18 @@
-"""Several seeds of one setting in one experiment: data + PLM -> a lane for each -> training -> evaluation -> records."""
+"""Several seeds in one experiment: data + PLM -> a lane for each -> training -> evaluation -> records."""
 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from inducer_bench.errors import TrainingDiverged, UserError
+from inducer_bench.errors import UserError
+from inducer_bench.plm import reuse
 from inducer_bench.runs import files, places
 from inducer_bench.runs.experiment import build, closed, conclude, mirror
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.several import Planned
-from inducer_bench.plm import reuse
 from inducer_bench.training import interruption, memory
-from inducer_bench.training.checkpoint import Checkpoint, DamagedError
+from inducer_bench.training.checkpoint import Checkpoint
 from inducer_bench.training.loop import Experiment, check_weights, optimizer_of
 from inducer_bench.training.side_by_side import Run, train_side_by_side
 from inducer_bench.training.stack import Lane
@@ -71,9 +71,7 @@ def _begun(experiment: Experiment, plan: Planned, first: bool) -> Run:
     config = plan.config
     lane = Lane.of(experiment.tuned, partial(optimizer_of, config=config.trainer))
     checkpoint = Checkpoint(plan.folder / files.CHECKPOINT, plan.identity.hash, lane.weights, lane.optimizer)
-    tracker = Tracker(
-        plan.folder, mirror(config, plan.identity, plan.folder), name=f"seed {config.seed}", bar=first
-    )
+    tracker = Tracker(plan.folder, mirror(config, plan.identity, plan.folder), name=f"seed {config.seed}", bar=first)
     return Run.begin(config.seed, lane, checkpoint, tracker)
 
 

@@ -55,7 +55,8 @@ def buckets(lengths: Sequence[int], batch_size: int) -> list[Bucket]:
     stops = stops[stops > 0]
     widths = ordered[stops - 1]
     # tokens[j]: the fewest for all examples before stops[j]; before[k][j]: which stop the last of k + 2 buckets follows
-    tokens, before = stops * widths, []
+    tokens = stops * widths
+    before: list[np.ndarray] = []
     earlier = np.tri(len(stops), k=-1, dtype=bool)
     while tokens[-1] > PADDED * ordered.sum() and len(before) + 1 < min(MOST, len(stops)):
         choices = np.where(earlier, tokens + (stops[:, None] - stops) * widths[:, None], np.inf)

@@ -121,9 +121,7 @@ def train(
     return progress
 
 
-def end_epoch(
-    progress: Progress, evaluation: Evaluation, task: Task, checkpoint: Checkpoint, tracker: Tracker
-) -> None:
+def end_epoch(progress: Progress, evaluation: Evaluation, task: Task, checkpoint: Checkpoint, tracker: Tracker) -> None:
     """Keep the weights if the epoch that ended is the best one so far; log it, and save the state."""
     name, sign = task.selection
     score = evaluation.scores[name].value  # None: undefined, and worse than any score

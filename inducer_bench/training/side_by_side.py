@@ -1,7 +1,7 @@
 """The training loop of several seeds side by side: that of `loop.py` for lanes of a `Stack`.
 
-The runs of a stack are at the same step. Each has its own batches, loss, norm, best epoch, patience, log and checkpoint.
-A run that diverges or runs out of patience leaves, and the others go on.
+The runs of a stack are at the same step. Each has its own batches, loss, norm, best epoch, patience, log and
+checkpoint. A run that diverges or runs out of patience leaves, and the others go on.
 """
 
 import math
@@ -49,8 +49,7 @@ class Run:
         """A run as it is once its model is built: new, or resumed from the checkpoint of the lane's weights."""
         progress = checkpoint.resume()
         generators = Generators.now()
-        state = generators.cuda if lane.generator.device.type == "cuda" else generators.torch
-        lane.generator.set_state(state)
+        lane.generator.set_state(generators.of_device(lane.generator.device))
         return cls(seed, lane, checkpoint, tracker, progress, generators)
 
     def goes_on(self, config: TrainerOptions) -> bool:
@@ -60,8 +59,10 @@ class Run:
 
     def random_state(self) -> Generators:
         """The states of the global generators as the run would have them alone, now."""
-        kind = "cuda" if self.lane.generator.device.type == "cuda" else "torch"
-        return replace(self.generators, **{kind: self.lane.generator.get_state()})
+        state = self.lane.generator.get_state()
+        if self.lane.generator.device.type == "cuda":
+            return replace(self.generators, of_cuda=state)
+        return replace(self.generators, of_torch=state)
 
     def save(self) -> None:
         """Write the run's checkpoint, which it could resume from alone."""
@@ -100,7 +101,7 @@ def check_stacks(experiment: Experiment, config: TrainerOptions, runs: Sequence[
     before = [run.lane.generator.get_state() for run in runs]
     examples = [experiment.splits.train.take([0])] * len(runs)
     try:
-        _add_gradients(experiment, config, _stack(experiment, runs), examples, None)
+        add_gradients_of_each(experiment, config, _stack(experiment, runs), examples, None)
     except Exception as error:
         if lacks_memory(error):
             raise
@@ -155,7 +156,7 @@ def _epoch_of_steps(
         set_lr(stack.optimizer, lr)
         length = plans[runs[0].seed][number].length
         examples = [train.take(plans[run.seed][number].indices) for run in runs]
-        losses = _add_gradients(experiment, config, stack, examples, length)
+        losses = add_gradients_of_each(experiment, config, stack, examples, length)
         watch.add(losses, stack.update(config.clip_norm))
 
         for run, own in zip(runs, examples, strict=True):
@@ -186,7 +187,7 @@ def _stack(experiment: Experiment, runs: Sequence[Run]) -> Stack:
     return Stack(experiment.tuned, experiment.task, [run.lane for run in runs])
 
 
-def _add_gradients(
+def add_gradients_of_each(
     experiment: Experiment,
     config: TrainerOptions,
     stack: Stack,

@@ -30,11 +30,11 @@ class Lane:
 
     weights: dict[str, nn.Parameter]  # what it trains, by name
     fixed: dict[str, Tensor]  # what it does not train, but draws by its seed, such as a frozen head
-    optimizer: torch.optim.Optimizer  # of `weights`
+    optimizer: torch.optim.AdamW  # of `weights`
     generator: torch.Generator  # of the training device
 
     @classmethod
-    def of(cls, tuned: TunedModel, make_optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]) -> "Lane":
+    def of(cls, tuned: TunedModel, make_optimizer: Callable[[list[nn.Parameter]], torch.optim.AdamW]) -> "Lane":
         """A copy of what a newly tuned model has of its own, with a new generator."""
         weights = {name: nn.Parameter(p.detach().clone()) for name, p in tuned.trained_parameters().items()}
         plm = tuned.plm_parameters().keys()
@@ -85,7 +85,7 @@ class Stack:
         self._names = _aliases(tuned.model)
         self.share()
 
-    def _stacked_optimizer(self) -> torch.optim.Optimizer:
+    def _stacked_optimizer(self) -> torch.optim.AdamW:
         """The lanes' optimizer for the stacked parameters, in the groups of the lanes, whose shapes decide on decay."""
         first = self.lanes[0]
         names = {id(parameter): name for name, parameter in first.weights.items()}
@@ -93,8 +93,8 @@ class Stack:
             {**group, "params": [self.parameters[names[id(p)]] for p in group["params"]]}
             for group in first.optimizer.param_groups
         ]
-        optimizer = type(first.optimizer)(groups)
-        for name, parameter in first.weights.items():
+        optimizer = torch.optim.AdamW(groups)
+        for name in first.weights:
             states = [lane.optimizer.state.get(lane.weights[name], {}) for lane in self.lanes]
             optimizer.state[self.parameters[name]] |= {
                 key: torch.stack([state[key] for state in states]) if value.ndim else value.clone()
@@ -127,14 +127,14 @@ class Stack:
                 )
             return loss
 
-        losses = torch.vmap(lane_loss, randomness="different")(self._values, batch, self._numbers)
+        losses: Tensor = torch.vmap(lane_loss, randomness="different")(self._values, batch, self._numbers)
         (losses / counts).sum().backward()
         return losses.detach()
 
     def update(self, clip_norm: float | None) -> Tensor:
         """Clip each lane's gradients to the norm `clip_norm`, take one step, and clear them; returns the norms (N,)."""
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        norms = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1)
+        norms: Tensor = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1)
         if clip_norm is not None:
             factors = (clip_norm / (norms + 1e-6)).clamp(max=1.0)
             for gradient in gradients:

@@ -105,7 +105,7 @@ class Tracker:
 
     @on_main_process
     def close(self, summary: dict[str, Any] | None) -> None:
-        """Stop the progress bar and close the mirror; `summary` is None unless the run finished. The first call counts."""
+        """Stop the progress bar and close the mirror, once; `summary` is None unless the run finished."""
         if self._bar:
             self._bar.stop()
         self.mirror.finish(summary)
