@@ -3,7 +3,7 @@
 Shapes as in `methods/attention.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,18 +22,18 @@ CACHE_SCORES = 2**18  # scores that a CPU's cache holds while they are written o
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
     """Softmax attention f_i = softmax_j(s_ij) V; arguments as in `attend_with_logsumexp`."""
-    if slow_in_sdpa(query, dropout):
+    if slow_in_sdpa((query, key, value), dropout):
         return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
     key, value = for_each_query_head(query, key), for_each_query_head(query, value)
     return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
 
 
-def slow_in_sdpa(query: Tensor, dropout: float) -> bool:
+def slow_in_sdpa(inputs: Sequence[Tensor], dropout: float) -> bool:
     """Whether a CPU's SDPA would be slow: with dropout it writes out all scores and draws a number for each.
 
     Under `torch.vmap` it runs once for each entry of the mapped axis: torch has no rule for it.
     """
-    return query.device.type == "cpu" and (dropout > 0 or torch._C._functorch.is_batchedtensor(query))
+    return inputs[0].device.type == "cpu" and (dropout > 0 or any(map(torch._C._functorch.is_batchedtensor, inputs)))
 
 
 def attend_with_logsumexp(
