@@ -1,0 +1,109 @@
+"""Launches of kernels by operator, and waits of the host by place.
+
+An operator counts for as many kernels as CUDA runs for it, about: `KERNELS` holds those that are not one. The figures
+compare designs and bound regressions; a profiler on a GPU gives the exact ones.
+"""
+
+import math
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FREE = frozenset(  # views, or only memory
+    "empty empty_like new_empty empty_strided new_empty_strided detach detach_ lift_fresh alias set_ resize_ "
+    "_unsafe_view _reshape_alias view unbind split split_with_sizes record_stream".split()
+)
+KERNELS = {  # from their CUDA sources: those that run other operators, sort, or reduce in two passes
+    "embedding_dense_backward": 4, "index_put": 9, "index_put_": 8, "_index_put_impl_": 8, "nonzero": 3, "sort": 4,
+    "topk": 4, "cumsum": 2, "masked_fill": 2, "constant_pad_nd": 2, "slice_backward": 2, "select_backward": 2,
+    "logsumexp": 9, "index_add": 2, "scatter": 2, "native_layer_norm_backward": 2, "multinomial": 6, "isin": 4,
+    "_scaled_dot_product_efficient_attention_backward": 3, "_scaled_dot_product_flash_attention_backward": 3,
+}  # fmt: skip
+CHUNK, BLOCKS = 65_536, 320  # of torch's multi_tensor_apply: elements of a block, blocks of a launch
+TENSORS = {"_fused_adamw_": 36, "_foreach_norm": 110}  # of a launch; other `_foreach_` operators: 64
+
+_PACKAGES = ("inducer_bench", "transformers", "accelerate")
+
+
+class Counts:
+    """What was counted so far, by phase; the current one is `phase`.
+
+    Attributes:
+        launches: phase -> operator -> kernels.
+        casts: phase -> changes of type.
+        waits: phase -> place -> times.
+    """
+
+    def __init__(self) -> None:
+        self.phase = "other"
+        self.clear()
+
+    def clear(self) -> None:
+        """Count from zero."""
+        self.launches: dict[str, Counter[str]] = defaultdict(Counter)
+        self.casts: Counter[str] = Counter()
+        self.waits: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def launch(self, func: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """Count an operator that has run on CUDA tensors."""
+        name = operator(func)
+        view = any(result.alias_info is not None and not result.alias_info.is_write for result in func._schema.returns)
+        if view or name in FREE:
+            return
+        kernels = KERNELS.get(name, 1)
+        if name in TENSORS or name.startswith("_foreach_"):
+            kernels = multi_tensor_launches((t.numel() for t in inputs[: _length_of_first_list(func, inputs)]), name)
+        self.launches[self.phase][name] += kernels
+        if name == "_to_copy" and inputs and outputs and inputs[0].dtype != outputs[0].dtype:
+            self.casts[self.phase] += 1
+
+    def wait(self, kind: str) -> None:
+        """Count a wait of the host, at the place in the package or a library that caused it."""
+        self.waits[self.phase][f"{kind}: {place()}"] += 1
+
+
+def operator(func: Any) -> str:
+    """The name of an operator without its namespace and overload."""
+    return str(func._schema.name).split("::")[-1]
+
+
+def multi_tensor_launches(sizes: Iterable[int], name: str) -> int:
+    """The launches of an operator over many tensors, which takes a limited number of tensors and blocks at a time."""
+    most, launches, tensors, blocks = TENSORS.get(name, 64), 0, 0, 0
+    for size in sizes:
+        tensors += 1
+        blocks += math.ceil(size / CHUNK)
+        if tensors == most or blocks >= BLOCKS:
+            launches += max(1, blocks // BLOCKS)
+            tensors, blocks = 0, blocks % BLOCKS
+    norms = 1 if name == "_foreach_norm" else 0  # and one that adds up the blocks
+    return launches + (tensors > 0 or blocks > 0) + norms
+
+
+def _length_of_first_list(func: Any, inputs: Sequence[Tensor]) -> int:
+    """How many of an operator's tensors belong to the first of its lists of equal length."""
+    lists = [a for a in func._schema.arguments if str(a.type) == "List[Tensor]"]
+    return len(inputs) // max(1, len(lists))
+
+
+def place() -> str:
+    """`file:line` of the innermost frame in the package or a library that uses torch, and the line's text."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        parts = Path(frame.f_code.co_filename).parts
+        for package in _PACKAGES:
+            if package in parts:
+                start = len(parts) - 1 - parts[::-1].index(package)
+                return f"{'/'.join(parts[start:])}:{frame.f_lineno} ({frame.f_code.co_name})"
+        frame = frame.f_back  # type: ignore[assignment]
+    return "backward pass"
+
+
+def is_random(func: Any) -> bool:
+    """Whether an operator draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in func.tags
