@@ -15,5 +15,6 @@ from scripts.bench.fake_cuda.process import Request  # noqa: E402
 
 stand_ins.install()
 for values in json.load(sys.stdin):
-    answer = scenes.answer(Request(**{**values, "overrides": tuple(values["overrides"])}))
-    print(json.dumps(asdict(answer)), flush=True)
+    lists = {name: tuple(values[name]) for name in ("scenes", "overrides")}
+    for answer in scenes.answers(Request(**{**values, **lists})):
+        print(json.dumps(asdict(answer)), flush=True)

@@ -8,6 +8,8 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,42 @@ TENSORS = {"_fused_adamw_": 36, "_foreach_norm": 110}  # of a launch; other `_fo
 _PACKAGES = ("inducer_bench", "transformers", "accelerate")
 
 
+@dataclass(frozen=True)
+class Operator:
+    """What is known of an operator.
+
+    Args:
+        name: without namespace and overload.
+        free: it launches nothing.
+        random: it draws random numbers.
+        mutable: it writes to an argument.
+        composite: it is made of others, into which autograd takes it apart.
+        lists: how many of its arguments are lists of tensors.
+    """
+
+    name: str
+    free: bool
+    random: bool
+    mutable: bool
+    composite: bool
+    lists: int
+
+
+@cache
+def operator(func: Any) -> Operator:
+    """The description of one of torch's operators."""
+    schema = func._schema
+    name = str(schema.name).split("::")[-1]
+    return Operator(
+        name,
+        name in FREE or any(result.alias_info and not result.alias_info.is_write for result in schema.returns),
+        torch.Tag.nondeterministic_seeded in func.tags,
+        schema.is_mutable,
+        torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"),
+        sum(str(argument.type) == "List[Tensor]" for argument in schema.arguments),
+    )
+
+
 class Counts:
     """What was counted so far, by phase; the current one is `phase`.
 
@@ -49,27 +87,21 @@ class Counts:
         self.casts: Counter[str] = Counter()
         self.waits: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def launch(self, func: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    def launch(self, op: Operator, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         """Count an operator that has run on CUDA tensors."""
-        name = operator(func)
-        view = any(result.alias_info is not None and not result.alias_info.is_write for result in func._schema.returns)
-        if view or name in FREE:
+        if op.free:
             return
-        kernels = KERNELS.get(name, 1)
-        if name in TENSORS or name.startswith("_foreach_"):
-            kernels = multi_tensor_launches((t.numel() for t in inputs[: _length_of_first_list(func, inputs)]), name)
-        self.launches[self.phase][name] += kernels
-        if name == "_to_copy" and inputs and outputs and inputs[0].dtype != outputs[0].dtype:
+        kernels = KERNELS.get(op.name, 1)
+        if op.name in TENSORS or op.name.startswith("_foreach_"):
+            tensors = inputs[: len(inputs) // max(1, op.lists)]  # those of the first list
+            kernels = multi_tensor_launches((tensor.numel() for tensor in tensors), op.name)
+        self.launches[self.phase][op.name] += kernels
+        if op.name == "_to_copy" and inputs and outputs and inputs[0].dtype != outputs[0].dtype:
             self.casts[self.phase] += 1
 
     def wait(self, kind: str) -> None:
         """Count a wait of the host, at the place in the package or a library that caused it."""
         self.waits[self.phase][f"{kind}: {place()}"] += 1
-
-
-def operator(func: Any) -> str:
-    """The name of an operator without its namespace and overload."""
-    return str(func._schema.name).split("::")[-1]
 
 
 def multi_tensor_launches(sizes: Iterable[int], name: str) -> int:
@@ -85,14 +117,8 @@ def multi_tensor_launches(sizes: Iterable[int], name: str) -> int:
     return launches + (tensors > 0 or blocks > 0) + norms
 
 
-def _length_of_first_list(func: Any, inputs: Sequence[Tensor]) -> int:
-    """How many of an operator's tensors belong to the first of its lists of equal length."""
-    lists = [a for a in func._schema.arguments if str(a.type) == "List[Tensor]"]
-    return len(inputs) // max(1, len(lists))
-
-
 def place() -> str:
-    """`file:line` of the innermost frame in the package or a library that uses torch, and the line's text."""
+    """`file:line (function)` of the innermost frame in the package or a library that uses torch."""
     frame = sys._getframe(1)
     while frame is not None:
         parts = Path(frame.f_code.co_filename).parts
@@ -102,8 +128,3 @@ def place() -> str:
                 return f"{'/'.join(parts[start:])}:{frame.f_lineno} ({frame.f_code.co_name})"
         frame = frame.f_back  # type: ignore[assignment]
     return "backward pass"
-
-
-def is_random(func: Any) -> bool:
-    """Whether an operator draws random numbers."""
-    return torch.Tag.nondeterministic_seeded in func.tags

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCE = Path(__file__).with_name("guard.cpp")
 METHODS = "fine_tune head_only bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
 FAMILIES = ("nlu", "nlg", "llama")
-SCENES = ("training", "evaluation", "decoding")
+SCENES = ("training", "interval", "evaluation", "decoding")
+LACKING = {("llama", "bitfit")}  # Llama has no biases
 
 
 class UnavailableError(Exception):
@@ -29,12 +30,12 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One method on one PLM in one scene.
+    """One method on one PLM, in one scene or several, one after another.
 
     Args:
         family: nlu (RoBERTa-base, SST-2), nlg (GPT-2 small, WebNLG) or llama (SmolLM2-135M's sizes, WebNLG).
         method: of `METHODS`.
-        scene: of `SCENES`; see `scenes.py`.
+        scenes: of `SCENES`; see `scenes.py`.
         layers: of the PLM.
         padded: whether each batch holds rows of several lengths.
         overrides: of the configuration.
@@ -42,7 +43,7 @@ class Request:
 
     family: str
     method: str
-    scene: str = "training"
+    scenes: tuple[str, ...] = ("training",)
     layers: int = 12
     padded: bool = True
     overrides: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was counted for one request; or `error`, the one line that tells where and why it broke.
+    """What was counted in one scene of a request; or `error`, the one line that tells where and why it broke.
 
     Args:
         launches: phase -> operator -> kernels on the device, about (`counts.py`).
@@ -60,6 +61,7 @@ class Answer:
     """
 
     request: dict[str, Any]
+    scene: str
     launches: dict[str, dict[str, int]] = field(default_factory=dict)
     casts: dict[str, int] = field(default_factory=dict)
     waits: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Answer:
 
 
 def run(requests: Sequence[Request]) -> Iterator[Answer]:
-    """The answers, one after another, each as soon as it is there.
+    """The answers for every scene of every request, in their order, each as soon as it is there.
 
     Raises:
         UnavailableError: see `build_guard`.

@@ -1,7 +1,8 @@
 """The scenes: a training step, a batch of an evaluation, and a cached decoding step, all by the package's own code.
 
-    training     `training.loop.train`; the second step, with phases: `forward`, `backward`, and `update` for all the
+    training     `training.loop.train`; its second step, with phases: `forward`, `backward`, and `update` for all the
                  rest: copying the batch, clipping, AdamW
+    interval     `training.loop.train` with `log_every=2`; two steps and the logging of one line; phases as above
     evaluation   `training.evaluation.predict`; phases: `batch` for a further batch, `once` for what does not recur
     decoding     `training.decoding.generate` of a batch; phases: `step` for a further token, `once` as above
 
@@ -12,7 +13,7 @@ import dataclasses
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.decoding import generate
 from inducer_bench.training.evaluation import predict
 from inducer_bench.training.loop import Experiment, Splits, make_optimizer, train
+from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror
 from scripts.bench.fake_cuda.counts import Counts
@@ -43,7 +45,7 @@ SMOLLM2 = {  # SmolLM2-135M's sizes, https://huggingface.co/HuggingFaceTB/SmolLM
     "num_attention_heads": 9, "num_key_value_heads": 3, "max_position_embeddings": 2048, "tie_word_embeddings": True,
     "bos_token_id": 0, "eos_token_id": 0,
 }  # fmt: skip
-STEPS = 3  # of training
+BATCHES = 4  # of examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,23 +66,32 @@ FAMILIES = {
 }
 
 
-def answer(request: Request) -> Answer:
-    """What was counted in the scene of a request; an exception is part of the answer."""
+def answers(request: Request) -> Iterator[Answer]:
+    """What was counted in each scene of a request; an exception is part of the answer."""
     described = dataclasses.asdict(request)
     counts = Counts()
-    try:
-        with FakeCuda(counts):
+    with FakeCuda(counts):
+        try:
             config, experiment = build(request, counts)
-            return Answer(described, **SCENES[request.scene](request, config, experiment, counts))
-    except Exception as error:
-        ours = [f for f in traceback.extract_tb(error.__traceback__) if "/fake_cuda/" not in f.filename]
-        frames = [f for f in ours if "inducer_bench/" in f.filename or "transformers/" in f.filename] or ours
-        at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "the simulation"
-        return Answer(described, error=f"{at}: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        except Exception as error:
+            yield Answer(described, "build", error=_told(error))
+            return
+        for scene in request.scenes:
+            try:
+                yield Answer(described, scene, **SCENES[scene](request, config, experiment, counts))
+            except Exception as error:
+                yield Answer(described, scene, error=_told(error))
+
+
+def _told(error: Exception) -> str:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/fake_cuda/" not in f.filename]
+    ours = [f for f in frames if "inducer_bench/" in f.filename or "transformers/" in f.filename] or frames
+    at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "the simulation"
+    return f"{at}: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def build(request: Request, counts: Counts) -> tuple[ExperimentConfig, Experiment]:
-    """The experiment of a request: a PLM of real size on the device, and examples for `STEPS` batches."""
+    """The experiment of a request: a PLM of real size on the device, and examples for `BATCHES` batches."""
     family = FAMILIES[request.family]
     config = compose(
         [f"task={family.task}", f"method={request.method}", "plm.weights=random", f"plm.tokenizer={family.tokenizer}",
@@ -96,7 +107,7 @@ def build(request: Request, counts: Counts) -> tuple[ExperimentConfig, Experimen
         tuned = attach_method(config, model).to(CUDA)
     elsewhere = [name for name, parameter in tuned.named_parameters() if parameter.device != CUDA]
     assert not elsewhere, f"not on the device: {elsewhere[:3]}"
-    examples = EncodedExamples.from_list(encoded(request, STEPS * family.rows))
+    examples = EncodedExamples.from_list(encoded(request, BATCHES * family.rows))
     accelerator: Any = Accelerator(counts)
     return config, Experiment(accelerator, tuned, task, Splits(examples, examples), {})
 
@@ -132,34 +143,43 @@ class _Enough(Exception):
 
 
 class _StepCounter(Tracker):
-    """A run's tracker that keeps what the second step counted, and ends the training after step `STEPS`."""
+    """A run's tracker that counts from the end of step `start` to that of step `end`, and then ends the training."""
 
-    def __init__(self, folder: Path, counts: Counts, trained: dict[str, torch.nn.Parameter]) -> None:
+    def __init__(self, folder: Path, counts: Counts, start: int, end: int) -> None:
         super().__init__(folder, Mirror())
+        self._console.quiet = True
         self.counts = counts
-        self.found: dict[str, Any] = {}
+        self.start_step, self.end_step = start, end
 
     def step(self, progress: Progress) -> None:
         super().step(progress)
-        if progress.step == 2:
-            self.found = _found(self.counts)
-        if progress.step == STEPS:
+        if progress.step == self.end_step:
             raise _Enough
-        self.counts.clear()
+        if progress.step == self.start_step:
+            self.counts.clear()
 
 
 def training(request: Request, config: ExperimentConfig, experiment: Experiment, counts: Counts) -> dict[str, Any]:
-    """The second of `STEPS` steps of the training loop, and the trained parameters that have had no gradient."""
+    """The second step, and the trained parameters that have had no gradient."""
+    return _steps(config.trainer, experiment, counts, 1, 2)
+
+
+def interval(request: Request, config: ExperimentConfig, experiment: Experiment, counts: Counts) -> dict[str, Any]:
+    """The third and the fourth step, and the line that is logged before them."""
+    return _steps(dataclasses.replace(config.trainer, log_every=2), experiment, counts, 2, 4)
+
+
+def _steps(trainer: TrainerOptions, experiment: Experiment, counts: Counts, start: int, end: int) -> dict[str, Any]:
     tuned = experiment.tuned
-    trained, optimizer = tuned.trained_parameters(), make_optimizer(tuned, config.trainer)
+    trained, optimizer = tuned.trained_parameters(), make_optimizer(tuned, trainer)
     counts.phase = "update"
     with tempfile.TemporaryDirectory() as folder:
-        tracker = _StepCounter(Path(folder), counts, trained)
+        tracker = _StepCounter(Path(folder), counts, start, end)
         checkpoint = Checkpoint(Path(folder), "simulated", trained, optimizer)
         with suppress(_Enough):
-            train(experiment, config.trainer, 0, checkpoint, tracker)
+            train(experiment, trainer, 0, checkpoint, tracker)
     without = [name for name, parameter in trained.items() if parameter not in optimizer.state]
-    return {**tracker.found, "without_gradient": without}
+    return {**_found(counts), "without_gradient": without}
 
 
 # -- evaluation ----------------------------------------------------------------------------------------------------
@@ -188,12 +208,11 @@ def decoding(request: Request, config: ExperimentConfig, experiment: Experiment,
             experiment.accelerator, experiment.tuned, prompts, decoding, task.first_special, task.segments, family.rows
         )
 
-    return _further(run, 3, "step", counts)
+    return _further(run, 2, "step", counts)
 
 
 def _further(run: Callable[[int], None], few: int, phase: str, counts: Counts) -> dict[str, Any]:
     """What `run(few + 1)` counts beyond `run(few)`, as `phase`; and the rest, which does not recur, as `once`."""
-    run(few)  # what is only done the first time
     counted = []
     for times in (few, few + 1):
         counts.clear()
@@ -229,6 +248,7 @@ def _merged(by_phase: dict[str, Any]) -> Counter[str]:
 
 SCENES: dict[str, Callable[[Request, ExperimentConfig, Experiment, Counts], dict[str, Any]]] = {
     "training": training,
+    "interval": interval,
     "evaluation": evaluation,
     "decoding": decoding,
 }
