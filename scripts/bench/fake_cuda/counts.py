@@ -42,7 +42,6 @@ class Operator:
         random: it draws random numbers.
         mutable: it writes to an argument.
         composite: it is made of others, into which autograd takes it apart.
-        lists: how many of its arguments are lists of tensors.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Operator:
     random: bool
     mutable: bool
     composite: bool
-    lists: int
 
 
 @cache
@@ -64,7 +62,6 @@ def operator(func: Any) -> Operator:
         torch.Tag.nondeterministic_seeded in func.tags,
         schema.is_mutable,
         torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"),
-        sum(str(argument.type) == "List[Tensor]" for argument in schema.arguments),
     )
 
 
@@ -87,16 +84,15 @@ class Counts:
         self.casts: Counter[str] = Counter()
         self.waits: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def launch(self, op: Operator, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    def launch(self, op: Operator, args: Sequence[Any], outputs: Sequence[Tensor]) -> None:
         """Count an operator that has run on CUDA tensors."""
         if op.free:
             return
         kernels = KERNELS.get(op.name, 1)
         if op.name in TENSORS or op.name.startswith("_foreach_"):
-            tensors = inputs[: len(inputs) // max(1, op.lists)]  # those of the first list
-            kernels = multi_tensor_launches((tensor.numel() for tensor in tensors), op.name)
+            kernels = multi_tensor_launches((tensor.numel() for tensor in args[0]), op.name)
         self.launches[self.phase][op.name] += kernels
-        if op.name == "_to_copy" and inputs and outputs and inputs[0].dtype != outputs[0].dtype:
+        if op.name == "_to_copy" and args[0].dtype != outputs[0].dtype:
             self.casts[self.phase] += 1
 
     def wait(self, kind: str) -> None:

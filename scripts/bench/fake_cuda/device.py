@@ -88,7 +88,7 @@ class FakeCuda(TorchDispatchMode):
             with self.fake:
                 out = func(*fakes[0], **fakes[1])
             follow(func, op, args, kwargs, inputs, out)
-        self.counts.launch(op, inputs, list(tensors([out])))
+        self.counts.launch(op, args, list(tensors([out])))
         return out
 
     def _positions(self, indices: Iterable[Any]) -> list[Any]:
