@@ -79,7 +79,12 @@ def on_main_process(write: Callable[P, None]) -> Callable[P, None]:
 
 def shard(items: list[T]) -> list[T]:
     """This process's items, possibly none; each item belongs to exactly one process."""
-    return items[rank() :: world_size()]
+    return shards(items)[rank()]
+
+
+def shards(items: list[T]) -> list[list[T]]:
+    """The items of each process, by rank."""
+    return [items[start :: world_size()] for start in range(world_size())]
 
 
 def all_gather(items: list[T]) -> list[T]:
@@ -131,7 +136,7 @@ def all_reduce_gradients(parameters: Sequence["torch.nn.Parameter"], *numbers: "
     import torch
 
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    extra = [torch.as_tensor(number, dtype=torch.float32, device=gradients[0].device) for number in numbers]
+    extra = [torch.zeros((), device=gradients[0].device) + number for number in numbers]  # waits for no GPU
     message = torch.cat([tensor.flatten() for tensor in [*gradients, *extra]])
     torch.distributed.all_reduce(message)
     *parts, sums = message.split([*(p.numel() for p in parameters), len(extra)])

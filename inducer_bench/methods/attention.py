@@ -12,6 +12,8 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.amp.autocast_mode import is_autocast_available
+from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -97,11 +99,65 @@ def additive_mask(mask: Tensor | None, query: Tensor, key_length: int, is_causal
             return None
         mask = torch.ones(1, 1, query_length, key_length, dtype=torch.bool, device=query.device)
         mask = mask.tril()
-    if mask.dtype != torch.bool:
-        return mask
-    blocked = torch.finfo(query.dtype).min
-    return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(~mask, blocked)
+    if mask.dtype == torch.bool:
+        return additive(mask, query.dtype)
+    return mask.to(torch.promote_types(mask.dtype, query.dtype))  # never to one in which its numbers become infinite
+
+
+def additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a mask is True, the lowest finite number elsewhere."""
+    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, torch.finfo(dtype).min)
+
+
+def attention_mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    attention_mask: Tensor | None = None,
+    allow_is_causal_skip: bool = True,
+    allow_is_bidirectional_skip: bool = False,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    **kwargs: Any,
+) -> Tensor | None:
+    """Transformers' mask interface: the mask of all layers, made once in a forward pass.
+
+    `sdpa_mask` looks whether a mask of tokens hides any, which on a GPU is a wait, and inside `torch.vmap` impossible:
+    there it counts as one that does.
+
+    Args:
+        batch_size, q_length, kv_length: B, T, S.
+        attention_mask: (B, S), False where a token is padding.
+        allow_is_causal_skip, allow_is_bidirectional_skip: whether it may be left out where nothing is hidden.
+        dtype: of the embeddings.
+        device: of the embeddings.
+        kwargs: the pattern of the model, such as that of a sliding window; see `sdpa_mask`.
+
+    Returns:
+        Additive, (B, 1, T, S), in the dtype that attention computes in; or None.
+    """
+    look = attention_mask is None or (
+        attention_mask.device.type == "cpu" and not torch._C._functorch.is_batchedtensor(attention_mask)
+    )
+    visible = sdpa_mask(
+        batch_size,
+        q_length,
+        kv_length,
+        attention_mask=attention_mask,
+        allow_is_causal_skip=allow_is_causal_skip and look,
+        allow_is_bidirectional_skip=allow_is_bidirectional_skip and look,
+        device=device,
+        **kwargs,
+    )
+    if visible is None:
+        return None
+    kind = visible.device.type
+    if is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+    if kind == "cuda":  # the memory-efficient kernel wants rows that begin at multiples of 16 numbers
+        return additive(F.pad(visible, (0, -kv_length % 16)), dtype)[..., :kv_length]
+    return additive(visible, dtype)
 
 
 AttentionInterface.register(IMPLEMENTATION, tuned_attention)
-AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
+AttentionMaskInterface.register(IMPLEMENTATION, attention_mask)

@@ -28,6 +28,7 @@ from inducer_bench.files import write_atomic
 from inducer_bench.methods import layers
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.methods.attention import IMPLEMENTATION, refuse_probabilities
+from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.options import MethodOptions
 from inducer_bench.options import NonNegativeInt, options
 from inducer_bench.version import __version__
@@ -272,9 +273,9 @@ class TunedModel(nn.Module):
         )  # fmt: skip
         if different:
             raise UserError(f"{file}: does not fit this model; {len(different)} tensors differ, first '{different[0]}'")
-        for name, parameter in own.items():
-            if not bool(torch.isfinite(tensors[name].to(parameter.dtype)).all()):
-                raise UserError(f"{file}: the tensor '{name}' is not finite")
+        broken = first_not_finite((name, tensors[name].to(parameter.dtype)) for name, parameter in own.items())
+        if broken is not None:
+            raise UserError(f"{file}: the tensor '{broken}' is not finite")
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(tensors[name])
@@ -317,16 +318,17 @@ class TunedModel(nn.Module):
     # -- behaving as the model -------------------------------------------------------------------------------------
 
     def forward(self, *args: Any, logits_at: Tensor | None = None, **kwargs: Any) -> Any:
-        """The model's own forward pass; or only the logits (n, V) of a language model where `logits_at` (B, T) is true.
+        """The model's own forward pass; or only the logits (n, V) of a language model at the positions `logits_at` (n).
 
-        Logits at every position take a third of a training step of GPT-2, and only labelled positions need them.
+        Position t of row b is b T + t. Logits at every position take a third of a training step of GPT-2, and only
+        labelled ones need them; numbers of positions, other than a mask of them, need no look at a GPU's memory.
         """
         if logits_at is None:
             return self.model(*args, **kwargs)
         head = layers.output_embedding(self.model)
         assert head is not None, "only a language model has logits at positions"
         hidden = self.model.base_model(*args, **kwargs).last_hidden_state  # (B, T, d)
-        return head(hidden[logits_at])
+        return head(hidden.flatten(0, 1).index_select(0, logits_at))
 
     def __getattr__(self, name: str) -> Any:
         try:

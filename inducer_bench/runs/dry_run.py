@@ -8,7 +8,9 @@ from inducer_bench.errors import ExitCode, TrainingDiverged, UserError
 from inducer_bench.runs.experiment import build
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.outcome import Outcome, diagnosis
+from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.loop import add_gradients, make_optimizer, update
+from inducer_bench.training.watch import Watch, account
 
 
 def dry_run(config: ExperimentConfig, folder: Path) -> Outcome:
@@ -39,7 +41,9 @@ def one_step(config: ExperimentConfig) -> float:
         lengths = experiment.splits.train.lengths
         longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-config.trainer.batch_size :]
         examples = experiment.splits.train.take(longest)
-        shard_loss, _ = add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer)
-        loss, *_ = distributed.all_reduce_gradients(trained, shard_loss)
-        update(trained, optimizer, loss, config.trainer.clip_norm, f"{config.method.name}, step 1")
-        return float(loss) / experiment.task.count(examples)
+        shard_loss = add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer)
+        (loss,) = distributed.all_reduce_gradients(trained, shard_loss)
+        watch, progress = Watch(), Progress(step=1, interval_count=experiment.task.count(examples))
+        watch.add(loss, update(trained, optimizer, config.trainer.clip_norm))
+        account(progress, watch.read().tolist(), config.method.name)
+        return progress.end_interval()

@@ -8,13 +8,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel
 
 from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.methods.attach import attach
+from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_tokenizer, match_padding, quiet_libraries
@@ -117,9 +117,8 @@ def check_finite(plm: PlmOptions, model: PreTrainedModel) -> None:
     Raises:
         UserError: a weight is NaN or infinite.
     """
-    for name, parameter in model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            raise UserError(f"plm: tensor '{name}' of '{plm.path or plm.name}' is not finite; allowed: a whole PLM")
+    if (name := first_not_finite(model.named_parameters())) is not None:
+        raise UserError(f"plm: tensor '{name}' of '{plm.path or plm.name}' is not finite; allowed: a whole PLM")
 
 
 def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedModel:

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from inducer_bench.methods.architectures import Layout, layout_of
@@ -17,6 +16,7 @@ from inducer_bench.tasks.cache import Encoded, EncodedExamples, cached, tokenize
 from inducer_bench.tasks.options import Decoding, TaskOptions
 
 Batch = dict[str, Tensor]
+Columns = dict[str, Tensor]  # what a model gave for a batch
 Prediction = dict[str, Any]
 
 
@@ -24,7 +24,7 @@ class Engine(Protocol):
     """A tuned model that predicts for a task, without dropout and gradients; see `training/evaluation.py`."""
 
     def predict(self, task: "Task", examples: EncodedExamples) -> list[Prediction]:
-        """`task.predict` of every example, in their order."""
+        """`task.predict` and `task.rows` of every example, in their order."""
 
     def generate(
         self, prompts: Sequence[Encoded], decoding: Decoding, first_special: int, segments: bool
@@ -135,19 +135,19 @@ class Task(ABC):
     # -- training ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def collate(self, examples: Sequence[Encoded]) -> Batch:
-        """Examples padded to the longest, as tensors with B rows."""
+    def collate(self, examples: Sequence[Encoded], length: int | None = None, terms: int | None = None) -> Batch:
+        """Examples padded to one length, as tensors with B rows.
 
-    def pad_to_multiple(self, batch: Batch, multiple: int) -> Batch:
-        """The rows of a batch (B, T) padded further, to the next multiple that `task.max_length` allows."""
-        length = batch["input_ids"].shape[1]
-        more = min(-(-length // multiple) * multiple, self.config.max_length) - length
+        Args:
+            examples: encoded, not padded.
+            length: T; None for the longest.
+            terms: of the loss; more than `count` gives are padded by some that have no part in it. None for `count`.
+        """
 
-        def padded(name: str, tensor: Tensor) -> Tensor:
-            value = self.tokenizer.pad_token_id if name == "input_ids" else 0
-            return F.pad(tensor, (0, more), value=value) if tensor.ndim == 2 else tensor
-
-        return {name: padded(name, tensor) for name, tensor in batch.items()} if more > 0 else batch
+    def padded_length(self, examples: Sequence[Encoded], multiple: int = 1) -> int:
+        """The longest of some examples, rounded up to a multiple as far as `task.max_length` allows."""
+        longest: int = max(example["length"] for example in examples)
+        return max(longest, min(-(-longest // multiple) * multiple, self.config.max_length))
 
     @abstractmethod
     def count(self, examples: Sequence[Encoded]) -> int:
@@ -158,12 +158,25 @@ class Task(ABC):
         """The loss summed over the batch."""
 
     @abstractmethod
-    def predict(self, model: nn.Module, batch: Batch) -> list[Prediction]:
-        """Per example, from one forward pass: its `loss`, its `count` if that is a sum over several terms, and more."""
+    def predict(self, model: nn.Module, batch: Batch) -> Columns:
+        """What one forward pass gives for a batch, on its device: `loss` and more, as `rows` needs it.
+
+        Nothing here waits for a GPU: the tensors of many batches are copied to the CPU together.
+        """
+
+    def rows(self, columns: Columns, examples: Sequence[Encoded]) -> list[Prediction]:
+        """Per example: its `loss`, its `count` if that is a sum over several terms, and more.
+
+        Args:
+            columns: of `predict`, on the CPU; unless a task says otherwise, tensors (B, ...) of one entry per example.
+            examples: the batch.
+        """
+        values = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in values]
 
     @abstractmethod
     def score(self, predictions: Sequence[Prediction]) -> Scores:
-        """The scores that select the epoch, of predictions as `predict` gives them."""
+        """The scores that select the epoch, of predictions as `rows` gives them."""
 
     # -- final evaluation ----------------------------------------------------------------------------------------------
 

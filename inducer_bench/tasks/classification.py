@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from inducer_bench.errors import UserError
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Batch, Prediction, Task
+from inducer_bench.tasks.base import Batch, Columns, Prediction, Task
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels, read_rows, text_columns
 from inducer_bench.tasks.options import ClassificationOptions
@@ -72,12 +72,18 @@ class ClassificationTask(Task):
         tokens = self.tokenizer(" ", return_attention_mask=False)
         return {key: tokens[key] or [self.tokenizer.pad_token_id] for key in tokens}
 
-    def collate(self, examples: Sequence[Encoded]) -> Batch:
-        """Examples padded to the longest: input_ids, attention_mask (B, T); labels (B)."""
+    def collate(self, examples: Sequence[Encoded], length: int | None = None, terms: int | None = None) -> Batch:
+        """Examples padded to one length: input_ids, attention_mask (B, T); labels (B), which are all terms."""
         inputs = [
             {key: value for key, value in example.items() if key not in ("labels", "length")} for example in examples
         ]
-        batch = self.tokenizer.pad(inputs, padding="longest", return_tensors="pt", return_attention_mask=True)
+        batch = self.tokenizer.pad(
+            inputs,
+            padding="longest" if length is None else "max_length",
+            max_length=length,
+            return_tensors="pt",
+            return_attention_mask=True,
+        )
         return {**batch, "labels": torch.tensor([example["labels"] for example in examples])}
 
     def count(self, examples: Sequence[Encoded]) -> int:
@@ -88,15 +94,13 @@ class ClassificationTask(Task):
         """Cross entropy, smoothed over all labels, or squared error; summed over the batch."""
         return self._losses(self._logits(model, batch), batch["labels"], label_smoothing).sum()
 
-    def predict(self, model: nn.Module, batch: Batch) -> list[Prediction]:
+    def predict(self, model: nn.Module, batch: Batch) -> Columns:
         """Per example: `label`, `prediction` (codes or numbers), `loss` and, with labels, `probabilities`."""
         logits, labels = self._logits(model, batch), batch["labels"]
         columns = {"label": labels, "prediction": logits[:, 0] if self.regression else logits.argmax(-1)}
         if not self.regression:
             columns["probabilities"] = logits.softmax(-1)
-        columns["loss"] = self._losses(logits, labels)
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        return {**columns, "loss": self._losses(logits, labels)}
 
     def score(self, predictions: Sequence[Prediction]) -> Scores:
         """The task's metrics select the epoch, too."""

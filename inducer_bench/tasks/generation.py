@@ -13,11 +13,13 @@ from inducer_bench.methods.architectures import Layout
 from inducer_bench.metrics.generation import PERPLEXITY
 from inducer_bench.metrics.metric import compute
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Batch, Engine, Prediction, Task
+from inducer_bench.tasks.base import Batch, Columns, Engine, Prediction, Task
 from inducer_bench.tasks.cache import Encoded
 from inducer_bench.tasks.options import SPECIAL_TOKENS, GenerationOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame, Segment, Sequences
+
+IGNORED = -100  # the label of a term that has no part in the loss
 
 
 class GenerationTask(Task):
@@ -71,21 +73,29 @@ class GenerationTask(Task):
         pairs = [(sample.source, target) for sample in rows for target in sample.targets]
         return self.sequences.encode([source for source, _ in pairs], [target for _, target in pairs])
 
-    def collate(self, examples: Sequence[Encoded]) -> Batch:
-        """Padded on the right: input_ids, token_type_ids, attention_mask, logits_at (B, T); labels (n) at n positions.
+    def collate(self, examples: Sequence[Encoded], length: int | None = None, terms: int | None = None) -> Batch:
+        """Padded on the right: input_ids, token_type_ids, attention_mask (B, T); logits_at and labels (n).
 
-        `logits_at` is true where the next token is to be predicted: one of the target, or its end.
+        `logits_at` has the positions, row T + column, whose next token is to be predicted: one of the target, or its
+        end. Further terms are position 0 with the label -100, which a loss ignores.
         """
         lengths = torch.tensor([example["length"] for example in examples])
         prompts = torch.tensor([example["prompt_length"] for example in examples])
-        position = torch.arange(int(lengths.max()))
-        batch = {"input_ids": self._padded(examples, "input_ids")}
+        length = int(lengths.max()) if length is None else length
+        position = torch.arange(length)
+        batch = {"input_ids": self._padded(examples, "input_ids", length)}
         if self.segments:
-            batch["token_type_ids"] = self._padded(examples, "token_type_ids")
-        logits_at = (position >= prompts[:, None] - 1) & (position < lengths[:, None] - 1)
-        labels = batch["input_ids"].roll(-1, dims=1)[logits_at]
-        mask = (position < lengths[:, None]).long()
-        return {**batch, "attention_mask": mask, "logits_at": logits_at, "labels": labels}
+            batch["token_type_ids"] = self._padded(examples, "token_type_ids", length)
+        wanted = (position >= prompts[:, None] - 1) & (position < lengths[:, None] - 1)
+        logits_at = wanted.flatten().nonzero().squeeze(1)
+        labels = batch["input_ids"].flatten()[logits_at + 1]
+        more = 0 if terms is None else terms - len(labels)
+        return {
+            **batch,
+            "attention_mask": (position < lengths[:, None]).long(),
+            "logits_at": F.pad(logits_at, (0, more)),
+            "labels": F.pad(labels, (0, more), value=IGNORED),
+        }
 
     def count(self, examples: Sequence[Encoded]) -> int:
         """The tokens of targets, their ends included."""
@@ -94,17 +104,23 @@ class GenerationTask(Task):
     def loss(self, model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         """Cross entropy summed over the tokens of targets, smoothed over the whole vocabulary."""
         return F.cross_entropy(
-            self._logits(model, batch), batch["labels"], reduction="sum", label_smoothing=label_smoothing
+            self._logits(model, batch),
+            batch["labels"],
+            ignore_index=IGNORED,
+            reduction="sum",
+            label_smoothing=label_smoothing,
         )
 
-    def predict(self, model: nn.Module, batch: Batch) -> list[Prediction]:
+    def predict(self, model: nn.Module, batch: Batch) -> Columns:
+        """The `loss` of each term, (n)."""
+        losses = F.cross_entropy(self._logits(model, batch), batch["labels"], ignore_index=IGNORED, reduction="none")
+        return {"loss": losses}
+
+    def rows(self, columns: Columns, examples: Sequence[Encoded]) -> list[Prediction]:
         """Per sequence: `loss` summed over the `count` tokens of its target."""
-        losses = F.cross_entropy(self._logits(model, batch), batch["labels"], reduction="none")
-        counts = batch["logits_at"].sum(1).tolist()
-        return [
-            {"loss": part.sum().item(), "count": count}
-            for part, count in zip(torch.split(losses, counts), counts, strict=True)
-        ]
+        counts = [self.count([example]) for example in examples]
+        losses = columns["loss"][: sum(counts)].split(counts)
+        return [{"loss": part.sum().item(), "count": count} for part, count in zip(losses, counts, strict=True)]
 
     def score(self, predictions: Sequence[Prediction]) -> Scores:
         """Perplexity of the targets, per token of this tokenizer, their ends included."""
@@ -135,11 +151,10 @@ class GenerationTask(Task):
             for sample, text in zip(samples, texts, strict=True)
         ]
 
-    def _padded(self, examples: Sequence[Encoded], name: str) -> Tensor:
+    def _padded(self, examples: Sequence[Encoded], name: str, length: int) -> Tensor:
         """(B, T)"""
         pad = self.first_special + SPECIAL_TOKENS.index("<pad>")
-        rows = [torch.tensor(example[name]) for example in examples]
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+        return torch.tensor([example[name] + [pad] * (length - example["length"]) for example in examples])
 
     @staticmethod
     def _logits(model: nn.Module, batch: Batch) -> Tensor:

@@ -1,8 +1,12 @@
 """Batches of similar length, in an order that depends only on the seed and the epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+
+from inducer_bench import distributed
+from inducer_bench.tasks.base import Task
+from inducer_bench.tasks.cache import Encoded
 
 WINDOW = 50  # batches; examples are sorted by length within shuffled windows of this size
 EPOCHS_PER_SEED = 1_000_003  # generator seeds from one run seed to the next: fewer epochs than that never collide
@@ -30,3 +34,15 @@ def evaluation_batches(lengths: Sequence[int], batch_size: int) -> list[list[int
     """Batches over all examples as indices, longest first: a lack of memory shows in the first batch."""
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Sequence[Encoded]]:
+    """The parts of a batch whose gradients are accumulated; `size` None: the whole batch."""
+    size = size or len(examples) or 1
+    return (examples[start : start + size] for start in range(0, len(examples), size))
+
+
+def padded_tokens(task: Task, examples: list[Encoded], micro_batch_size: int | None, multiple: int) -> int:
+    """The tokens, padding included, that all processes compute for a batch, whose lengths are rounded up."""
+    micros = (micro for shard in distributed.shards(examples) for micro in micro_batches(shard, micro_batch_size))
+    return sum(len(micro) * task.padded_length(micro, multiple) for micro in micros)

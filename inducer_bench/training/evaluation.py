@@ -1,10 +1,11 @@
 """Predict a whole split and score it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -12,12 +13,14 @@ from inducer_bench import distributed
 from inducer_bench.errors import TrainingDiverged
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.metrics.score import Scores
-from inducer_bench.tasks.base import Prediction, Task
+from inducer_bench.tasks.base import Columns, Prediction, Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.tasks.options import Decoding
 from inducer_bench.training import interruption
 from inducer_bench.training.batching import evaluation_batches
 from inducer_bench.training.decoding import generate, inference
+
+TOGETHER = 16  # batches whose results are copied from a GPU together
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class BatchedEngine:
     batch_size: int
 
     def predict(self, task: Task, examples: EncodedExamples) -> list[Prediction]:
-        """`task.predict` of every example, in their order."""
+        """`task.predict` and `task.rows` of every example, in their order."""
         return predict(self.accelerator, self.tuned, task, examples, self.batch_size)
 
     def generate(
@@ -83,25 +86,47 @@ def evaluate_final(
 def predict(
     accelerator: Accelerator, model: nn.Module, task: Task, examples: EncodedExamples, batch_size: int
 ) -> list[Prediction]:
-    """`task.predict` of every example, in their order, without dropout and gradients."""
+    """`task.predict` and `task.rows` of every example, in their order, without dropout and gradients."""
+    batches = distributed.shard(evaluation_batches(examples.lengths, batch_size))
     predictions: dict[int, Prediction] = {}
     with inference(model):
-        for indices in distributed.shard(evaluation_batches(examples.lengths, batch_size)):
-            interruption.check()
-            batch = collate_to_device(accelerator, task, examples.take(indices))
-            with accelerator.autocast():
-                outputs = task.predict(model, batch)
-            predictions |= zip(indices, outputs, strict=True)
+        for some in (batches[start : start + TOGETHER] for start in range(0, len(batches), TOGETHER)):
+            columns, taken = [], []
+            for indices in some:
+                interruption.check()
+                taken.append(examples.take(indices))
+                batch = collate_to_device(accelerator, task, taken[-1])
+                with accelerator.autocast():
+                    columns.append(task.predict(model, batch))
+            for indices, members, fetched in zip(some, taken, on_cpu(columns), strict=True):
+                predictions |= zip(indices, task.rows(fetched, members), strict=True)
     gathered = dict(distributed.all_gather(list(predictions.items())))
     return [gathered[index] for index in range(len(examples))]
+
+
+def on_cpu(batches: Sequence[Columns]) -> Iterator[Columns]:
+    """The columns of several batches on the CPU, by one copy of each column."""
+    pieces = {}
+    for name in batches[0]:
+        tensors = [columns[name] for columns in batches]
+        pieces[name] = torch.cat(tensors).cpu().split([len(tensor) for tensor in tensors])
+    return (dict(zip(pieces, parts, strict=True)) for parts in zip(*pieces.values(), strict=True))
 
 
 def collate_to_device(
     accelerator: Accelerator, task: Task, examples: Sequence[Encoded], multiple: int = 1
 ) -> dict[str, Any]:
-    """Collated examples on the accelerator's device, padded to a multiple of a length."""
-    batch = task.pad_to_multiple(task.collate(examples), multiple)
-    return {key: tensor.to(accelerator.device, non_blocking=True) for key, tensor in batch.items()}
+    """Collated examples on the accelerator's device, padded to a multiple of a length.
+
+    To a GPU they are copied from pinned memory: the CPU goes on meanwhile, and makes the next batch while the GPU works
+    at the last ones.
+    """
+    device = accelerator.device
+    length = task.padded_length(examples, multiple) if multiple > 1 else None
+    batch = task.collate(examples) if length is None else task.collate(examples, length)
+    if device.type == "cuda":
+        batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
 def _scored(predictions: list[Prediction], score: Callable[[Sequence[Prediction]], Scores], where: str) -> Evaluation:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,17 @@ from accelerate import Accelerator
 
 from inducer_bench import distributed
 from inducer_bench.errors import Interrupted, TrainingDiverged
+from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.training import interruption
-from inducer_bench.training.batching import training_batches
+from inducer_bench.training.batching import micro_batches, padded_tokens, training_batches
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.evaluation import collate_to_device, evaluate
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.tracking import Tracker
+from inducer_bench.training.watch import Watch, account
 
 COMPILED_LENGTHS = 8  # tokens; batch lengths are rounded up to a multiple for a compiled PLM: few shapes
 
@@ -54,12 +56,15 @@ def train(
 
     With several processes each one computes its shard of every batch; all take the same steps and stop at the same one.
 
+    Losses and norms stay on the device. The loop waits for them every `log_every` steps, and before it saves or
+    evaluates: so a run that diverges may go on for some steps, of which nothing is logged or saved.
+
     A signal is to wait (`interruption.shielded`): a step is finished and saved; an evaluation stops at once, and a
-    resumed run repeats it.
+    resumed run repeats it. With several processes the signal of one is noticed when the loop next waits.
 
     Raises:
-        TrainingDiverged: a loss or gradient norm is not finite, and its step is neither applied nor saved; or a loss or
-            score of an epoch, or a weight at the end.
+        TrainingDiverged: a loss or gradient norm is not finite: the first such step is named, and neither it nor a
+            later one is saved; or a loss or score of an epoch, or a weight at the end.
         Interrupted: a signal asked for it; the checkpoint holds the last finished step.
         KeyboardInterrupt: a signal came in an evaluation.
         DamagedError: the best epoch's weights were changed on disk.
@@ -72,7 +77,7 @@ def train(
     progress = checkpoint.resume()
     tracker.start(progress, total_steps)
     tuned.train()
-    clock = Clock(progress)
+    clock, watch, method = Clock(progress), Watch(), tuned.options.name
 
     while progress.epoch < config.epochs and not out_of_patience(progress, config):
         # -- one epoch of steps --------------------------------------------------------------------------------
@@ -82,28 +87,30 @@ def train(
             set_lr(optimizer, lr)
             distributed.seed_other_ranks(seed, progress.step)
             examples = splits.train.take(indices)
-            loss, padded_tokens = add_gradients(accelerator, tuned, task, examples, config)
-            loss, padded, stopping = distributed.all_reduce_gradients(
-                trained, loss, padded_tokens, interruption.requested()
-            )
-            where = f"{tuned.options.name}, epoch {progress.epoch + 1}, step {progress.step + 1}"
-            update(trained, optimizer, loss, config.clip_norm, where)
+            loss = add_gradients(accelerator, tuned, task, examples, config)
+            loss, signalled = distributed.all_reduce_gradients(trained, loss, interruption.requested())
+            watch.add(loss, update(trained, optimizer, config.clip_norm))
 
             progress.step += 1
             progress.batch += 1
-            progress.interval_loss += loss.item()
             progress.interval_count += task.count(examples)
-            progress.padded_tokens += int(padded)
+            progress.padded_tokens += padded_tokens(
+                task, examples, config.micro_batch_size, multiple_of_lengths(config)
+            )
             progress.real_tokens += sum(example["length"] for example in examples)
             clock.update()
             tracker.step(progress)
-            if progress.step % config.log_every == 0:
-                tracker.interval(progress, progress.end_interval(), lr)
-            if progress.step % config.checkpoint_every == 0 or stopping:
-                progress.metrics = tracker.metrics
-                checkpoint.save(progress)
-            if stopping:
-                raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
+            logs, saves = progress.step % config.log_every == 0, progress.step % config.checkpoint_every == 0
+            if logs or saves or progress.batch == len(batches) or signalled is True:
+                account(progress, watch.read().tolist(), method)
+                stopping = bool(signalled)
+                if logs:
+                    tracker.interval(progress, progress.end_interval(), lr)
+                if saves or stopping:
+                    progress.metrics = tracker.metrics
+                    checkpoint.save(progress)
+                if stopping:
+                    raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
 
         # -- evaluation and selection --------------------------------------------------------------------------
         progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -134,9 +141,8 @@ def check_weights(tuned: TunedModel) -> None:
     Raises:
         TrainingDiverged: a weight of the PLM, the method or the head is NaN or infinite.
     """
-    for name, parameter in tuned.model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            raise TrainingDiverged(f"{tuned.options.name}: weight '{name}' is not finite")
+    if (name := first_not_finite(tuned.model.named_parameters())) is not None:
+        raise TrainingDiverged(f"{tuned.options.name}: weight '{name}' is not finite")
 
 
 def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
@@ -150,75 +156,74 @@ def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
 
 
 def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.AdamW:
-    """A fused AdamW over the trained parameters; biases and LayerNorms have no weight decay."""
+    """A fused AdamW over the trained parameters; biases and LayerNorms have no weight decay.
+
+    On a GPU its learning rate is a tensor there, so that a captured step can be replayed with another one.
+    """
+    trained = list(tuned.trained_parameters().values())
     matrices: list[torch.nn.Parameter] = []
     vectors: list[torch.nn.Parameter] = []
-    for parameter in tuned.trained_parameters().values():
+    for parameter in trained:
         is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head has shape (H, 1, r)
         (matrices if is_matrix else vectors).append(parameter)
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    cuda = trained[0].is_cuda
+    lr = torch.tensor(config.lr, device=trained[0].device) if cuda else config.lr
     beta1, beta2 = config.betas
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps, fused=True)
+    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=config.eps, fused=True, capturable=cuda)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
 
 
-def micro_batches(examples: Sequence[Encoded], size: int | None) -> Iterator[Sequence[Encoded]]:
-    """The parts of a batch whose gradients are accumulated; `size` None: the whole batch."""
-    size = size or len(examples) or 1
-    return (examples[start : start + size] for start in range(0, len(examples), size))
+def multiple_of_lengths(config: TrainerOptions) -> int:
+    """The lengths of training batches are multiples of this."""
+    return COMPILED_LENGTHS if config.compile != "none" else 1
 
 
 def add_gradients(
     accelerator: Accelerator, tuned: TunedModel, task: Task, examples: list[Encoded], config: TrainerOptions
-) -> tuple[torch.Tensor, int]:
+) -> torch.Tensor:
     """Accumulate the gradients of a batch's mean loss over this process's micro-batches.
 
     Args:
         examples: the whole batch; with several processes each one computes its shard.
 
     Returns:
-        The loss, (), summed over this process's shard, and the tokens it computed, padding included.
+        The loss, (), summed over this process's shard.
     """
-    multiple = COMPILED_LENGTHS if config.compile != "none" else 1
     count = task.count(examples)
-    loss, padded_tokens = torch.zeros((), device=accelerator.device), 0
+    loss = torch.zeros((), device=accelerator.device)
     for micro in micro_batches(distributed.shard(examples), config.micro_batch_size):
-        batch = collate_to_device(accelerator, task, micro, multiple)
+        batch = collate_to_device(accelerator, task, micro, multiple_of_lengths(config))
         with accelerator.autocast():
             loss_sum = task.loss(tuned, batch, config.label_smoothing)
         accelerator.backward(loss_sum / count)
         loss += loss_sum.detach()
-        padded_tokens += batch["input_ids"].numel()
-    return loss, padded_tokens
+    return loss
 
 
 def update(
-    trained: Sequence[torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    loss: torch.Tensor,
-    clip_norm: float | None,
-    where: str,
-) -> None:
+    trained: Sequence[torch.nn.Parameter], optimizer: torch.optim.Optimizer, clip_norm: float | None
+) -> torch.Tensor:
     """Clip the gradients to the norm `clip_norm`, take one optimiser step, and clear them.
 
-    Raises:
-        TrainingDiverged: the loss or the norm is not finite; the message starts with `where`, and nothing is updated.
+    Returns:
+        The norm of the gradients before clipping, (). If it is not finite, neither are the weights any more.
     """
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
-    if not bool(torch.isfinite(loss + norm)):  # the only synchronisation with a GPU in a step
-        raise TrainingDiverged(
-            f"{where}: loss {loss.item():.4g}, gradient norm {norm.item():.4g}; "
-            "lower trainer.lr or raise trainer.warmup"
-        )
-    if clip_norm is not None and norm > clip_norm:
+    # A factor of 1 changes nothing. A CPU saves the pass over the gradients; a GPU does it rather than wait for `norm`.
+    if clip_norm is not None and (norm.is_cuda or not norm <= clip_norm):
         torch.nn.utils.clip_grads_with_norm_(trained, clip_norm, norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return norm
 
 
 def out_of_patience(progress: Progress, config: TrainerOptions) -> bool:

@@ -46,13 +46,13 @@ def measured(method: str, task: Task, args: argparse.Namespace) -> harness.Row:
     config, tuned = build([f"task={args.task}", f"method={method}"], args.device, args.mini)
     optimizer, parameters = make_optimizer(tuned, config.trainer), list(tuned.trained_parameters().values())
     epoch = training_batches(examples.lengths, config.trainer.batch_size, seed=0, epoch=0)
-    batches = [task.collate(examples.take(indices)) for indices in spread(epoch, examples.lengths, args.batches)]
+    chosen = [examples.take(indices) for indices in spread(epoch, examples.lengths, args.batches)]
     tuned.compile_layers(args.mode)
 
     def steps(stance: str, multiple: int) -> None:
         with torch.compiler.set_stance(stance):
-            for batch in batches:
-                moved = {name: tensor.to(args.device) for name, tensor in task.pad_to_multiple(batch, multiple).items()}
+            for batch in (task.collate(members, task.padded_length(members, multiple)) for members in chosen):
+                moved = {name: tensor.to(args.device) for name, tensor in batch.items()}
                 loss = partial(task.loss, tuned, moved, config.trainer.label_smoothing)
                 training_step(parameters, optimizer, loss, args.device, args.precision)
 
@@ -60,8 +60,8 @@ def measured(method: str, task: Task, args: argparse.Namespace) -> harness.Row:
     torch.compiler.reset()
     first = harness.alternate(forms, rounds=1, warmup=0, device=args.device)
     times = harness.alternate(forms, args.rounds, device=args.device)
-    seconds = {form: harness.median(values) / len(batches) for form, values in times.items()}
-    warm_up = first["compiled"][0] - len(batches) * seconds["compiled"]
+    seconds = {form: harness.median(values) / len(chosen) for form, values in times.items()}
+    warm_up = first["compiled"][0] - len(chosen) * seconds["compiled"]
     gain = seconds["as it is"] - seconds["compiled"]
     middle, low, high = harness.ratio(times, "compiled", "as it is")
     return {

@@ -101,7 +101,7 @@ def measured(
 
     def steps(form: str, pad_to: int) -> None:
         for members in data[form]:
-            batch = task.pad_to_multiple(task.collate(members), pad_to)
+            batch = task.collate(members, task.padded_length(members, pad_to))
             batch = {name: tensor.to(args.device) for name, tensor in batch.items()}
             loss = partial(mean_loss, task, tuned, batch, config.trainer.label_smoothing, task.count(members))
             training_step(parameters, optimizer, loss, args.device, args.precision)
@@ -206,8 +206,9 @@ def with_labels(batch: Batch) -> Batch:
     """The batch with labels (B, T) for transformers' language models: -100 where there is no loss."""
     if "logits_at" not in batch:
         return batch
-    before = batch.pop("logits_at")
-    return {**batch, "labels": batch["input_ids"].masked_fill(~before.roll(1, dims=1), -100)}
+    labels = torch.full_like(batch["input_ids"], -100)
+    labels.view(-1)[batch.pop("logits_at") + 1] = batch["labels"]
+    return {**batch, "labels": labels}
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     candidates = {name: partial(steps, loss, batches) for name, loss in forms.items()}
     times = harness.alternate(candidates, args.rounds, device=args.device)
     largest = max(batches, key=lambda batch: batch["input_ids"].numel())
-    positions = {"labelled": sum(int(batch["logits_at"].sum()) for batch in batches),
+    positions = {"labelled": sum(len(batch["labels"]) for batch in batches),
                  "everywhere": sum(batch["input_ids"].numel() for batch in batches)}  # fmt: skip
     rows = [
         {"form": name, "positions": positions[name], "seconds a step": harness.median(times[name]) / len(batches),

@@ -44,5 +44,6 @@ def loss_everywhere(tuned: nn.Module, batch: Batch, label_smoothing: float) -> T
     """The loss of a generation task, from the logits of all positions (B, T, V)."""
     inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "logits_at")}
     logits = tuned(**inputs).logits.float()
-    wanted = batch["input_ids"].masked_fill(~batch["logits_at"].roll(1, dims=1), -100)[:, 1:]
-    return F.cross_entropy(logits[:, :-1].transpose(1, 2), wanted, reduction="sum", label_smoothing=label_smoothing)
+    wanted = torch.full_like(batch["input_ids"], -100)
+    wanted.view(-1)[batch["logits_at"]] = batch["labels"]
+    return F.cross_entropy(logits.transpose(1, 2), wanted, reduction="sum", label_smoothing=label_smoothing)

@@ -59,7 +59,7 @@ def training_step(
     with autocast(device, precision):
         value = loss()
     value.backward()
-    update(parameters, optimizer, value.detach(), 1.0, "bench")
+    update(parameters, optimizer, 1.0)
 
 
 def real_task(name: str, data: Path, mini: bool = False) -> tuple[ExperimentConfig, Task]:
@@ -94,13 +94,13 @@ def random_loss(
     `everywhere` the model computes the logits of all positions, as in the released code.
     """
     batch = random_batch(tuned, rows, length)
-    ids, at = batch["input_ids"], torch.zeros_like(batch["input_ids"], dtype=torch.bool)
-    at[:, -max(1, round(LABELLED * length)) :] = True
+    ids, labelled = batch["input_ids"], max(1, round(LABELLED * length))
+    at = torch.arange(rows * length, device=ids.device).view(rows, length)[:, -labelled:].flatten()
 
     def loss() -> Tensor:
         if config.task.family == "nlu":
             return F.cross_entropy(tuned(**batch).logits.float(), ids[:, 0] % 2)
-        logits = tuned(**batch).logits[at] if everywhere else tuned(**batch, logits_at=at)
-        return F.cross_entropy(logits.float(), ids[at])
+        logits = tuned(**batch).logits.flatten(0, 1)[at] if everywhere else tuned(**batch, logits_at=at)
+        return F.cross_entropy(logits.float(), ids.flatten()[at])
 
     return loss

@@ -70,11 +70,12 @@ def test_padding_further_changes_no_loss(overrides):
         make_task(config.task, load_tokenizer(config.plm), architecture(config.plm)),
         load_model(config.plm, CLASSIFIER, 2).eval(),
     )
-    batch = task.collate(task.examples("train").take(range(4)))
+    examples = task.examples("train").take(range(4))
+    batch = task.collate(examples)
     length = batch["input_ids"].shape[1]
-    assert task.pad_to_multiple(batch, 1) is batch
+    assert task.padded_length(examples) == length
     for multiple, expected in ((8, -(-length // 8) * 8), (64, 30)):
-        wide = task.pad_to_multiple(batch, multiple)
+        wide = task.collate(examples, task.padded_length(examples, multiple))
         assert wide["input_ids"].shape == wide["attention_mask"].shape == (4, expected)
         torch.testing.assert_close(task.loss(model, wide), task.loss(model, batch))
 

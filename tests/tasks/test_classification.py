@@ -47,6 +47,10 @@ class Table(nn.Module):
         return SimpleNamespace(logits=self.logits)
 
 
+def predicted(task, model, examples):
+    return task.rows(task.predict(model, task.collate(examples)), examples)
+
+
 def softmax(row):
     total = sum(math.exp(x) for x in row)
     return [math.exp(x) / total for x in row]
@@ -107,7 +111,7 @@ def test_empty_text_on_a_decoder_is_a_blank_whatever_is_in_its_batch(tiny_gpt2_f
     assert empty == 2 * [blank]
     long = task.encode([LabelledTexts(("a dull and clumsy film", *texts[1:]), 0)])
     with torch.no_grad():
-        alone, among = (task.predict(model, task.collate(examples))[0] for examples in (empty, [*empty, *long]))
+        alone, among = (predicted(task, model, examples)[0] for examples in (empty, [*empty, *long]))
     assert among["probabilities"] == pytest.approx(alone["probabilities"], rel=1e-5)
     assert EncodedExamples.from_list(empty).take([0, 1]) == empty
 
@@ -198,7 +202,7 @@ def test_labels_are_not_shown_to_the_model(task, batch):
 
 def test_predictions_are_the_largest_logit_with_probabilities_and_losses(task, batch):
     with torch.no_grad():
-        predictions = task.predict(Table(torch.tensor(LOGITS)), batch)
+        predictions = task.rows(task.predict(Table(torch.tensor(LOGITS)), batch), ROWS)
     assert [row["prediction"] for row in predictions] == [2, 0, 2]
     assert [row["label"] for row in predictions] == LABELS
     for row, logits, label in zip(predictions, LOGITS, LABELS, strict=True):
@@ -254,7 +258,7 @@ def test_loss_of_a_regression_is_the_summed_squared_error(regression, numbers):
 
 def test_predictions_of_a_regression_are_the_outputs(regression, numbers):
     with torch.no_grad():
-        predictions = regression.predict(Table(torch.tensor(OUTPUTS)), numbers)
+        predictions = regression.rows(regression.predict(Table(torch.tensor(OUTPUTS)), numbers), ROWS)
     assert [set(row) for row in predictions] == [{"label", "prediction", "loss"}] * 3
     assert [row["prediction"] for row in predictions] == [2.0, 0.25, -1.0]
     assert [row["loss"] for row in predictions] == pytest.approx([0.25, 0.0625, 36.0])

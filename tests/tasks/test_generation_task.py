@@ -18,7 +18,7 @@ from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.options import SPECIAL_TOKENS
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.text_to_text import TextToTextTask
-from inducer_bench.training.loop import micro_batches
+from inducer_bench.training.batching import micro_batches
 
 PAD, TARGET, END = (
     VOCABULARY + SPECIAL_TOKENS.index(token) for token in ("<pad>", "<target_sm>", "<eos_sm>")
@@ -88,6 +88,10 @@ class _Exact:
         return self.logits
 
 
+def predicted(task, model, examples):
+    return task.rows(task.predict(model, task.collate(examples)), examples)
+
+
 def naive_losses(tuned, example, segments, smoothing=0.0):
     """-log p of each token of the target, one example and the whole of its logits, smoothed over all V + 16 classes."""
     ids = torch.tensor([example["input_ids"]])
@@ -111,18 +115,33 @@ def test_batch_is_padded_on_the_right_and_marks_where_targets_are_predicted():
     width = max(example["length"] for example in examples)
     wanted = {"input_ids": [], "token_type_ids": [], "attention_mask": [], "logits_at": []}
     labels = []
-    for example in examples:
+    for row, example in enumerate(examples):
         padding = width - example["length"]
         wanted["input_ids"].append(example["input_ids"] + [PAD] * padding)
         wanted["token_type_ids"].append(example["token_type_ids"] + [PAD] * padding)
         wanted["attention_mask"].append([1] * example["length"] + [0] * padding)
-        following = [
-            place + 1 < example["length"] and place + 1 >= example["prompt_length"] for place in range(width)
-        ]  # fmt: skip
-        wanted["logits_at"].append(following)
+        wanted["logits_at"] += [
+            row * width + place for place in range(width) if example["prompt_length"] <= place + 1 < example["length"]
+        ]
         labels += example["input_ids"][example["prompt_length"] :]
     assert {name: tensor.tolist() for name, tensor in batch.items()} == {**wanted, "labels": labels}
-    assert batch["logits_at"].dtype == torch.bool
+    assert batch["logits_at"].dtype == torch.int64
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_rows_and_terms_may_be_padded_to_any_shape_and_count_for_nothing(architecture):
+    tuned, task, examples = tuned_model(architecture), make_task(architecture), encoded()
+    plain, wide = task.collate(examples), task.collate(examples, length=15, terms=24)
+    assert wide["input_ids"].shape == wide["attention_mask"].shape == (5, 15)
+    assert wide["logits_at"].shape == wide["labels"].shape == (24,)
+    trained = list(tuned.trained_parameters().values())
+    losses = [task.loss(Float64(tuned), batch, 0.1) for batch in (plain, wide)]
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-12, atol=0)
+    for found, expected in zip(*(torch.autograd.grad(loss, trained) for loss in losses), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    rows, others = (task.rows(task.predict(Float64(tuned), batch), examples) for batch in (plain, wide))
+    assert [row["count"] for row in rows] == [row["count"] for row in others] == [target for _, target in LENGTHS]
+    assert [row["loss"] for row in others] == pytest.approx([row["loss"] for row in rows], rel=1e-12)
 
 
 def test_models_without_segment_embeddings_get_no_segments():
@@ -226,9 +245,9 @@ class Fixed(nn.Module):
 def test_predictions_of_a_padded_batch_are_those_of_single_examples(architecture):
     tuned, task, examples = tuned_model(architecture), make_task(architecture), encoded()
     with torch.no_grad():
-        together = task.predict(Float64(tuned), task.collate(examples))
+        together = predicted(task, Float64(tuned), examples)
         for example, row in zip(examples, together, strict=True):
-            (alone,) = task.predict(Float64(tuned), task.collate([example]))
+            (alone,) = predicted(task, Float64(tuned), [example])
             naive = naive_losses(tuned, example, task.segments)
             assert row["count"] == alone["count"] == len(naive)
             assert row["loss"] == pytest.approx(alone["loss"], rel=1e-12)
@@ -250,7 +269,7 @@ def test_model_that_knows_nothing_is_as_perplexed_as_there_are_tokens():
         def forward(self, **_):
             return torch.zeros(len(batch["labels"]), VOCABULARY + 16)
 
-    assert task.score(task.predict(Uniform(), batch))["perplexity"].value == pytest.approx(VOCABULARY + 16)
+    assert task.score(predicted(task, Uniform(), examples))["perplexity"].value == pytest.approx(VOCABULARY + 16)
 
 
 @pytest.mark.parametrize("loss", [1e6, math.inf, math.nan])

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from inducer_bench.errors import TrainingDiverged
-from inducer_bench.training.batching import WINDOW, evaluation_batches, training_batches
+from inducer_bench.training.batching import WINDOW, evaluation_batches, micro_batches, training_batches
 from inducer_bench.training.checkpoint import Progress
-from inducer_bench.training.loop import learning_rate, make_optimizer, micro_batches, out_of_patience, update
+from inducer_bench.training.loop import learning_rate, make_optimizer, out_of_patience, update
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror
+from inducer_bench.training.watch import Watch, account
 
 LENGTHS = [5 + (index * 7919) % 60 for index in range(1000)]
 
@@ -75,12 +76,35 @@ def with_gradient(*gradient):
     return parameter, torch.optim.SGD([parameter], lr=1.0)
 
 
-@pytest.mark.parametrize(("loss", "gradient"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan)])
-def test_what_is_not_finite_stops_with_the_step_and_updates_nothing(loss, gradient):
-    parameter, optimizer = with_gradient(gradient)
-    with pytest.raises(TrainingDiverged, match=r"lora, step 7: loss .*(nan|inf).*trainer\.lr"):
-        update([parameter], optimizer, torch.tensor(loss), clip_norm=1.0, where="lora, step 7")
-    assert parameter.item() == 0
+@pytest.mark.parametrize(("loss", "norm"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan), (1.0, math.inf)])
+def test_first_step_that_is_not_finite_is_named_although_it_is_read_later(loss, norm):
+    watch = Watch()
+    for step in range(5, 10):
+        watch.add(*torch.tensor((1.0, 2.0) if step < 7 else (loss, norm) if step == 7 else (math.nan, math.nan)))
+    with pytest.raises(TrainingDiverged, match=rf"lora, epoch 1, step 7: loss {loss:.4g}, gradient norm {norm:.4g}; "):
+        account(Progress(step=9), watch.read().tolist(), "lora")
+
+
+def test_losses_are_added_in_the_order_of_steps_whenever_they_are_read():
+    losses, together, apart = torch.rand(7), Progress(step=7), Progress()
+    watch = Watch()
+    for loss in losses:
+        watch.add(loss, torch.ones(()))
+    account(together, watch.read().tolist(), "lora")
+    for loss in losses:
+        apart.step += 1
+        watch.add(loss, torch.ones(()))
+        account(apart, watch.read().tolist(), "lora")
+    assert together.interval_loss == apart.interval_loss == sum(losses.tolist())
+    assert len(watch.read()) == 0
+
+
+def test_steps_keep_what_they_were_when_their_tensors_are_used_again():
+    watch, loss, norm = Watch(), torch.zeros(3), torch.ones(3)  # of three models at once
+    for _ in range(2):
+        watch.add(loss, norm)
+        loss += 1
+    assert watch.read().tolist() == [[[0.0] * 3, [1.0] * 3], [[1.0] * 3, [1.0] * 3]]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +113,7 @@ def test_what_is_not_finite_stops_with_the_step_and_updates_nothing(loss, gradie
 def test_gradients_are_scaled_down_to_the_norm_and_never_up(clip_norm, expected):
     parameter, optimizer = with_gradient(3.0, 4.0)
     untouched = torch.nn.Parameter(torch.zeros(1))  # without a gradient: a head that this task does not use
-    update([parameter, untouched], optimizer, torch.tensor(1.0), clip_norm, where="step 1")
+    assert update([parameter, untouched], optimizer, clip_norm).item() == 5.0
     assert parameter.tolist() == pytest.approx(expected, rel=1e-5)
     assert parameter.grad is None
 
