@@ -99,7 +99,7 @@ def train(
             tracker.step(progress)
             if progress.step % config.log_every == 0:
                 tracker.interval(progress, progress.end_interval(), lr)
-            if progress.step % config.checkpoint_every == 0 or stopping:
+            if stopping or checkpoint.due(progress):
                 progress.metrics = tracker.metrics
                 checkpoint.save(progress)
             if stopping:
