@@ -54,11 +54,19 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
 
         # -- training --------------------------------------------------------------------------------------------------
         optimizer = make_optimizer(tuned, config.trainer)
-        checkpoint = Checkpoint(folder / files.CHECKPOINT, identity.hash, tuned.trained_parameters(), optimizer)
+        checkpoint = Checkpoint(
+            folder / files.CHECKPOINT,
+            identity.hash,
+            tuned.trained_parameters(),
+            optimizer,
+            minutes=config.trainer.checkpoint_minutes,
+            every=config.trainer.checkpoint_every,
+            background=accelerator.device.type == "cuda",
+        )
         tracker = Tracker(folder, mirror(config, identity, folder))
         summary: dict[str, Any] | None = None
         try:
-            with interruption.shielded():
+            with interruption.shielded(), checkpoint:
                 progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
 
             # -- evaluation --------------------------------------------------------------------------------------------
