@@ -47,8 +47,12 @@ def _sha256(path: Path, size: int, changed: int) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, *content: bytes | memoryview) -> None:
     """Write a file by temporary file, fsync and rename: a reader or a crash sees the old content or the new, whole.
+
+    Args:
+        path: of the file.
+        content: its parts, one after another; none is copied.
 
     Raises:
         OSError: the folder is read-only or the disk is full; the old file is unchanged. `filename` is that of the file.
@@ -57,7 +61,8 @@ def write_atomic(path: Path, content: bytes) -> None:
     with _naming(path):
         try:
             with open(temporary, "wb") as file:
-                file.write(content)
+                for part in content:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -54,12 +54,31 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
 
         # -- training --------------------------------------------------------------------------------------------------
         optimizer = make_optimizer(tuned, config.trainer)
-        checkpoint = Checkpoint(folder / files.CHECKPOINT, identity.hash, tuned.trained_parameters(), optimizer)
+        checkpoint = checkpoint_of(config, identity, folder, tuned.trained_parameters(), optimizer)
         tracker = Tracker(folder, mirror(config, identity, folder))
         with closed(tracker):
-            with interruption.shielded():
+            with interruption.shielded(), checkpoint:
                 progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
             return conclude(config, identity, folder, experiment, progress, tracker)
+
+
+def checkpoint_of(
+    config: ExperimentConfig,
+    identity: Identity,
+    folder: Path,
+    trained: dict[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+) -> Checkpoint:
+    """The checkpoint of a run; that of parameters on a GPU is written beside the steps."""
+    return Checkpoint(
+        folder / files.CHECKPOINT,
+        identity.hash,
+        trained,
+        optimizer,
+        minutes=config.trainer.checkpoint_minutes,
+        every=config.trainer.checkpoint_every,
+        background=any(parameter.is_cuda for parameter in trained.values()),
+    )
 
 
 def conclude(

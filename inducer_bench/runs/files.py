@@ -54,9 +54,10 @@ def adapter_bytes(folder: Path) -> int:
 
 @distributed.on_main_process
 def remove_checkpoint(folder: Path) -> None:
-    """Delete the checkpoint of a finished run, which nothing reads any more.
+    """Delete the checkpoint of a finished run, and what was set aside of it: nothing reads them any more.
 
     One that cannot be deleted, or is left by a crash between record and deletion, does no harm: a finished run is never
     resumed.
     """
-    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    for path in (folder / CHECKPOINT, *folder.glob(f"{CHECKPOINT}-damaged-*")):
+        shutil.rmtree(path, ignore_errors=True)

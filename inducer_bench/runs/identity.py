@@ -24,7 +24,7 @@ from inducer_bench.version import ALGORITHM
 # Keys that decide where things are and what is written, but not what is computed.
 _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
-    "trainer": {"log_every", "checkpoint_every", "keep_checkpoint"},
+    "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint"},
 }
 _NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
 # Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from inducer_bench.errors import UserError
 from inducer_bench.plm import reuse
-from inducer_bench.runs import files, places
-from inducer_bench.runs.experiment import build, closed, conclude, mirror
+from inducer_bench.runs import places
+from inducer_bench.runs.experiment import build, checkpoint_of, closed, conclude, mirror
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.several import Planned
 from inducer_bench.training import interruption, memory
-from inducer_bench.training.checkpoint import Checkpoint
 from inducer_bench.training.loop import Experiment, check_weights, optimizer_of
 from inducer_bench.training.side_by_side import Run, train_side_by_side
 from inducer_bench.training.stack import Lane
@@ -44,7 +42,8 @@ def execute(plan: Sequence[Planned]) -> Iterator[FinishedRecord | Exception]:
                 runs.append(_begun(experiment, one, first=number == 0))
                 if number == len(plan) - 1:  # the others' values are in their lanes
                     stack.push(model.pop_all())
-        stack.enter_context(closed(*(run.tracker for run in runs)))
+            stack.enter_context(closed(runs[-1].tracker))
+            stack.enter_context(runs[-1].checkpoint)
         config = plan[0].config
         seeds = ", ".join(str(run.seed) for run in runs)
         log.info(
@@ -58,28 +57,26 @@ def execute(plan: Sequence[Planned]) -> Iterator[FinishedRecord | Exception]:
 
         # -- evaluation and record -------------------------------------------------------------------------------------
         for run, one in zip(runs, plan, strict=True):
-            try:
-                yield run.diverged or _concluded(experiment, run, one)
-            except UserError:
-                raise
-            except Exception as error:
-                yield error
+            yield run.diverged or _concluded(experiment, run, one)
 
 
 def _begun(experiment: Experiment, plan: Planned, first: bool) -> Run:
     """The run of a model that was just built, from its checkpoint on if there is one."""
     config = plan.config
     lane = Lane.of(experiment.tuned, partial(optimizer_of, config=config.trainer))
-    checkpoint = Checkpoint(plan.folder / files.CHECKPOINT, plan.identity.hash, lane.weights, lane.optimizer)
+    checkpoint = checkpoint_of(config, plan.identity, plan.folder, lane.weights, lane.optimizer)
     tracker = Tracker(plan.folder, mirror(config, plan.identity, plan.folder), name=f"seed {config.seed}", bar=first)
     return Run.begin(config.seed, lane, checkpoint, tracker)
 
 
-def _concluded(experiment: Experiment, run: Run, plan: Planned) -> FinishedRecord:
-    """The record of a trained run, whose best weights go into the model."""
-    if run.progress.best_epoch:
-        run.checkpoint.load_best(run.progress.best_epoch)
-    run.lane.load_into(experiment.tuned)
-    check_weights(experiment.tuned)
-    with run.random_state().in_place():
-        return conclude(plan.config, plan.identity, plan.folder, experiment, run.progress, run.tracker)
+def _concluded(experiment: Experiment, run: Run, plan: Planned) -> FinishedRecord | Exception:
+    """The record of a trained run, whose best weights go into the model; or the error that this ended in."""
+    try:
+        if run.progress.best_epoch:
+            run.checkpoint.load_best(run.progress.best_epoch)
+        run.lane.load_into(experiment.tuned)
+        check_weights(experiment.tuned)
+        with run.random_state().in_place():
+            return conclude(plan.config, plan.identity, plan.folder, experiment, run.progress, run.tracker)
+    except Exception as error:
+        return error

@@ -6,27 +6,32 @@
 
 Each state is one file, so that a single rename replaces all of it, and contains a checksum of itself and one of the
 best weights. A state that is damaged, or whose best weights are, is set aside, and the other one counts.
+
+From a CPU, tensors are written as they lie in memory, and training waits. From a GPU they are copied once, and a thread
+writes the copy while training goes on.
 """
 
 import dataclasses
 import hashlib
-import json
 import logging
 import random
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from inducer_bench import distributed, strict_json
 from inducer_bench.errors import shown
 from inducer_bench.files import read_bytes, write_atomic
+from inducer_bench.training import tensor_file
 
 FILE, PREVIOUS = "state.safetensors", "previous.safetensors"
 
@@ -87,28 +92,75 @@ class _State:
 class Checkpoint:
     """The checkpoint folder of one run.
 
+        with checkpoint:  # what is being written is whole at the end
+            progress = checkpoint.resume()
+            ...
+            if checkpoint.due(progress):
+                checkpoint.save(progress)
+
     Args:
         folder: created on the first save.
         run: the hash of the run; the checkpoint of another one is not taken.
         trained: name -> trained parameter; values are saved from it and restored in place.
         optimizer: holds the same parameters.
+        minutes: a state is due when so many have passed since the last one.
+        every: a state is also due every so many steps.
+        background: write a copy in a thread, as pays where the parameters are on a GPU.
     """
 
     def __init__(
-        self, folder: Path, run: str, trained: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
+        self,
+        folder: Path,
+        run: str,
+        trained: dict[str, torch.nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        *,
+        minutes: float = 5.0,
+        every: int | None = None,
+        background: bool = False,
     ) -> None:
         self.folder = folder
         self.run = run
         self.trained = trained
         self.optimizer = optimizer
+        self._every, self._minutes = every, minutes
+        self._last = time.monotonic()  # the time of the last save
         self._best_sha256: str | None = None  # of the best weights so far; known in the main process
         self._saved_best = 0  # the best epoch of the last state on disk
+        self._thread = ThreadPoolExecutor(max_workers=1) if background else None
+        self._writing: Future[None] | None = None  # what the thread does
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._wait()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown()
+
+    def due(self, progress: Progress) -> bool:
+        """Whether to save now; processes may differ.
+
+        Raises:
+            OSError: the last state could not be written.
+        """
+        if self._writing is not None and self._writing.done():
+            self._wait()
+        if self._every is not None and progress.step % self._every == 0:
+            return True
+        return time.monotonic() - self._last >= 60 * self._minutes
 
     @distributed.on_main_process
     def save(self, progress: Progress) -> None:
-        """Write the current state; until it is complete, the last one stays valid."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"weights/{name}": p.detach() for name, p in self.trained.items()}
+        """Write the current state; until it is complete, the last one stays valid.
+
+        Raises:
+            OSError: it, or in the background the last one, could not be written.
+        """
+        self._wait()  # for the checksum of the best weights, too
+        tensors: dict[str, Tensor] = {f"weights/{name}": p for name, p in self.trained.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
         generators, other_generators = _random_state()
@@ -120,15 +172,8 @@ class Checkpoint:
             "best_sha256": self._best_sha256,
         }
         tensors["values"] = torch.frombuffer(bytearray(strict_json.dumps(values).encode()), dtype=torch.uint8)
-        tensors = _on_cpu(tensors)
-        content = save(tensors, {"sha256": _digest(tensors)})
-        if (self.folder / FILE).exists():
-            (self.folder / FILE).replace(self.folder / PREVIOUS)
-        write_atomic(self.folder / FILE, content)
-        needed = {self._best(progress.best_epoch), self._best(self._saved_best)}
-        self._saved_best = progress.best_epoch
-        for old in set(self.folder.glob("best-*.safetensors")) - needed:
-            old.unlink()
+        self._write(tensors, self._write_state, progress.best_epoch)
+        self._last = time.monotonic()
 
     def resume(self) -> Progress:
         """Restore the newest good state, random number generators included; states that are not good are set aside.
@@ -147,23 +192,69 @@ class Checkpoint:
 
     @distributed.on_main_process
     def save_best(self, epoch: int) -> None:
-        """Store the current weights as those of the best epoch; `save` deletes those that no state refers to."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        content = save(_on_cpu({name: p.detach() for name, p in self.trained.items()}))
-        self._best_sha256 = hashlib.sha256(content).hexdigest()
-        write_atomic(self._best(epoch), content)
+        """Store the current weights as those of the best epoch; `save` deletes those that no state refers to.
+
+        Raises:
+            OSError: they, or in the background the last state, could not be written.
+        """
+        self._wait()
+        self._write(self.trained, self._write_best, epoch)
 
     def load_best(self, epoch: int) -> None:
         """Load the weights of the best epoch into the model, once the main process has written them.
 
         Raises:
             DamagedError: they were changed since.
+            OSError: they, or the last state, could not be written.
         """
+        self._wait()
         distributed.broadcast_from_main(lambda: self._check_best(epoch, self._best_sha256))
         weights = load(read_bytes(self._best(epoch)))
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 parameter.copy_(weights[name])
+
+    def _write(
+        self, tensors: Mapping[str, Tensor], write: Callable[[dict[str, Tensor], int], None], best_epoch: int
+    ) -> None:
+        """Call `write` with the tensors on the CPU: now, or with a copy in the thread, which is at rest."""
+        on_cpu = {
+            name: tensor.detach().contiguous().to("cpu", non_blocking=True, copy=self._thread is not None)
+            for name, tensor in tensors.items()
+        }
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()  # copies from a GPU have arrived
+        if self._thread is None:
+            write(on_cpu, best_epoch)
+        else:
+            self._writing = self._thread.submit(write, on_cpu, best_epoch)
+
+    def _wait(self) -> None:
+        """Let the thread finish.
+
+        Raises:
+            OSError: it could not write.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write_state(self, tensors: dict[str, Tensor], best_epoch: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = tensor_file.parts(tensors, {"sha256": tensor_file.digest(tensors)})
+        if (self.folder / FILE).exists():
+            (self.folder / FILE).replace(self.folder / PREVIOUS)
+        write_atomic(self.folder / FILE, *content)
+        needed = {self._best(best_epoch), self._best(self._saved_best)}
+        self._saved_best = best_epoch
+        for old in set(self.folder.glob("best-*.safetensors")) - needed:
+            old.unlink()
+
+    def _write_best(self, tensors: dict[str, Tensor], epoch: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = tensor_file.parts(tensors)
+        self._best_sha256 = tensor_file.sha256(content)
+        write_atomic(self._best(epoch), *content)
 
     def _best(self, epoch: int) -> Path:
         return self.folder / f"best-{epoch}.safetensors"
@@ -197,7 +288,7 @@ class Checkpoint:
         try:
             content = read_bytes(path)
             tensors = load(content)
-            if _metadata(content).get("sha256") != _digest(tensors):
+            if tensor_file.metadata(content).get("sha256") != tensor_file.digest(tensors):
                 raise DamagedError(path, "its checksum does not match")
             values = strict_json.loads(tensors["values"].numpy().tobytes().decode())
             state = _State(tensors, Progress(**values["progress"]), values["random"], values["best_sha256"])
@@ -242,22 +333,6 @@ class Checkpoint:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
 
-def _metadata(content: bytes) -> dict[str, str]:
-    """The metadata in the header of a safetensors file, which `safetensors.torch.load` has read without complaint."""
-    size = int.from_bytes(content[:8], "little")
-    found: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    return found
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """The sha256 of the names, types, shapes and bytes of tensors on the CPU."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The states of torch's and CUDA's generators as tensors; of Python's and numpy's as JSON."""
     generators = {"torch": torch.get_rng_state()}
@@ -275,10 +350,3 @@ def _set_random_state(tensors: dict[str, Tensor], state: dict[str, Any]) -> None
     torch.set_rng_state(tensors["random/torch"])
     if torch.cuda.is_available() and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"])
-
-
-def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies that share no memory, as safetensors requires."""
-    return {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
-    }

@@ -95,7 +95,7 @@ def train(
             progress.count_step(task.count(examples), sum(example["length"] for example in examples), padded)
             clock.update()
             tracker.step(progress)
-            logs, saves = progress.step % config.log_every == 0, progress.step % config.checkpoint_every == 0
+            logs, saves = progress.step % config.log_every == 0, checkpoint.due(progress)
             if logs or saves or progress.batch == len(batches) or signalled is True:
                 account(progress, watch.read().tolist(), method)
                 stopping = bool(signalled)

@@ -32,7 +32,8 @@ class TrainerOptions:
     precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 autocast on CUDA, fp32 on the CPU
     compile: Literal["none", "default", "reduce-overhead"]  # the mode of torch.compile; the last uses CUDA graphs
     log_every: PositiveInt  # steps per logged line
-    checkpoint_every: PositiveInt  # steps between checkpoints; each epoch also ends with one
+    checkpoint_minutes: PositiveFloat = 5.0  # between checkpoints; each epoch also ends with one
+    checkpoint_every: PositiveInt | None = None  # steps after which there is a further one
     keep_checkpoint: bool = False  # keep the checkpoint of a finished run, which nothing needs any more
 
 

@@ -60,7 +60,7 @@ def test_what_is_computed_changes_the_hash(originals, plain_name, override):
     "override",
     [
         "output_dir=elsewhere", "tracker=wandb", "tracker.project=other", "trainer.log_every=3",
-        "trainer.checkpoint_every=7", "trainer.keep_checkpoint=true", "dry_run=true",
+        "trainer.checkpoint_every=7", "trainer.checkpoint_minutes=0.5", "trainer.keep_checkpoint=true", "dry_run=true",
         "optimized_metric=accuracy", "task.hub.revision=v2",
         "plm.revision=v2",
         "task.hub.splits.dev=test",

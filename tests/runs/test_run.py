@@ -25,6 +25,7 @@ from inducer_bench.runs.finished import open_run
 from inducer_bench.runs.run import run
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.training import loop
+from inducer_bench.training.checkpoint import Checkpoint
 from inducer_bench.training.evaluation import evaluate_final
 
 RECORD_KEYS = """status task plm method seed scores parameters train_seconds eval_seconds peak_memory_bytes config_hash
@@ -93,7 +94,14 @@ def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(over
     assert results(resumed.folder) == results(whole.folder)
 
 
-def test_termination_signal_stops_at_a_step_and_the_same_command_resumes(overrides, monkeypatch, tmp_path):
+def in_background(*arguments, **options):
+    return Checkpoint(*arguments, **{**options, "background": True})
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_termination_signal_stops_at_a_step_and_the_same_command_resumes(overrides, monkeypatch, tmp_path, background):
+    if background:
+        monkeypatch.setattr(experiment, "Checkpoint", in_background)
     original = loop.micro_batches
     steps = []
 
@@ -210,7 +218,11 @@ def test_plm_with_a_weight_that_is_not_finite_is_no_result(overrides, tiny_rober
         run(compose([*overrides, f"plm.path={folder}", "trainer.epochs=0"]))
 
 
-def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch):
+@pytest.mark.parametrize("background", [False, True])
+def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch, background):
+    if background:
+        monkeypatch.setattr(experiment, "Checkpoint", in_background)
+
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -242,7 +254,8 @@ def test_damaged_checkpoint_is_set_aside_and_the_result_is_the_same(overrides, m
     resumed = run(compose(overrides))
     (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("inducer-bench: ")]
     assert told.removeprefix("inducer-bench: ") in (resumed.folder / "log.txt").read_text()
-    assert (folder / "checkpoint-damaged-1").exists() == (what != "metrics")
+    assert ("; moved to checkpoint-damaged-1" in told) == (what != "metrics")
+    assert list(folder.glob("checkpoint*")) == []
     whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))
     assert results(resumed.folder) == results(whole.folder)
 

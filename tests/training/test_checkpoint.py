@@ -2,23 +2,28 @@
 
 import os
 import random
+import subprocess
+import sys
+import threading
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 
+from inducer_bench.training import checkpoint as checkpoints
+from inducer_bench.training import memory, tensor_file
 from inducer_bench.training.checkpoint import Checkpoint, DamagedError, Progress
 
 PROGRESS = {"epoch": 1, "step": 3, "best_epoch": 1, "best_score": 50.0, "metrics": '{"event": "train"}\n'}
 
 
-def job(folder, run="a", width=3):
-    """The checkpoint of a model of one parameter after two steps of AdamW."""
+def job(folder, run="a", width=3, **options):
+    """The checkpoint of a model of one parameter, and its AdamW."""
     parameter = torch.nn.Parameter(torch.linspace(-1, 1, width))
     optimizer = torch.optim.AdamW([parameter], lr=0.1)
-    return Checkpoint(folder / "checkpoint", run, {"w": parameter}, optimizer), parameter, optimizer
+    return Checkpoint(folder / "checkpoint", run, {"w": parameter}, optimizer, **options), parameter, optimizer
 
 
 def step(parameter, optimizer):
@@ -61,14 +66,16 @@ def damage(path, how):
         path.write_bytes({"empty": b"", "cut": content[:middle], "garbage": b"\xff" * 999}.get(how, content))
 
 
-def test_resumed_run_continues_as_if_it_had_never_stopped(tmp_path):
+@pytest.mark.parametrize("background", [False, True])
+def test_resumed_run_continues_as_if_it_had_never_stopped(tmp_path, background):
     torch.manual_seed(0)
     random.seed(0)
     np.random.seed(0)
-    checkpoint, parameter, optimizer = job(tmp_path)
-    step(parameter, optimizer)
-    checkpoint.save(Progress(step=1))
-    step(parameter, optimizer)
+    checkpoint, parameter, optimizer = job(tmp_path, background=background)
+    with checkpoint:
+        step(parameter, optimizer)
+        checkpoint.save(Progress(step=1))
+        step(parameter, optimizer)
     expected = parameter.detach().clone(), random.random(), np.random.rand()
     again, parameter, optimizer = job(tmp_path)
     assert again.resume() == Progress(step=1)
@@ -163,11 +170,12 @@ def test_best_weights_that_change_during_the_run_are_noticed(saved):
     assert parameter.isfinite().all()
 
 
+@pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("at", range(8))
-def test_write_that_fails_anywhere_leaves_a_good_state(saved, monkeypatch, at):
+def test_write_that_fails_anywhere_leaves_a_good_state(saved, monkeypatch, at, background):
     """At the first to seventh rename and fsync; the eighth does not come."""
     folder, _ = saved
-    checkpoint, parameter, optimizer = job(folder)
+    checkpoint, parameter, optimizer = job(folder, background=background)
     checkpoint.resume()
     step(parameter, optimizer)
     calls = []
@@ -184,9 +192,161 @@ def test_write_that_fails_anywhere_leaves_a_good_state(saved, monkeypatch, at):
     with monkeypatch.context() as patched:
         for name in ("replace", "fsync"):
             patched.setattr(os, name, failing(getattr(os, name)))
-        with pytest.raises(OSError, match="No space") if at < 7 else nullcontext():
+        with pytest.raises(OSError, match="No space") if at < 7 else nullcontext(), checkpoint:
             checkpoint.save_best(2)
             checkpoint.save(Progress(**{**PROGRESS, "epoch": 2, "best_epoch": 2, "step": 5}))
     progress, _ = resumed(folder)
     assert progress.step == (5 if at >= 6 else 4)
     assert list(folder.glob("checkpoint-damaged-*")) == []
+
+
+# Saves in the background, in a process that dies at the n-th rename or fsync of the thread; then the run resumes.
+KILLED = """
+import os, sys, torch
+from pathlib import Path
+from inducer_bench.training.checkpoint import Checkpoint, Progress
+def job(folder):
+    parameter = torch.nn.Parameter(torch.zeros(3))
+    return parameter, Checkpoint(folder, "a", {"w": parameter}, torch.optim.AdamW([parameter]), background=True)
+def dying(function):
+    def wrapper(*arguments, **options):
+        global left
+        left -= 1
+        if left == 0:
+            os._exit(9)
+        return function(*arguments, **options)
+    return wrapper
+for at in range(1, 18):
+    folder, finished = Path(sys.argv[1]) / str(at), os.memfd_create("finished")
+    if (child := os.fork()) == 0:
+        left, os.replace, os.fsync = at, dying(os.replace), dying(os.fsync)
+        parameter, checkpoint = job(folder)
+        with checkpoint:
+            for epoch in (1, 2, 3):
+                parameter.data.fill_(epoch)
+                checkpoint.save_best(epoch)
+                checkpoint.save(Progress(epoch=epoch, best_epoch=epoch))
+                checkpoint._wait()
+                os.pwrite(finished, bytes([epoch]), 0)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    parameter, checkpoint = job(folder)
+    progress = checkpoint.resume()
+    assert progress.epoch - ord(os.pread(finished, 1, 0) or b"\\0") in (0, 1), progress
+    if progress.epoch:
+        checkpoint.load_best(progress.best_epoch)
+    assert (parameter == progress.epoch).all()
+    print(code, progress.epoch)
+"""
+
+
+def test_process_killed_while_the_thread_writes_leaves_a_good_state(tmp_path):
+    """At each rename and fsync of three epochs: 6 in the first one, 7 in the second."""
+    process = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert process.stderr == ""
+    codes, epochs = zip(*(map(int, line.split()) for line in process.stdout.splitlines()), strict=True)
+    assert codes == (9,) * 17
+    assert epochs == (0,) * 5 + (1,) * 7 + (2,) * 5
+    assert list(tmp_path.glob("*/*-damaged-*")) == []
+
+
+@pytest.mark.parametrize("through", ["due", "save", "save_best", "load_best", "exit"])
+def test_error_of_the_thread_is_raised_by_what_follows(tmp_path, monkeypatch, through):
+    checkpoint, _, _ = job(tmp_path, background=True)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        checkpoint.save(Progress(step=1))
+        checkpoint._thread.submit(int).result()  # what was submitted before has ended
+    calls = {
+        "due": lambda: checkpoint.due(Progress(step=2)),
+        "save": lambda: checkpoint.save(Progress(step=2)),
+        "save_best": lambda: checkpoint.save_best(1),
+        "load_best": lambda: checkpoint.load_best(1),
+        "exit": lambda: checkpoint.__exit__(),
+    }
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        calls[through]()
+    assert raised.value.filename == str(tmp_path / "checkpoint/state.safetensors")
+
+
+def test_steps_go_on_while_the_thread_writes_what_was_then(tmp_path, monkeypatch):
+    """The thread waits for steps that come after the save; one save after the other."""
+    checkpoint, parameter, optimizer = job(tmp_path, background=True)
+    released, write_atomic = threading.Event(), checkpoints.write_atomic
+
+    def slow(path, *content):
+        assert released.wait(60)
+        write_atomic(path, *content)
+
+    monkeypatch.setattr(checkpoints, "write_atomic", slow)
+    with checkpoint:
+        checkpoint.save_best(1)
+        then = parameter.detach().clone()
+        step(parameter, optimizer)
+        assert not checkpoint.due(Progress(step=1))
+        assert not checkpoint.folder.joinpath("best-1.safetensors").exists()
+        released.set()
+        progress = Progress(step=1, best_epoch=1)
+        checkpoint.save(progress)
+        state = parameter.detach().clone()
+        assert checkpoint.folder.joinpath("best-1.safetensors").exists()
+        progress.best_epoch = 2
+        step(parameter, optimizer)
+    again, parameter, _ = job(tmp_path)
+    assert again.resume() == Progress(step=1, best_epoch=1)
+    assert torch.equal(parameter.detach(), state)
+    again.load_best(1)
+    assert torch.equal(parameter.detach(), then)
+
+
+def test_state_is_due_after_some_minutes_and_after_some_steps(tmp_path, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    checkpoint, _, _ = job(tmp_path, minutes=2.0)
+    stepwise, _, _ = job(tmp_path, minutes=2.0, every=3)
+    assert [checkpoint.due(Progress(step=step)) for step in range(1, 7)] == [False] * 6
+    assert [stepwise.due(Progress(step=step)) for step in range(1, 7)] == [False, False, True] * 2
+    now += 119
+    assert not checkpoint.due(Progress(step=7))
+    now += 1
+    assert checkpoint.due(Progress(step=8))
+    checkpoint.save(Progress(step=8))
+    assert not checkpoint.due(Progress(step=9))
+    now += 120
+    assert checkpoint.due(Progress(step=10))
+
+
+@pytest.mark.skipif(not memory._CLEAR.exists(), reason="the system cannot reset its measurement of memory")
+@pytest.mark.parametrize(("background", "copies"), [(False, 0.0), (True, 1.0)])
+def test_state_and_best_weights_are_copied_at_most_once(tmp_path, background, copies):
+    checkpoint, parameter, optimizer = job(tmp_path, width=10_000_000, background=background)
+    step(parameter, optimizer)
+    parameter.grad = None
+    for write, mebibytes in ((lambda: checkpoint.save_best(1), 38.1), (lambda: checkpoint.save(Progress()), 114.4)):
+        before = int(next(line for line in memory._STATUS.read_text().splitlines() if "VmRSS" in line).split()[1])
+        memory.reset_peak()
+        write()
+        checkpoint._wait()
+        added = memory.peak(torch.device("cpu"))[0] / 2**20 - before / 2**10
+        assert added < copies * mebibytes + 12
+    checkpoint.__exit__()
+
+
+def test_file_equals_that_of_safetensors():
+    tensors = {
+        "b": torch.randn(3, 2), "a": torch.randn(()), "nothing": torch.empty(0, 4), "bytes": torch.arange(7).byte(),
+        "größe": torch.arange(5),
+    }  # fmt: skip
+    for metadata in (None, {"sha256": "0"}):
+        assert b"".join(tensor_file.parts(tensors, metadata)) == save(tensors, metadata)
+
+
+@pytest.mark.parametrize("dtype", tensor_file._TYPES)
+def test_every_type_is_read_back(dtype):
+    tensors = {"a": torch.tensor([[0, 1], [2, 3]]).to(dtype), "b": torch.ones(3)}
+    read = load(b"".join(tensor_file.parts(tensors)))
+    assert all(torch.equal(read[name], tensor) and read[name].dtype == tensor.dtype for name, tensor in tensors.items())
