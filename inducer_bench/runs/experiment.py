@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel
 
 from inducer_bench import distributed

@@ -165,7 +165,7 @@ def _epoch_of_steps(
             run.tracker.step(run.progress)
         clock.update(runs)
         step, stopping = step + 1, interruption.requested()
-        logs, saves = step % config.log_every == 0, any([run.checkpoint.due(run.progress) for run in runs])
+        logs, saves = step % config.log_every == 0, any(run.checkpoint.due(run.progress) for run in runs)
         if logs or saves or stopping or number + 1 == steps:
             sound = _account(runs, watch.read(), experiment.tuned.options.name)
             stack.share()
