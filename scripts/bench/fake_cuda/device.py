@@ -73,7 +73,7 @@ class FakeCuda(TorchDispatchMode):
         if op.name in _INDEXING:
             args = (args[0], self._positions(args[1]), *args[2:])
         on_cpu = [tensor for tensor in inputs if not isinstance(tensor, FakeTensor)]
-        if on_cpu and op.name in ("_to_copy", "copy_"):
+        if any(tensor.numel() for tensor in on_cpu) and op.name in ("_to_copy", "copy_"):
             if not kwargs.get("non_blocking", op.name == "copy_" and len(args) > 2 and args[2]):
                 self.counts.wait("a copy to the device")
         elif on_cpu and op.name in _INDEXING:

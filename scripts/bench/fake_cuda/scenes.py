@@ -197,7 +197,7 @@ def evaluation(request: Request, config: ExperimentConfig, experiment: Experimen
 
 
 def decoding(request: Request, config: ExperimentConfig, experiment: Experiment, counts: Counts) -> dict[str, Any]:
-    """The generation of a few tokens for a batch of prompts, and what one more token adds."""
+    """The generation of one token for a batch of prompts, and what a second one adds."""
     task: Any = experiment.task
     family = FAMILIES[request.family]
     prompts = encoded(request, family.rows)
@@ -208,7 +208,7 @@ def decoding(request: Request, config: ExperimentConfig, experiment: Experiment,
             experiment.accelerator, experiment.tuned, prompts, decoding, task.first_special, task.segments, family.rows
         )
 
-    return _further(run, 2, "step", counts)
+    return _further(run, 1, "step", counts)
 
 
 def _further(run: Callable[[int], None], few: int, phase: str, counts: Counts) -> dict[str, Any]:
