@@ -226,7 +226,10 @@ def _further(run: Callable[[int], None], few: int, phase: str, counts: Counts) -
         further.subtract(fewer)
         once = Counter(fewer)
         once.subtract({name: few * number for name, number in further.items()})
-        found[key] = {phase: {n: c for n, c in further.items() if c}, "once": {n: c for n, c in once.items() if c}}
+        found[key] = {
+            phase: {n: c for n, c in further.items() if c > 0},
+            "once": {n: c for n, c in once.items() if c > 0},
+        }
     found["casts"] = {name: sum(of.values()) for name, of in found["casts"].items()}
     return found
 
