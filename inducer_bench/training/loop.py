@@ -166,11 +166,13 @@ def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.Ada
     for parameter in trained:
         is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head has shape (H, 1, r)
         (matrices if is_matrix else vectors).append(parameter)
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    cuda = trained[0].is_cuda
-    lr = torch.tensor(config.lr, device=trained[0].device) if cuda else config.lr
+    device, cuda = trained[0].device, trained[0].is_cuda
+    groups = [
+        {"params": group, "weight_decay": decay, "lr": torch.full((), config.lr, device=device) if cuda else config.lr}
+        for group, decay in ((matrices, config.weight_decay), (vectors, 0.0))
+    ]
     beta1, beta2 = config.betas
-    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=config.eps, fused=True, capturable=cuda)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps, fused=True, capturable=cuda)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
