@@ -93,7 +93,7 @@ def _bias(mask: Tensor, query: Tensor) -> Tensor:
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, -torch.inf)
     length = mask.shape[-1]
-    if length % 16:
+    if any(stride % 16 for stride in mask.stride()[:-1]):
         mask = F.pad(mask, (0, -length % 16))[..., :length]
     return mask.expand(*query.shape[:3], length)
 
