@@ -83,6 +83,8 @@ class FakeCuda(TorchDispatchMode):
         if op.name in _DYNAMIC:
             self.counts.wait(f"the shape of {op.name}")
             out = tree_map(self._uploaded, func(*tree_map(value_of, args), **tree_map(value_of, kwargs)))
+        elif op.name == "_fused_adamw_":  # returns nothing; with a tensor for the learning rate it has no fake form
+            out = None
         else:
             fakes = (tree_map(self._as_fake, args), tree_map(self._as_fake, kwargs)) if on_cpu else (args, kwargs)
             with self.fake:
