@@ -1,5 +1,6 @@
 """`inducer-bench predict RUN [--input FILE]`: the tuned model of a finished run on new input."""
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from inducer_bench import strict_json
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.runs.finished import open_run
-from inducer_bench.tasks.files import decoded, read_bytes, readable
+from inducer_bench.tasks.files import read_bytes, readable, text_lines
 from inducer_bench.tasks.table_files import json_lines
 
 
@@ -40,7 +41,8 @@ def _read(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
         UserError: the file or stdin cannot be read, or a line is not a JSON object.
     """
     name = "stdin" if path is None else str(path)
-    return json_lines(decoded(_from_stdin() if path is None else _from_file(path), name), name)
+    content = io.BytesIO(_from_stdin() if path is None else _from_file(path))
+    return json_lines(text_lines(content, name), name)
 
 
 def _from_file(path: Path) -> bytes:

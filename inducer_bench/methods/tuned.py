@@ -327,7 +327,7 @@ class TunedModel(nn.Module):
             return self.model(*args, **kwargs)
         head = layers.output_embedding(self.model)
         assert head is not None, "only a language model has logits at positions"
-        hidden = self.model.base_model(*args, **kwargs).last_hidden_state  # (B, T, d)
+        hidden = self.model.base_model(*args, **{"use_cache": False} | kwargs).last_hidden_state  # (B, T, d)
         return head(hidden.flatten(0, 1).index_select(0, logits_at))
 
     def __getattr__(self, name: str) -> Any:

@@ -1,8 +1,9 @@
 """The interface of a task: reading and encoding data, the loss, predictions, and their scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks import source
 from inducer_bench.tasks.cache import Encoded, EncodedExamples, cached, tokenizer_fingerprint
 from inducer_bench.tasks.options import Decoding, TaskOptions
+
+PIECE = 1_000  # rows that are encoded at a time
 
 Batch = dict[str, Tensor]
 Columns = dict[str, Tensor]  # what a model gave for a batch
@@ -84,8 +87,8 @@ class Task(ABC):
     # -- data ----------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def read(self, split: str) -> list[Any]:
-        """The rows of a split, cut to its limit.
+    def read(self, split: str) -> Iterable[Any]:
+        """The rows of a split, cut to its limit; a large file is best read row by row.
 
         Raises:
             UserError: its file is missing or damaged, or holds no examples.
@@ -118,7 +121,13 @@ class Task(ABC):
             UserError: see `read`.
         """
         key = {"data": source.split_fingerprint(self.config, split), "limit": self.config.limit(split)}
-        return cached({**key, **self.encoding_key()}, lambda: self.encode(self.read(split)))
+        return cached({**key, **self.encoding_key()}, lambda: self._encoded(split))
+
+    def _encoded(self, split: str) -> Iterator[list[Encoded]]:
+        """A split, encoded in pieces, so that a large one is never in memory as Python objects."""
+        rows = iter(self.read(split))
+        while piece := list(islice(rows, PIECE)):
+            yield self.encode(piece)
 
     def eval_data(self, split: str) -> Sequence[Any]:
         """The data of a split that the final model is evaluated on, as `answer` takes them.

@@ -4,16 +4,19 @@ An entry is named by the hash of everything that decides its content. It is writ
 table, and a damaged entry is made again. The cache changes no number, and a run can do without it.
 """
 
+import errno
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
-from typing import Any, overload
+from typing import IO, Any, overload
 
-from datasets import Dataset, load_from_disk
+import pyarrow as pa
+from datasets import Dataset
+from datasets.arrow_writer import ArrowWriter
 from transformers import PreTrainedTokenizerBase, TokenizersBackend
 
 from inducer_bench.files import cache_root, read_bytes, regular, remove, write_folder
@@ -22,7 +25,7 @@ from inducer_bench.notices import tell
 
 Encoded = dict[str, Any]  # `length`: number of tokens; input_ids and other model inputs: lists of int, or numbers
 
-_CHECKSUM = "sha256"
+_TABLE, _CHECKSUM = "table.arrow", "sha256"
 _PACKAGES = ("transformers", "tokenizers", "datasets")
 
 
@@ -61,32 +64,57 @@ class EncodedExamples(Sequence[Encoded]):
         return EncodedExamples(self._data.select(indices))
 
 
-def cached(key: dict[str, Any], encode: Callable[[], list[Encoded]]) -> EncodedExamples:
+def cached(key: dict[str, Any], encode: Callable[[], Iterable[list[Encoded]]]) -> EncodedExamples:
     """The examples that `encode` returns, from the cache, or encoded and put there.
 
     Args:
         key: JSON values that decide, together with the code of this package's tasks, what `encode` returns.
-        encode: returns at least one example.
+        encode: returns at least one example, in pieces. Where the cache cannot be written, it is called once more.
     """
-    with ExitStack() as stack:
-        try:
-            folder = _entry(key)
-            if (data := _load(folder)) is not None:
-                return EncodedExamples(data)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = Lock(folder.with_name(f"{folder.name}.lock"), f"an entry of the token cache '{folder.parent}'")
-            stack.enter_context(lock.held(PATIENCE))  # one of several jobs that need the same encodes, the others wait
-        except OSError as error:
-            return _without_cache(error, Dataset.from_list(encode()))
+    try:
+        return EncodedExamples(_from_cache(key, encode))
+    except _EncodingError as error:
+        raise error.cause from None
+    except OSError as error:
+        tell(f"the token cache is not used ({error}); INDUCER_BENCH_CACHE=FOLDER puts it elsewhere")
+    with BytesIO() as table:
+        _write(encode(), table)
+        return EncodedExamples(Dataset.from_buffer(pa.py_buffer(table.getvalue())))
+
+
+def _from_cache(key: dict[str, Any], encode: Callable[[], Iterable[list[Encoded]]]) -> Dataset:
+    """The table of an entry, which is made if there is none.
+
+    Raises:
+        OSError: there is no place for a cache, it cannot be written, or it is in use for too long.
+        _EncodingError: instead of an OSError of `encode`.
+    """
+    folder = _entry(key)
+    if (data := _load(folder)) is not None:
+        return data
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder.with_name(f"{folder.name}.lock"), f"an entry of the token cache '{folder.parent}'")
+    with lock.held(PATIENCE):  # one of several jobs that need the same encodes, the others wait
         if (data := _load(folder)) is not None:
-            return EncodedExamples(data)
-        data = Dataset.from_list(encode())
-        try:
-            remove(folder)
-            write_folder(folder, lambda draft: _save(data, draft))
-        except OSError as error:
-            return _without_cache(error, data)
-        return EncodedExamples(_load(folder) or data)
+            return data
+        remove(folder)
+        write_folder(folder, lambda draft: _save(_own_errors(encode), draft))
+        return _open(folder)
+
+
+class _EncodingError(Exception):
+    """An OSError of what encodes, which is none of the cache."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _own_errors(encode: Callable[[], Iterable[list[Encoded]]]) -> Iterator[list[Encoded]]:
+    try:
+        yield from encode()
+    except OSError as error:
+        raise _EncodingError(error) from None
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -110,23 +138,37 @@ def _entry(key: dict[str, Any]) -> Path:
     return cache_root() / "tokens" / _hash({**key, "code": _code_hash(), "versions": versions})
 
 
-def _without_cache(error: OSError, data: Dataset) -> EncodedExamples:
-    tell(f"the token cache is not used ({error}); INDUCER_BENCH_CACHE=FOLDER puts it elsewhere")
-    return EncodedExamples(data)
-
-
 def _load(folder: Path) -> Dataset | None:
     """The table of an entry; None if there is none or it is damaged."""
     try:
-        whole = read_bytes(folder / _CHECKSUM).decode() == _checksum(folder)
-        return load_from_disk(folder) if whole else None
+        return _open(folder)
     except (OSError, ValueError):
         return None
 
 
-def _save(data: Dataset, draft: Path) -> None:
-    data.save_to_disk(draft, num_shards=1)
+def _open(folder: Path) -> Dataset:
+    """The table of an entry.
+
+    Raises:
+        OSError, ValueError: there is none or it is damaged.
+    """
+    if read_bytes(folder / _CHECKSUM).decode() != _checksum(folder):
+        raise OSError(errno.EIO, "an entry is damaged", str(folder))
+    return Dataset.from_file(str(folder / _TABLE))
+
+
+def _save(pieces: Iterable[list[Encoded]], draft: Path) -> None:
+    with open(draft / _TABLE, "wb") as file:
+        _write(pieces, file)
     (draft / _CHECKSUM).write_text(_checksum(draft))
+
+
+def _write(pieces: Iterable[list[Encoded]], file: IO[bytes]) -> None:
+    """Examples as an Arrow table; its types are those of the first piece."""
+    with ArrowWriter(stream=file) as writer:
+        for piece in pieces:
+            writer.write_table(Dataset.from_list(piece).data.table)
+        writer.finalize(close_stream=False)
 
 
 def _checksum(folder: Path) -> str:

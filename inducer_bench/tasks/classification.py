@@ -1,6 +1,6 @@
 """Classification of one text or a pair of texts, or regression."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -35,8 +35,8 @@ class ClassificationTask(Task):
         """Whether numbers are predicted."""
         return self.labels is None
 
-    def read(self, split: str) -> list[LabelledTexts]:
-        """The labelled rows of a split."""
+    def read(self, split: str) -> Iterator[LabelledTexts]:
+        """The labelled rows of a split, one after another."""
         return read_rows(self.config, split, self.labels)
 
     def new_row(self, values: dict[str, Any], where: str) -> LabelledTexts:

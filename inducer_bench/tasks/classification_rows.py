@@ -1,7 +1,7 @@
 """Rows of classification tasks: one text or a pair of texts, and the code of their label, or a number."""
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -26,8 +26,8 @@ class LabelledTexts:
     label: float  # the integer code of a label, or the number to predict
 
 
-def read_rows(task: ClassificationOptions, split: str, labels: Sequence[str] | None) -> list[LabelledTexts]:
-    """The rows of a split, cut to its limit.
+def read_rows(task: ClassificationOptions, split: str, labels: Sequence[str] | None) -> Iterator[LabelledTexts]:
+    """The rows of a split, cut to its limit, read when they are asked for.
 
     Args:
         task: where and what to read.
@@ -39,11 +39,11 @@ def read_rows(task: ClassificationOptions, split: str, labels: Sequence[str] | N
     """
     columns = [*text_columns(task), _column(task, "label", task.label)]
     target = _number if labels is None else partial(_code, _codes(labels))
-    rows = [
+    rows = (
         LabelledTexts(tuple(map(checked_text, texts, repeat(where), task.text)), target(label, where))
         for where, [*texts, label] in source.rows(task, split, columns, task.header)
-    ]
-    return source.limited(task, split, rows)
+    )
+    return source.first(task, split, rows)
 
 
 def find_labels(task: ClassificationOptions) -> list[str] | None:

@@ -6,8 +6,9 @@ A split is one file. For a task that reads XML it may be a folder of XML files.
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, NoReturn
@@ -94,20 +95,28 @@ def _stop(error: OSError) -> NoReturn:
     raise error
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedIOBase]:
+    """A file to read, unpacked on the way if its name ends in .gz.
+
+    Raises:
+        UserError: it cannot be read or unpacked; also while it is read.
+    """
+    with readable(path), open(path, "rb", opener=files.regular) as file:
+        try:
+            yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UserError(f"{path}: not a whole gzip file ({error})") from None
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a file, unpacked if its name ends in .gz.
 
     Raises:
         UserError: it cannot be read or unpacked.
     """
-    with readable(path):
-        content = files.read_bytes(path)
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path}: not a whole gzip file ({error})") from None
+    with opened(path) as file:
+        return file.read()
 
 
 def read_text(path: Path) -> str:
@@ -122,25 +131,66 @@ def read_text(path: Path) -> str:
     return text
 
 
-def decoded(content: bytes, name: str) -> str:
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a file, as `text_lines` gives them; they are read when they are asked for.
+
+    Raises:
+        UserError: it cannot be read, is empty, or is not UTF-8; the message names the line.
+    """
+    with opened(path) as file:
+        lines = text_lines(file, str(path))
+        begun = []
+        for line in lines:
+            begun.append(line)
+            if line.strip():
+                break
+        else:
+            raise UserError(f"{path}: an empty file")
+        yield from begun
+        yield from lines
+
+
+def text_lines(content: Iterable[bytes], name: str) -> Iterator[str]:
+    """Lines as text, without a byte order mark, each with its end but the last one; blank ones at the end are dropped.
+
+    Args:
+        content: lines of UTF-8, which end with line feeds.
+        name: where they are from, for messages.
+
+    Raises:
+        UserError: see `decoded`.
+    """
+    held: list[str] = []  # a line and the blank ones after it
+    for number, line in enumerate(content, start=1):
+        text = decoded(line, name, number)
+        if text.strip("\r\n"):
+            yield from held
+            held = []
+        held.append(text)
+    if held and (last := held[0].rstrip("\r\n")):
+        yield last
+
+
+def decoded(content: bytes, name: str, first: int = 1) -> str:
     """Bytes as text, without a byte order mark.
 
     Args:
         content: UTF-8.
         name: where it is from, for messages.
+        first: number of its first line there.
 
     Raises:
         UserError: it is not UTF-8 or holds a NUL; the message names the line.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if first == 1 and content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UserError(f"{name}, line 1: UTF-16; expected UTF-8")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig" if first == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + first
         raise UserError(f"{name}, line {line}: not UTF-8 ({error.reason})") from None
     if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
+        line = text.count("\n", 0, text.index("\0")) + first
         raise UserError(f"{name}, line {line}: a NUL byte; expected text as UTF-8")
     return text
 

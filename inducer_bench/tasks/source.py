@@ -4,7 +4,7 @@ Only the hub needs `datasets`, so a finished run on local files is recognised at
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 Example = TypeVar("Example")
 
+_ROWS = 1_000  # of the hub's data, made Python objects at a time
+
 
 def rows(task: TaskOptions, split: str, columns: list[InputColumn], header: list[str] | None = None) -> Iterator[Cells]:
-    """The rows of a split that is a table, from local files or from the hub.
+    """The rows of a split that is a table, from local files or from the hub, read when they are asked for.
 
     Args:
         task: where to read.
@@ -37,19 +39,32 @@ def rows(task: TaskOptions, split: str, columns: list[InputColumn], header: list
     folder = data_folder(task)
     if folder is not None:
         return read_table(find(task, folder, split), columns, header)
-    data, name = load_from_hub(hub_data(task), split).to_list(), where(task, split)
+    tables, name = load_from_hub(hub_data(task), split).with_format("arrow").iter(_ROWS), where(task, split)
+    data = (row for table in tables for row in table.to_pylist())
     return pick(((f"{name}, row {number}", row) for number, row in enumerate(data, start=1)), columns)
 
 
-def limited(task: TaskOptions, split: str, examples: list[Example]) -> list[Example]:
+def limited(task: TaskOptions, split: str, examples: Iterable[Example]) -> list[Example]:
     """The first examples of a split, as many as the task asks for.
 
     Raises:
         UserError: there are none.
     """
-    if not examples:
+    return list(first(task, split, examples))
+
+
+def first(task: TaskOptions, split: str, examples: Iterable[Example]) -> Iterator[Example]:
+    """As `limited`, one after another. All are read, so that a bad row is told wherever it is.
+
+    Raises:
+        UserError: there are none.
+    """
+    number, limit = 0, task.limit(split)
+    for number, example in enumerate(examples, start=1):
+        if limit is None or number <= limit:
+            yield example
+    if not number:
         raise UserError(f"{where(task, split)}: no examples")
-    return examples[: task.limit(split)]
 
 
 def where(task: TaskOptions, split: str) -> str:

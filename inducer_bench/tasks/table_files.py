@@ -1,7 +1,7 @@
 """Tables in files: rows of chosen columns from tsv, csv, jsonl, json and parquet, each with its position for messages.
 
 tsv as GLUE publishes it, without quoting; csv quoted as in RFC 4180; jsonl with one object per line; json with a list
-of objects (or lines, as in jsonl).
+of objects (or lines, as in jsonl). Rows are read when they are asked for; only json is read whole.
 """
 
 import csv
@@ -9,13 +9,14 @@ import io
 import reprlib
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, count
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from inducer_bench import strict_json
 from inducer_bench.errors import UserError, first_line, listed, nearest
-from inducer_bench.tasks.files import ending, read_bytes, read_json, read_text
+from inducer_bench.tasks.files import ending, read_bytes, read_json, read_lines, read_text
 
 
 class InputColumn(NamedTuple):
@@ -25,6 +26,7 @@ class InputColumn(NamedTuple):
     names: tuple[str, ...]
 
 
+_ROWS = 1_000  # of a parquet file, read at a time
 Cells = tuple[str, list[Any]]  # file and line of a row, and its values in the chosen columns
 Located = tuple[str, dict[str, Any]]  # file and line of a row, and all its values by column
 
@@ -47,7 +49,7 @@ def read_table(path: Path, columns: list[InputColumn], header: list[str] | None 
         return _cells(path, _tab_separated(path), columns, header)
     if kind == "csv":
         return _cells(path, _comma_separated(path), columns, header)
-    return pick(json_lines(read_text(path), str(path)) if kind == "jsonl" else _json(path), columns)
+    return pick(json_lines(read_lines(path), str(path)) if kind == "jsonl" else _json(path), columns)
 
 
 def pick(records: Iterable[Located], columns: list[InputColumn]) -> Iterator[Cells]:
@@ -113,7 +115,7 @@ def _cells(
         if header is None or len(header) != len(first):
             raise
         found, names = header, _names(header, columns, "task.header")
-        lines = _chain((number, first), lines)
+        lines = chain([(number, first)], lines)
     indices = [found.index(name) for name in names]
     for number, cells in lines:
         where = f"{path}, line {number}"
@@ -122,27 +124,25 @@ def _cells(
         yield where, [cells[index] for index in indices]
 
 
-def _chain(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    yield first
-    yield from rest
-
-
-def _text_lines(text: str, name: str) -> list[str]:
-    """Lines, split at line feeds only; blank ones at the end are dropped."""
-    text = text.rstrip("\r\n")
-    if "\r" in text and "\n" not in text:
-        raise UserError(f"{name}: its lines end with carriage returns alone; expected line feeds, with or without them")
-    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
+def _without_ends(lines: Iterable[str], name: str) -> Iterator[str]:
+    """Lines without the line feed, or the carriage return and line feed, that they end with."""
+    for number, line in enumerate(lines, start=1):
+        if number == 1 and "\r" in line and not line.endswith("\n"):
+            raise UserError(
+                f"{name}: its lines end with carriage returns alone; expected line feeds, with or without them"
+            )
+        yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _tab_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
-    lines = _text_lines(read_text(path), str(path))
+    lines = _without_ends(read_lines(path), str(path))
     return ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
 
 
 def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(sys.maxsize)  # of the whole process; a field may be as long as in the other formats
-    reader = csv.reader(io.StringIO(read_text(path).rstrip("\r\n"), newline=""), strict=True)
+    lines = chain.from_iterable(io.StringIO(line, newline="") for line in read_lines(path))  # also at carriage returns
+    reader = csv.reader(lines, strict=True)
     number = 1
     try:
         for cells in reader:
@@ -153,17 +153,17 @@ def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}, line {number}: {reason}") from None
 
 
-def json_lines(text: str, name: str) -> Iterator[Located]:
+def json_lines(lines: Iterable[str], name: str) -> Iterator[Located]:
     """The objects of a text that has one in each line.
 
     Args:
-        text: lines, which end with line feeds; blank ones at the end are dropped.
+        lines: as `files.text_lines` gives them.
         name: of the text, for messages.
 
     Raises:
         UserError: a line is not a JSON object; the message names it.
     """
-    for number, line in enumerate(_text_lines(text, name), start=1):
+    for number, line in enumerate(_without_ends(lines, name), start=1):
         where = f"{name}, line {number}"
         try:
             yield where, _object(strict_json.loads(line, unique_keys=True), where)
@@ -174,7 +174,7 @@ def json_lines(text: str, name: str) -> Iterator[Located]:
 def _json(path: Path) -> Iterator[Located]:
     text = read_text(path)
     if not text.lstrip().startswith("["):
-        return json_lines(text, str(path))
+        return json_lines(read_lines(path), str(path))
     located = ((f"{path}, entry {number}", entry) for number, entry in enumerate(read_json(path), start=1))
     return ((where, _object(entry, where)) for where, entry in located)
 
@@ -189,10 +189,13 @@ def _parquet(path: Path, columns: list[InputColumn]) -> Iterator[Cells]:
     import pyarrow as pa  # only here: loading it takes longer than recognising a finished run
     import pyarrow.parquet as parquet
 
+    numbers = count(1)
     try:
-        table = parquet.ParquetFile(pa.BufferReader(read_bytes(path))).read()
-        names = _names(table.column_names, columns, f"{path}, row 1")
-        values = [table.column(name).to_pylist() for name in names]
+        file = parquet.ParquetFile(pa.BufferReader(read_bytes(path)))
+        names = _names(file.schema_arrow.names, columns, f"{path}, row 1")
+        for batch in file.iter_batches(_ROWS, columns=names):
+            values = [batch.column(name).to_pylist() for name in names]
+            for *row, number in zip(*values, numbers, strict=False):  # the numbers last: they have no end
+                yield f"{path}, row {number}", row
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8, for example
         raise UserError(f"{path}: not a whole parquet file ({first_line(error)})") from None
-    return ((f"{path}, row {number}", list(row)) for number, row in enumerate(zip(*values, strict=True), start=1))

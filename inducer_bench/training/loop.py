@@ -60,7 +60,7 @@ def train(
     evaluates: so a run that diverges may go on for some steps, of which nothing is logged or saved.
 
     A signal is to wait (`interruption.shielded`): a step is finished and saved; an evaluation stops at once, and a
-    resumed run repeats it. With several processes the signal of one is noticed when the loop next waits.
+    resumed run repeats it. With several processes the signal of one is noticed when the next line is logged.
 
     Raises:
         TrainingDiverged: a loss or gradient norm is not finite: the first such step is named, and neither it nor a
@@ -95,16 +95,17 @@ def train(
             progress.count_step(task.count(examples), sum(example["length"] for example in examples), padded)
             clock.update()
             tracker.step(progress)
-            logs, saves = progress.step % config.log_every == 0, checkpoint.due(progress)
-            if logs or saves or progress.batch == len(batches) or signalled is True:
+            logs, ends = progress.step % config.log_every == 0, progress.batch == len(batches)
+            saves = checkpoint.due(progress)
+            if logs or ends or saves or signalled is True:
                 account(progress, watch.read().tolist(), method)
-                stopping = bool(signalled)
+                stops = signalled is True or ((logs or ends) and bool(signalled))  # where all processes look
                 if logs:
                     tracker.interval(progress, progress.end_interval(), lr)
-                if saves or stopping:
+                if saves or stops:
                     progress.metrics = tracker.metrics
                     checkpoint.save(progress)
-                if stopping:
+                if stops:
                     raise Interrupted(f"stopped at step {progress.step} of {total_steps}")
 
         # -- evaluation and selection --------------------------------------------------------------------------
@@ -170,11 +171,13 @@ def optimizer_of(trained: Sequence[torch.nn.Parameter], config: TrainerOptions) 
     for parameter in trained:
         is_matrix = parameter.ndim >= 2 and parameter.shape[-2] > 1  # a bias per head has shape (H, 1, r)
         (matrices if is_matrix else vectors).append(parameter)
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    cuda = trained[0].is_cuda
-    lr = torch.tensor(config.lr, device=trained[0].device) if cuda else config.lr
+    device, cuda = trained[0].device, trained[0].is_cuda
+    groups = [
+        {"params": group, "weight_decay": decay, "lr": torch.full((), config.lr, device=device) if cuda else config.lr}
+        for group, decay in ((matrices, config.weight_decay), (vectors, 0.0))
+    ]
     beta1, beta2 = config.betas
-    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=config.eps, fused=True, capturable=cuda)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps, fused=True, capturable=cuda)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

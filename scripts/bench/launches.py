@@ -3,6 +3,7 @@
     python -m scripts.bench.launches [--families nlu nlg llama] [--methods lora inducer] [--scenes training decoding]
     python -m scripts.bench.launches --families nlu --methods inducer --layers 2 --details    # by operator and place
     python -m scripts.bench.launches --overrides trainer.micro_batch_size=4 --name accumulation
+    python -m scripts.bench.launches --bounds     # those of tests/scripts/test_fake_cuda.py: today's figures
 
 RoBERTa-base on SST-2 (nlu), GPT-2 small on WebNLG (nlg) and SmolLM2-135M's sizes on WebNLG (llama), bf16 autocast,
 batches of 16 x 40 and 8 x 70. A training step is `forward`, `backward`, and `update` for all the rest; `casts` are
@@ -23,6 +24,8 @@ from scripts.bench.fake_cuda import process
 from scripts.bench.fake_cuda.process import Answer, Request
 
 OUT = Path("results/bench/launches")
+BOUNDS = process.ROOT / "tests" / "scripts" / "launches.md"
+BOUNDS_LAYERS, BOUNDS_SCENES = 2, ("training", "evaluation", "decoding")
 COLUMNS = ("family", "method", "scene", "forward", "backward", "update", "all", "casts", "waits")
 FURTHER = {"evaluation": "batch", "decoding": "step"}  # the phase that recurs
 
@@ -37,57 +40,77 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--unpadded", action="store_true", help="all rows of a batch have one length")
     parser.add_argument("--overrides", nargs="*", default=[], help="of the configuration")
     parser.add_argument("--details", action="store_true", help="print launches by operator and waits by place, too")
+    parser.add_argument(
+        "--bounds", action="store_true", help="write the bounds of the tests, tests/scripts/launches.md"
+    )
     parser.add_argument("--name", default="launches", help="of the files (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the files (default: %(default)s)")
     args = parser.parse_args(arguments)
-    requests = [
-        Request(family, method, scenes_of(family, args.scenes), args.layers, not args.unpadded, tuple(args.overrides))
-        for family in args.families
-        for method in args.methods
-        if (family, method) not in process.LACKING
-    ]
+    if args.bounds:
+        args.layers, args.scenes = BOUNDS_LAYERS, list(BOUNDS_SCENES)
+    asked = requests(args.families, args.methods, args.scenes, args.layers, not args.unpadded, args.overrides)
     try:
         answers = []
         print(markdown([]), end="", flush=True)
-        for answer in process.run(requests):
+        for answer in process.run(asked):
             answers.append(answer)
             print(row(answer), flush=True)
             if args.details:
                 print(details(answer), flush=True)
     except process.UnavailableError as error:
         parser.exit(2, f"launches: {error}\n")
+    table = markdown([row(answer) for answer in answers])
+    if any(answer.error for answer in answers):
+        parser.exit(1)
+    if args.bounds:
+        write_atomic(BOUNDS, table.encode())
+        return
     described = {"code": asdict(code()), "versions": versions(), "answers": [asdict(answer) for answer in answers]}
     args.out.mkdir(parents=True, exist_ok=True)
     write_atomic(args.out / f"{args.name}.json", (json.dumps(described, indent=1) + "\n").encode())
-    write_atomic(args.out / f"{args.name}.md", markdown([row(answer) for answer in answers]).encode())
-    if any(answer.error for answer in answers):
-        parser.exit(1)
+    write_atomic(args.out / f"{args.name}.md", table.encode())
 
 
-def scenes_of(family: str, scenes: Sequence[str]) -> tuple[str, ...]:
-    """The scenes that a family has: a classifier decodes nothing."""
-    return tuple(scene for scene in scenes if not (family == "nlu" and scene == "decoding"))
+def requests(
+    families: Sequence[str],
+    methods: Sequence[str],
+    scenes: Sequence[str],
+    layers: int,
+    padded: bool = True,
+    overrides: Sequence[str] = (),
+) -> list[Request]:
+    """A request for each method of each family, in the scenes that the family has: a classifier decodes nothing."""
+    return [
+        Request(
+            family,
+            method,
+            tuple(scene for scene in scenes if (family, scene) != ("nlu", "decoding")),
+            layers,
+            padded,
+            tuple(overrides),
+        )
+        for family in families
+        for method in methods
+        if (family, method) not in process.LACKING
+    ]
+
+
+def recurring(answer: Answer) -> tuple[int, int]:
+    """Launches and waits of one step, one more batch or one more token."""
+    phases = [FURTHER[answer.scene]] if answer.scene in FURTHER else []
+    return answer.launched(*phases), answer.waited(*phases)
 
 
 def row(answer: Answer) -> str:
     """A row of the table."""
-    asked = answer.request
-    start = [asked["family"], asked["method"], answer.scene]
+    start = [answer.request["family"], answer.request["method"], answer.scene]
     if answer.error:
         return f"| {' | '.join(start)} | {answer.error} |"
-    if further := FURTHER.get(answer.scene):
-        numbers: list[int | None] = [
-            None,
-            None,
-            None,
-            answer.launched(further),
-            answer.casts.get(further, 0),
-            answer.waited(further),
-        ]
-    else:
-        phases = [answer.launched(phase) for phase in ("forward", "backward", "update")]
-        numbers = [*phases, sum(phases), answer.casts.get("forward", 0), answer.waited()]
-    return "| " + " | ".join([*start, *("-" if n is None else f"{n:,}" for n in numbers)]) + " |"
+    launched, waited = recurring(answer)
+    phases = ("forward", "backward", "update") if answer.scene not in FURTHER else ()
+    parts = [f"{answer.launched(phase):,}" for phase in phases] or ["-"] * 3
+    casts = answer.casts.get(FURTHER.get(answer.scene, "forward"), 0)
+    return f"| {' | '.join([*start, *parts, f'{launched:,}', f'{casts:,}', f'{waited:,}'])} |"
 
 
 def markdown(rows: Sequence[str]) -> str:

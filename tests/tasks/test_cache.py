@@ -1,12 +1,14 @@
 """Encoded examples are made once, shared by all who need the same, and made again where an entry is damaged."""
 
 import dataclasses
+import io
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from datasets.arrow_writer import ArrowWriter
 
 from inducer_bench import locks
 from inducer_bench.config.compose import compose
@@ -31,7 +33,8 @@ def encode():
 
     def encode():
         encode.calls += 1
-        return ENCODED
+        yield ENCODED[:20]
+        yield ENCODED[20:]
 
     encode.calls = 0
     return encode
@@ -88,7 +91,6 @@ DAMAGE = {
     "empty table": lambda entry: _change(next(entry.glob("*.arrow")), lambda content: b""),
     "no table": lambda entry: next(entry.glob("*.arrow")).unlink(),
     "no checksum": lambda entry: (entry / "sha256").unlink(),
-    "state": lambda entry: (entry / "state.json").write_text("{"),
     "pipe": lambda entry: _pipe(next(entry.glob("*.arrow"))),
     "checksum is a pipe": lambda entry: _pipe(entry / "sha256"),
     "folder inside": lambda entry: (entry / "more").mkdir(),
@@ -163,7 +165,7 @@ def test_cache_that_cannot_be_written_is_done_without(encode, tmp_path, monkeypa
     assert encode.calls == 2
 
 
-def test_full_disk_is_done_without_and_encodes_once(encode, root, monkeypatch, capsys):
+def test_full_disk_is_done_without(encode, root, monkeypatch, capsys):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -172,6 +174,22 @@ def test_full_disk_is_done_without_and_encodes_once(encode, root, monkeypatch, c
     assert "No space left on device" in capsys.readouterr().err
     assert encode.calls == 1
     assert entries(root) == []
+
+
+def test_disk_that_fills_up_on_the_way_is_done_without_and_leaves_nothing(encode, root, monkeypatch, capsys):
+    save, full = ArrowWriter.write_table, OSError(28, "No space left on device")
+
+    def write(writer, table):
+        if isinstance(writer.stream, io.BufferedWriter) and len(writer):  # a file, and its second piece
+            raise full
+        save(writer, table)
+
+    monkeypatch.setattr(ArrowWriter, "write_table", write)
+    assert list(cached({}, encode)) == ENCODED
+    assert "No space left on device" in capsys.readouterr().err
+    assert encode.calls == 2
+    assert entries(root) == []
+    assert list(root.rglob(".draft*")) == []
 
 
 def test_lock_that_is_held_for_long_is_told_and_worked_around(encode, root, monkeypatch, capsys):
@@ -238,7 +256,8 @@ sys.stdin.readline()
 def encode():
     import time; time.sleep(0.5)
     print("encoded", flush=True)
-    return [{"input_ids": [i] * 20, "length": 20} for i in range(3000)]
+    for start in range(0, 3000, 1000):
+        yield [{"input_ids": [i] * 20, "length": 20} for i in range(start, start + 1000)]
 print(sum(row["input_ids"][0] for row in cache.cached({"shared": 1}, encode)))
 """
 

@@ -27,7 +27,7 @@ def write(tmp_path):
 
 
 def read_rows(task, split):
-    return classification_rows.read_rows(task, split, find_labels(task))
+    return list(classification_rows.read_rows(task, split, find_labels(task)))
 
 
 def labels_of(task, split="train"):
@@ -142,7 +142,7 @@ def test_message_shows_some_of_many_labels(write):
     labels = find_labels(task)
     write([("a", "y" * 100_000)], split="dev")
     with pytest.raises(UserError, match=r"dev\.jsonl, line 1: found label 'yyy") as caught:
-        classification_rows.read_rows(task, "dev", labels)
+        list(classification_rows.read_rows(task, "dev", labels))
     assert len(str(caught.value)) <= 600
 
 

@@ -34,7 +34,7 @@ def test_real_files_have_the_published_counts(name):
     if not (FOLDER / folder).is_dir():
         pytest.skip(f"needs ../shared/data/{folder}")
     task = compose([f"task={name}", f"task.data_dir={FOLDER / folder}", *overrides]).task
-    rows = {split: read_rows(task, split, find_labels(task)) for split in task.splits()}
+    rows = {split: list(read_rows(task, split, find_labels(task))) for split in task.splits()}
     assert {split: len(found) for split, found in rows.items()} == counts
     labels = [row.label for row in rows["dev"]]
     if by_label:

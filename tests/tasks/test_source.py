@@ -9,9 +9,10 @@ import pytest
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.tasks import classification_rows
+from inducer_bench.tasks import classification_rows, source
 from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels
 from inducer_bench.tasks.source import fingerprint, load_from_hub, split_fingerprint
+from inducer_bench.tasks.table_files import InputColumn
 
 TABLE = "sentence\tlabel\na\t1\n"
 
@@ -34,7 +35,7 @@ def local(sst2, tmp_path):
 
 
 def read_rows(task, split):
-    return classification_rows.read_rows(task, split, find_labels(task))
+    return list(classification_rows.read_rows(task, split, find_labels(task)))
 
 
 def refusal(task, split="train"):
@@ -191,3 +192,13 @@ def test_datasets_gives_its_data_a_private_fingerprint_of_their_content():
     same, other = (datasets.Dataset.from_dict({"sentence": ["a", text]}) for text in "bc")
     assert isinstance(data._fingerprint, str)
     assert data._fingerprint == same._fingerprint != other._fingerprint
+
+
+def test_rows_of_the_hub_are_read_in_order_with_their_numbers(sst2, monkeypatch):
+    """1,000 at a time."""
+    data = datasets.Dataset.from_dict({"label": [0, 1] * 1_050, "sentence": [f"a {n}" for n in range(2_100)]})
+    monkeypatch.setattr(source, "load_from_hub", lambda hub, split: data)
+    columns = [InputColumn("task.text", ("sentence",)), InputColumn("task.label", ("label",))]
+    rows = list(source.rows(dataclasses.replace(sst2, source="hub", data_dir=None), "train", columns))
+    assert [cells for _, cells in rows] == [[f"a {n}", n % 2] for n in range(2_100)]
+    assert [where.rpartition(", ")[2] for where, _ in rows] == [f"row {n}" for n in range(1, 2_101)]

@@ -77,6 +77,14 @@ def test_place_of_a_row_is_where_a_person_finds_it(tmp_path, kind):
     assert places == [f"{path}, {name} {number}" for number in range(first, first + 4)]
 
 
+def test_rows_of_a_large_parquet_file_are_numbered_on(tmp_path):
+    """It is read 1,000 rows at a time."""
+    path = tmp_path / "train.parquet"
+    WRITERS["parquet"](path, [(f"a {number}", number) for number in range(2_001)])
+    found = list(read_table(path, COLUMNS))
+    assert found == [(f"{path}, row {number + 1}", [f"a {number}", number]) for number in range(2_001)]
+
+
 @pytest.mark.parametrize(
     "text",
     ['a "quoted word', '"', "it 's", "back\\slash", " leading and trailing ", "a\u2028b", "a,b;c", "a\x85b", "a\x0cb"],

@@ -73,7 +73,7 @@ class FakeCuda(TorchDispatchMode):
         if op.name in _INDEXING:
             args = (args[0], self._positions(args[1]), *args[2:])
         on_cpu = [tensor for tensor in inputs if not isinstance(tensor, FakeTensor)]
-        if on_cpu and op.name in ("_to_copy", "copy_"):
+        if any(tensor.numel() for tensor in on_cpu) and op.name in ("_to_copy", "copy_"):
             if not kwargs.get("non_blocking", op.name == "copy_" and len(args) > 2 and args[2]):
                 self.counts.wait("a copy to the device")
         elif on_cpu and op.name in _INDEXING:
@@ -83,6 +83,8 @@ class FakeCuda(TorchDispatchMode):
         if op.name in _DYNAMIC:
             self.counts.wait(f"the shape of {op.name}")
             out = tree_map(self._uploaded, func(*tree_map(value_of, args), **tree_map(value_of, kwargs)))
+        elif op.name == "_fused_adamw_":  # returns nothing; with a tensor for the learning rate it has no fake form
+            out = None
         else:
             fakes = (tree_map(self._as_fake, args), tree_map(self._as_fake, kwargs)) if on_cpu else (args, kwargs)
             with self.fake:

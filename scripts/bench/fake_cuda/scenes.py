@@ -197,7 +197,7 @@ def evaluation(request: Request, config: ExperimentConfig, experiment: Experimen
 
 
 def decoding(request: Request, config: ExperimentConfig, experiment: Experiment, counts: Counts) -> dict[str, Any]:
-    """The generation of a few tokens for a batch of prompts, and what one more token adds."""
+    """The generation of one token for a batch of prompts, and what a second one adds."""
     task: Any = experiment.task
     family = FAMILIES[request.family]
     prompts = encoded(request, family.rows)
@@ -208,7 +208,7 @@ def decoding(request: Request, config: ExperimentConfig, experiment: Experiment,
             experiment.accelerator, experiment.tuned, prompts, decoding, task.first_special, task.segments, family.rows
         )
 
-    return _further(run, 2, "step", counts)
+    return _further(run, 1, "step", counts)
 
 
 def _further(run: Callable[[int], None], few: int, phase: str, counts: Counts) -> dict[str, Any]:
@@ -226,7 +226,10 @@ def _further(run: Callable[[int], None], few: int, phase: str, counts: Counts) -
         further.subtract(fewer)
         once = Counter(fewer)
         once.subtract({name: few * number for name, number in further.items()})
-        found[key] = {phase: {n: c for n, c in further.items() if c}, "once": {n: c for n, c in once.items() if c}}
+        found[key] = {
+            phase: {n: c for n, c in further.items() if c > 0},
+            "once": {n: c for n, c in once.items() if c > 0},
+        }
     found["casts"] = {name: sum(of.values()) for name, of in found["casts"].items()}
     return found
 

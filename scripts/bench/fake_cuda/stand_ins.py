@@ -59,10 +59,11 @@ def attention(
     """`F.scaled_dot_product_attention` as CUDA dispatches it.
 
     Autocast casts all arguments. Flash attention in half precision without a mask; otherwise the memory-efficient
-    kernel, to which torch gives an additive mask whose rows begin at multiples of 16.
+    kernel, for which torch makes the mask additive, and pads it in memory unless its rows begin at multiples of 8.
 
     Raises:
         TypeError: the arguments are not all of one type, which CUDA's kernels refuse.
+        NotImplementedError: none of these kernels takes the arguments; torch would write out all scores.
     """
     if query.device.type != "cuda":
         return _cpu_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
@@ -73,15 +74,14 @@ def attention(
     types = {tensor.dtype for tensor in (query, key, value, attn_mask) if tensor is not None}
     if len(types - {torch.bool}) > 1:
         raise TypeError(f"scaled_dot_product_attention: CUDA takes one type, found {sorted(map(str, types))}")
-    if enable_gqa:
-        groups = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     aten = torch.ops.aten
     if attn_mask is None and query.dtype in (torch.bfloat16, torch.float16):
         found = aten._scaled_dot_product_flash_attention(query, key, value, dropout_p, is_causal, scale=scale)
+    elif enable_gqa:
+        raise NotImplementedError("scaled_dot_product_attention: CUDA has no fused kernel for a mask and fewer keys")
     else:
         bias = None if attn_mask is None else _bias(attn_mask, query)
-        grad = query.requires_grad or key.requires_grad or value.requires_grad
+        grad = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
         found = aten._scaled_dot_product_efficient_attention(
             query, key, value, bias, grad, dropout_p, is_causal, scale=scale
         )
@@ -91,10 +91,11 @@ def attention(
 
 def _bias(mask: Tensor, query: Tensor) -> Tensor:
     if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, -torch.inf)
+        zero = torch.zeros((), dtype=query.dtype, device=CUDA)
+        mask = torch.where(mask.logical_not(), -torch.inf, zero)
     length = mask.shape[-1]
-    if length % 16:
-        mask = F.pad(mask, (0, -length % 16))[..., :length]
+    if mask.stride(-1) != 1 or any(stride % 8 for stride in mask.stride()[:-1]):
+        mask = F.pad(mask, (0, 8 - length % 8))[..., :length]
     return mask.expand(*query.shape[:3], length)
 
 
