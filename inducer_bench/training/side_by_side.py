@@ -204,7 +204,9 @@ def add_gradients_of_each(
         batches = [task.collate(micro, length or task.padded_length(micro), terms) for micro in micros]
         batch = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
         with accelerator.autocast():
-            losses += stack.add_gradients(to_device(accelerator.device, batch), divisors, config.label_smoothing)
+            micro_losses = stack.losses(to_device(accelerator.device, batch), config.label_smoothing)
+        accelerator.backward((micro_losses / divisors).sum())
+        losses += micro_losses.detach()
     return losses
 
 

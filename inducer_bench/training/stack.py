@@ -80,7 +80,7 @@ class Stack:
             if not all(torch.equal(lane.fixed[name], tensor) for lane in lanes)
         }
         self.optimizer = self._stacked_optimizer()
-        self._numbers = torch.arange(len(lanes), device=first.generator.device)
+        self._numbers = torch.arange(len(lanes), device=next(iter(self.parameters.values())).device)
         self._uses = _Uses(tuned)
         self._names = _aliases(tuned.model)
         self.share()
@@ -111,14 +111,8 @@ class Stack:
                     key: value[i] if value.ndim else value for key, value in self.optimizer.state[stacked].items()
                 }
 
-    def add_gradients(self, batch: Batch, counts: Tensor, label_smoothing: float) -> Tensor:
-        """Accumulate the gradients of each lane's mean loss; returns the summed losses (N,).
-
-        Args:
-            batch: of all lanes, (N, ...).
-            counts: (N,) terms of the loss of each lane's whole batch.
-            label_smoothing: of the loss.
-        """
+    def losses(self, batch: Batch, label_smoothing: float) -> Tensor:
+        """`task.loss` of each lane on its own part of a batch (N, ...): (N,)."""
 
         def lane_loss(parameters: dict[str, Tensor], batch: Batch, number: Tensor) -> Tensor:
             with DropoutByLane([lane.generator for lane in self.lanes], number):
@@ -128,8 +122,7 @@ class Stack:
             return loss
 
         losses: Tensor = torch.vmap(lane_loss, randomness="different")(self._values, batch, self._numbers)
-        (losses / counts).sum().backward()
-        return losses.detach()
+        return losses
 
     def update(self, clip_norm: float | None) -> Tensor:
         """Clip each lane's gradients to the norm `clip_norm`, take one step, and clear them; returns the norms (N,)."""

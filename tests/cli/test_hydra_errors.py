@@ -65,7 +65,7 @@ def test_error_of_a_run_comes_out_as_it_is(capsys, monkeypatch, tmp_path):
     def broken(config):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("inducer_bench.cli.launch.run", broken)
+    monkeypatch.setattr("inducer_bench.cli.launch.run_all", broken)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RuntimeError, match="a bug"):
         main.main(["seed=1"])

@@ -23,9 +23,9 @@ def sweep(tmp_path, monkeypatch, capsys):
     def start(run, *arguments):
         def outcome(config):
             run(config.seed)
-            return Outcome(ExitCode.DONE, Path("folder"), "skipped", "already done: accuracy 50.00")
+            return [Outcome(ExitCode.DONE, Path("folder"), "skipped", "already done: accuracy 50.00")]
 
-        monkeypatch.setattr(launch, "run", outcome)
+        monkeypatch.setattr(launch, "run_all", outcome)
         code = main.main(["-m", *arguments])
         lines = capsys.readouterr().err.splitlines()
         assert not [line for line in lines if line.startswith(("Traceback", "Error executing job"))]

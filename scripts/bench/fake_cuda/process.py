@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCE = Path(__file__).with_name("guard.cpp")
 METHODS = "fine_tune head_only bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
 FAMILIES = ("nlu", "nlg", "llama")
-SCENES = ("training", "interval", "evaluation", "decoding")
+SCENES = ("training", "stacked", "interval", "evaluation", "decoding")
 LACKING = {("llama", "bitfit")}  # Llama has no biases
 
 

@@ -2,6 +2,7 @@
 
     training     `training.loop.train`; its second step, with phases: `forward`, `backward`, and `update` for all the
                  rest: copying the batch, clipping, AdamW
+    stacked      a step of `LANES` seeds side by side, `training.side_by_side`; phases as above
     interval     `training.loop.train` with `log_every=2`; two steps and the logging of one line; phases as above
     evaluation   `training.evaluation.predict`; phases: `batch` for a further batch, `once` for what does not recur
     decoding     `training.decoding.generate` of a batch; phases: `step` for a further token, `once` as above
@@ -15,6 +16,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,10 @@ from inducer_bench.tasks.registry import make_task
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.decoding import generate
 from inducer_bench.training.evaluation import predict
-from inducer_bench.training.loop import Experiment, Splits, make_optimizer, train
+from inducer_bench.training.loop import Experiment, Splits, make_optimizer, optimizer_of, train
 from inducer_bench.training.options import TrainerOptions
+from inducer_bench.training.side_by_side import add_gradients_of_each
+from inducer_bench.training.stack import Lane, Stack
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror
 from scripts.bench.fake_cuda.counts import Counts
@@ -46,6 +50,7 @@ SMOLLM2 = {  # SmolLM2-135M's sizes, https://huggingface.co/HuggingFaceTB/SmolLM
     "bos_token_id": 0, "eos_token_id": 0,
 }  # fmt: skip
 BATCHES = 4  # of examples
+LANES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +187,20 @@ def _steps(trainer: TrainerOptions, experiment: Experiment, counts: Counts, star
     return {**_found(counts), "without_gradient": without}
 
 
+def stacked(request: Request, config: ExperimentConfig, experiment: Experiment, counts: Counts) -> dict[str, Any]:
+    """The second step of several seeds on one PLM, all on the same examples."""
+    counts.phase = "update"
+    trainer, tuned = config.trainer, experiment.tuned.train()
+    lanes = [Lane.of(tuned, partial(optimizer_of, config=trainer)) for _ in range(LANES)]
+    stack = Stack(tuned, experiment.task, lanes)
+    examples = [experiment.splits.train.take(range(trainer.batch_size))] * LANES
+    for _ in range(2):
+        counts.clear()
+        add_gradients_of_each(experiment, trainer, stack, examples, None)
+        stack.update(trainer.clip_norm)
+    return _found(counts)
+
+
 # -- evaluation ----------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +270,7 @@ def _merged(by_phase: dict[str, Any]) -> Counter[str]:
 
 SCENES: dict[str, Callable[[Request, ExperimentConfig, Experiment, Counts], dict[str, Any]]] = {
     "training": training,
+    "stacked": stacked,
     "interval": interval,
     "evaluation": evaluation,
     "decoding": decoding,

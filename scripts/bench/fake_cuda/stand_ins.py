@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.cuda.amp import common as amp
 from torch.nn import functional as F
@@ -24,6 +24,7 @@ def install() -> None:
     replaced: list[tuple[Any, str, Any]] = [
         (amp, "amp_definitely_not_available", lambda: False),  # else autocast turns itself off without a GPU
         (torch.cuda, "_lazy_init", lambda: None),  # looks for the driver
+        (torch, "Generator", lambda device="cpu": Generator()),  # of a GPU there is none; nothing is drawn
         (torch.cuda, "is_bf16_supported", lambda *args, **kwargs: True),  # asks the driver
         (F, "scaled_dot_product_attention", attention),  # chooses the CPU's math in a build without CUDA's kernels
         (nn.Module, "to", to),  # cannot replace fake parameters; all are made on the device already
