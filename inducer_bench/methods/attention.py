@@ -19,7 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from inducer_bench.errors import UserError
-from inducer_bench.methods.kernels import attend, drops_on_cpu
+from inducer_bench.methods.kernels import attend, slow_in_sdpa
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
 PART = "tuning"  # the name of a part inside its attention module
@@ -48,7 +48,7 @@ def tuned_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
     part = cast(AttentionPart | None, module._modules.get(PART))
-    if part is None and not drops_on_cpu(query, dropout):
+    if part is None and not slow_in_sdpa(query, dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
