@@ -48,7 +48,7 @@ def tuned_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
     part = cast(AttentionPart | None, module._modules.get(PART))
-    if part is None and not slow_in_sdpa(query, dropout):
+    if part is None and not slow_in_sdpa(query, key, value, dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
