@@ -86,13 +86,14 @@ class Inducer(nn.Module):
             self.b_B = truncated_normal(d)
         else:
             self.B_v, self.b_v = truncated_normal(heads, r_v, p), truncated_normal(heads, 1, p)
+        self.names = list(dict(self.named_parameters()))  # a replica of `nn.DataParallel` has none to ask for
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
         """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
         f, gate = attend_with_gate(query, key, value, mask, scale, dropout, self.gate_before_mask)
-        own = cast_together(dict(self.named_parameters()), query.dtype)
+        own = cast_together({name: getattr(self, name) for name in self.names}, query.dtype)
         terms, hidden = self.inner(query, own)
         g = self.gate(gate, terms, query) if self.options.gate else F.dropout(f.new_ones(*f.shape[:3], 1), dropout)
         hidden = g * hidden  # (B, H, T, r_v)
