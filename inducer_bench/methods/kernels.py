@@ -14,21 +14,27 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from transformers.integrations.sdpa_attention import repeat_kv
 
+from inducer_bench.methods.dropout import dropout_signs
+
 FUSED_FROM = 256 * 256  # T x S scores per head: from here on, keeping none for the backward pass is worth its time
 CACHE_SCORES = 2**18  # scores that a CPU's cache holds while they are written out
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
     """Softmax attention f_i = softmax_j(s_ij) V; arguments as in `attend_with_logsumexp`."""
-    if drops_on_cpu(query, dropout):
+    if slow_in_sdpa(query, key, value, dropout):
         return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
     key, value = for_each_query_head(query, key), for_each_query_head(query, value)
     return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
 
 
-def drops_on_cpu(query: Tensor, dropout: float) -> bool:
-    """Whether SDPA would be slow: with dropout on a CPU it writes out all scores and draws a number for each."""
-    return dropout > 0 and query.device.type == "cpu"
+def slow_in_sdpa(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> bool:
+    """Whether a CPU's SDPA would be slow: with dropout it writes out all scores and draws a number for each.
+
+    Under `torch.vmap` it runs once for each entry of the mapped axis: torch has no rule for it.
+    """
+    mapped = torch._C._functorch.is_batchedtensor
+    return query.device.type == "cpu" and (dropout > 0 or mapped(query) or mapped(key) or mapped(value))
 
 
 def attend_with_logsumexp(
@@ -53,7 +59,7 @@ def attend_with_logsumexp(
     few_to_train = torch.is_grad_enabled() and query.shape[2] * key.shape[2] < FUSED_FROM
     if dropout or few_to_train or query.device.type != "cpu" or not HAS_FUSED_KERNEL:
         return by_rows(ExplicitAttention, query, key, value, mask, scale, dropout)
-    f, logsumexp = _applied(FusedAttention)(query, key, value, mask, scale, dropout)
+    f, logsumexp = applied(FusedAttention)(query, key, value, mask, scale, dropout)
     return f, logsumexp
 
 
@@ -67,7 +73,7 @@ def by_rows(
     dropout: float,
 ) -> tuple[Tensor, Tensor]:
     """The result of `form.apply` for the whole batch (keys repeated for each query head), a few rows at a time."""
-    rows, apply = rows_per_chunk(query, key), _applied(form)
+    rows, apply = rows_per_chunk(query, key), applied(form)
     if rows >= len(query):
         return apply(query, key, value, mask, scale, dropout)
     masks = [mask] * len(query) if mask is None or len(mask) == 1 else torch.split(mask, rows)
@@ -91,8 +97,9 @@ def rows_per_chunk(query: Tensor, key: Tensor) -> int:
 
 def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """logsumexp_j s_ij over all keys, masked or not (B, H, T), for queries (B, H, T, p) and keys (B, G, S, p)."""
-    scores = torch.matmul(query, for_each_query_head(query, key).transpose(2, 3)) * scale
-    return scores.to(at_least_float32(scores.dtype)).logsumexp(dim=-1)
+    precise = at_least_float32(query.dtype)
+    scores = torch.matmul(query.to(precise), for_each_query_head(query, key).to(precise).mT) * scale
+    return scores.logsumexp(dim=-1)
 
 
 class ExplicitAttention(torch.autograd.Function):
@@ -106,11 +113,11 @@ class ExplicitAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
-    ) -> tuple[Tensor, Tensor]:
+        query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         with without_autocast(query.device.type):  # the inputs decide the precision of both passes
-            scores = torch.matmul(query * scale, key.mT)
-            scores = scores.to(at_least_float32(scores.dtype))
+            precise = at_least_float32(query.dtype)  # in 16 bits a score of 20 would be off by up to 0.06
+            scores = torch.matmul(query.to(precise) * scale, key.to(precise).mT)
             if mask is not None:
                 scores += mask
             weights = scores.softmax(dim=-1)
@@ -119,18 +126,25 @@ class ExplicitAttention(torch.autograd.Function):
             if dropout:
                 weights.copysign_(dropout_signs(scores, dropout))
             del scores
-            rescale = 1 / (1 - dropout) if dropout < 1 else 0.0
-            f = torch.matmul(_kept(weights, dropout).to(value.dtype), value * rescale)
+            f = torch.matmul(_kept(weights, dropout).to(value.dtype), value * _rescale(dropout))
+        return f, logsumexp, weights
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        query, key, value, _, ctx.scale, ctx.dropout = inputs
+        f, _, weights = output
+        ctx.mark_non_differentiable(weights)
+        ctx.set_materialize_grads(False)  # no zeros for what is not differentiated
         ctx.save_for_backward(query, key, value, weights, f)
-        ctx.scale, ctx.dropout, ctx.rescale = scale, dropout, rescale
-        return f, logsumexp
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_f: Tensor | None, grad_logsumexp: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         query, key, value, weights, f = ctx.saved_tensors
-        of_row = grad_logsumexp - (grad_f * f).sum(dim=-1, dtype=weights.dtype)
-        grad_f = grad_f * ctx.rescale
+        grad_f = torch.zeros_like(f) if grad_f is None else grad_f
+        of_row = (grad_f * f).sum(dim=-1, dtype=weights.dtype)
+        of_row = -of_row if grad_logsumexp is None else grad_logsumexp - of_row
+        grad_f = grad_f * _rescale(ctx.dropout)
         grad_value = torch.matmul(_kept(weights, ctx.dropout).to(value.dtype).mT, grad_f)
         grad = torch.matmul(grad_f, value.mT).to(weights.dtype)
         if ctx.dropout:
@@ -141,22 +155,19 @@ class ExplicitAttention(torch.autograd.Function):
         grad_key = torch.matmul(grad.mT, query).mul_(ctx.scale)
         return grad_query, grad_key, grad_value, None, None, None
 
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        return folded(ExplicitAttention, info.batch_size, in_dims, inputs)
+
 
 def without_autocast(device: str) -> AbstractContextManager[object]:
     """No autocast on this type of device; the meta device has none."""
     return torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext()
 
 
-def dropout_signs(like: Tensor, dropout: float) -> Tensor:
-    """Random numbers, negative with probability `dropout` (on a CPU to within 1 / 65,536); may overwrite `like`.
-
-    A CPU draws numbers one after another, which takes most of the time: each draw yields four numbers of 16 bits.
-    """
-    if like.device.type != "cpu" or torch.compiler.is_compiling():
-        return like.bernoulli_(1 - dropout).sub_(0.5)
-    draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None)  # all 64 bits
-    numbers = draws.view(torch.int16)[: like.numel()].view_as(like)
-    return numbers.to(like.dtype).add_(2**15 - dropout * 2**16)
+def _rescale(dropout: float) -> float:
+    """What the weights that were not dropped are multiplied by."""
+    return 1 / (1 - dropout) if dropout < 1 else 0.0
 
 
 def _kept(weights: Tensor, dropout: float) -> Tensor:
@@ -177,14 +188,17 @@ class FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
+        query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> tuple[Tensor, Tensor]:
         assert dropout == 0, "the kernel has no dropout"
         kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        f, logsumexp = kernel(query, key, value, dropout, False, attn_mask=mask, scale=scale)
-        ctx.save_for_backward(query, key, value, mask, f, logsumexp)
-        ctx.scale = scale
-        return f, logsumexp
+        outputs: tuple[Tensor, Tensor] = kernel(query, key, value, dropout, False, attn_mask=mask, scale=scale)
+        return outputs
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        query, key, value, mask, ctx.scale, _ = inputs
+        ctx.save_for_backward(query, key, value, mask, *output)
 
     @staticmethod
     @once_differentiable
@@ -197,6 +211,33 @@ class FusedAttention(torch.autograd.Function):
         kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
         grads = kernel(grad_f, query, key, value, f, logsumexp, 0.0, False, attn_mask=mask, scale=ctx.scale)
         return *(grad[..., :width] for grad in grads), None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        return folded(FusedAttention, info.batch_size, in_dims, inputs)
+
+
+def folded(
+    function: type[torch.autograd.Function], lanes: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """The rule of `torch.vmap` for a function of batches: the mapped axis, `lanes` long, becomes part of the batch.
+
+    Args:
+        in_dims: of each input, where the mapped axis is; None where the lanes share the input.
+        inputs: tensors (B or 1, ...) with the mapped axis, and others, such as None.
+
+    Returns:
+        The outputs with the mapped axis in front, and where it is (0) in each. Row b of lane n was row n B + b.
+    """
+    tensors = {
+        i: x.expand(lanes, *x.shape) if dim is None else x.movedim(dim, 0)
+        for i, (x, dim) in enumerate(zip(inputs, in_dims, strict=True))
+        if isinstance(x, Tensor)
+    }
+    rows = max(x.shape[1] for x in tensors.values())
+    whole = {i: x.expand(-1, rows, *x.shape[2:]).flatten(0, 1) for i, x in tensors.items()}
+    outputs = function.apply(*(whole.get(i, x) for i, x in enumerate(inputs)))
+    return tuple(x.unflatten(0, (lanes, -1)) for x in outputs), (0,) * len(outputs)
 
 
 def has_fused_kernel(operators: Any = torch.ops.aten) -> bool:
@@ -221,9 +262,14 @@ def has_fused_kernel(operators: Any = torch.ops.aten) -> bool:
 HAS_FUSED_KERNEL = has_fused_kernel()
 
 
-def _applied(form: type[torch.autograd.Function]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """`form.apply`, with the type that torch does not declare."""
-    return form.apply
+def applied(form: type[torch.autograd.Function]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """`form.apply` for f and log-sum-exp alone, with the type that torch does not declare."""
+
+    def apply(*inputs: Any) -> tuple[Tensor, Tensor]:
+        f, logsumexp, *_ = form.apply(*inputs)
+        return f, logsumexp
+
+    return apply
 
 
 def for_each_query_head(query: Tensor, shared: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inducer_bench.methods.attention import additive_mask
-from inducer_bench.methods.kernels import ExplicitAttention, FusedAttention, by_rows
+from inducer_bench.methods.kernels import ExplicitAttention, FusedAttention, applied, by_rows
 from scripts.bench import harness
 
 HEADS, WIDTH = 12, 64
@@ -104,7 +104,7 @@ def one_softmax(
     dropout: float,
 ) -> tuple[Tensor, Tensor]:
     """For the whole batch at once, or for as many of its rows as a CPU's cache holds the scores of."""
-    apply = partial(by_rows, kind) if chunked else kind.apply
+    apply = partial(by_rows, kind) if chunked else applied(kind)
     f, logsumexp = apply(query, key, value, mask, SCALE, dropout)
     return f, torch.sigmoid(self_scores(query) - logsumexp)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers.activations import ACT2FN
 
-from inducer_bench.methods.kernels import dropout_signs
+from inducer_bench.methods.dropout import dropout_signs
 from inducer_bench.training.loop import make_optimizer
 from scripts.bench import harness
 from scripts.bench.setup import build

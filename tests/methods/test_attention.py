@@ -7,9 +7,11 @@ import torch
 
 from inducer_bench.methods import kernels
 from inducer_bench.methods.attention import additive_mask, tuned_attention
+from inducer_bench.methods.dropout import dropout_signs
 from inducer_bench.methods.kernels import (
     ExplicitAttention,
     FusedAttention,
+    applied,
     attend,
     attend_with_logsumexp,
     log_normaliser,
@@ -34,11 +36,11 @@ def visible_scores(q, k, visible):
 
 
 def explicit(q, k, v, mask):
-    return ExplicitAttention.apply(q, k, v, mask, 0.3, 0.0)
+    return applied(ExplicitAttention)(q, k, v, mask, 0.3, 0.0)
 
 
 def fused(q, k, v, mask):
-    return FusedAttention.apply(q, k, v, mask, 0.3, 0.0)
+    return applied(FusedAttention)(q, k, v, mask, 0.3, 0.0)
 
 
 FORMS = pytest.mark.parametrize("form", [explicit, fused])
@@ -72,7 +74,7 @@ def test_gradients_with_dropout_pass_a_float64_check():
 
     def same_weights_dropped(q, k, v):
         torch.manual_seed(7)
-        return ExplicitAttention.apply(q, k, v, mask, 0.3, 0.4)
+        return applied(ExplicitAttention)(q, k, v, mask, 0.3, 0.4)
 
     assert torch.autograd.gradcheck(same_weights_dropped, inputs)
 
@@ -82,7 +84,7 @@ def test_dropout_drops_weights_as_torch_does_and_leaves_the_normaliser():
     torch.manual_seed(7)
     f, logsumexp = attend_with_logsumexp(q, k, v, None, 0.3, 0.4)
     torch.manual_seed(7)
-    kept = kernels.dropout_signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
+    kept = dropout_signs(torch.empty(B, H, T, S, dtype=torch.float64), 0.4) >= 0
     weights = visible_scores(q, k, torch.tensor(True)).softmax(-1) * kept / 0.6
     torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
     torch.testing.assert_close(logsumexp, explicit(q, k, v, None)[1], rtol=0, atol=0)
@@ -105,7 +107,7 @@ def test_a_module_without_a_part_gets_plain_attention_with_and_without_dropout(d
 @pytest.mark.parametrize("dropout", [0.001, 0.1, 0.5, 1.0])
 def test_as_many_weights_are_dropped_as_asked_for(dropout):
     torch.manual_seed(0)
-    dropped = (kernels.dropout_signs(torch.empty(1001, 1003), dropout) < 0).double()
+    dropped = (dropout_signs(torch.empty(1001, 1003), dropout) < 0).double()
     for some in (dropped, dropped.flatten()[0::4], dropped.flatten()[3::4]):  # first and last numbers of each draw
         error = 4 * (dropout * (1 - dropout) / some.numel()) ** 0.5
         assert some.mean().item() == pytest.approx(dropout, abs=error + 1 / 65536)
@@ -236,3 +238,71 @@ def test_without_the_fused_kernel_the_explicit_form_gives_the_same(monkeypatch):
     assert name.startswith("ExplicitAttention")
     for ours, reference in zip(explicit_results, fused_results, strict=True):
         torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
+
+
+MAPPED = pytest.mark.parametrize("in_dims", [(0, 0, 0, 0), (1, 0, 2, None), (0, None, None, 0), (None, 0, 0, None)])
+
+
+@FORMS
+@MAPPED
+@pytest.mark.parametrize("rows_of_mask", [0, 1, B])
+def test_lanes_of_vmap_equal_calls_one_after_another(form, in_dims, rows_of_mask):
+    lanes, q, k, v, mask = mapped_inputs(in_dims, rows_of_mask)
+    together = torch.vmap(form, in_dims if rows_of_mask else (*in_dims[:3], None))(q, k, v, mask)
+    gradients = torch.autograd.grad(weighed(together), (q, k, v))
+    alone = [form(*lane) for lane in lanes]
+    expected = [torch.stack(outputs) for outputs in zip(*alone, strict=True)]
+    for ours, reference in zip(
+        (*together, *gradients), (*expected, *torch.autograd.grad(weighed(expected), (q, k, v))), strict=True
+    ):
+        torch.testing.assert_close(ours, reference, rtol=0, atol=1e-12)
+
+
+def mapped_inputs(in_dims, rows_of_mask):
+    """Three lanes' inputs, and all inputs with a mapped axis where `in_dims` says so."""
+    shapes = [(B, H, T, P), (B, H, S, P), (B, H, S, P), (rows_of_mask, 1, T, S)]
+    made = [torch.randn(3, *shape, dtype=torch.float64) for shape in shapes]
+    made[3] = torch.zeros_like(made[3]).masked_fill(made[3] < 0, torch.finfo(torch.float64).min)
+    inputs = [x[0] if dim is None else x.movedim(0, dim) for x, dim in zip(made, in_dims, strict=True)]
+    for x in inputs[:3]:
+        x.requires_grad_()
+    inputs[3] = inputs[3] if rows_of_mask else None
+    lanes = [
+        [x if dim is None or x is None else x.select(dim, lane) for x, dim in zip(inputs, in_dims, strict=True)]
+        for lane in range(3)
+    ]
+    return lanes, *inputs
+
+
+def weighed(outputs):
+    """A number that depends on every element of f and of the log-sum-exp in its own way."""
+    return sum((x * torch.linspace(1, 2, x.numel(), dtype=x.dtype).view_as(x)).sum() for x in outputs)
+
+
+def test_dropout_of_mapped_lanes_is_drawn_for_one_lane_after_another():
+    _, q, k, v, _ = mapped_inputs((0, 0, 0, None), 0)
+    torch.manual_seed(7)
+    f, _ = torch.vmap(lambda *heads: applied(ExplicitAttention)(*heads, None, 0.3, 0.4))(q, k, v)
+    torch.manual_seed(7)
+    kept = dropout_signs(torch.empty(3 * B, H, T, S, dtype=torch.float64), 0.4).unflatten(0, (3, B)) >= 0
+    weights = (torch.einsum("nbhip,nbhjp->nbhij", q, k) * 0.3).softmax(-1) * kept / 0.6
+    torch.testing.assert_close(f, weights @ v, rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error:.*performance drop")
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("grouped", [1, H])
+def test_a_module_without_a_part_runs_all_lanes_of_vmap_at_once(dropout, grouped):
+    _, q, k, v, _ = mapped_inputs((0, 0, 0, None), 0)
+    heads = (q, k[:, :, :grouped], v[:, :, :grouped])
+    module = torch.nn.Module()
+    module.num_key_value_groups = H // grouped
+
+    def attention(*heads):
+        return tuned_attention(module, *heads, None, dropout, scaling=0.3)[0]
+
+    together = torch.vmap(attention)(*heads)
+    assert together.shape == (3, B, T, H, P)
+    if not dropout:
+        alone = [attention(*lane) for lane in zip(*heads, strict=True)]
+        torch.testing.assert_close(together, torch.stack(alone), rtol=0, atol=1e-12)
