@@ -36,6 +36,11 @@ def rank() -> int:
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
+def local_rank() -> int:
+    """The rank of this process among those of this machine; 0 where no launcher sets it."""
+    return max(0, int(os.environ.get("LOCAL_RANK", "0")))
+
+
 def check_environment() -> None:
     """Check the variables that a launcher of several processes sets: numbers, and where the processes meet.
 

@@ -9,8 +9,8 @@ _LONGEST_NAME = 200
 # Memory that ends in the words of torch, CUDA and its libraries, oneDNN, C++, the C library and its dynamic linker.
 _NO_MEMORY = (
     "outofmemoryerror", "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
-    "enforce fail at alloc_cpu.cpp", "alloc_failed", "could not create a primitive", "could not create a memory",
-    "bad_alloc", "can't start new thread", "failed to map segment",
+    "enforce fail at alloc_cpu.cpp", "alloc_failed", "allocation_failed", "could not create a primitive",
+    "could not create a memory", "bad_alloc", "can't start new thread", "failed to map segment",
 )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def _check_seeds(config: ExperimentConfig) -> None:
         ("protocol.select_on", config.protocol.select_on, "dev", config.protocol.select_on == "dev"),
         ("trainer.batches", config.trainer.batches, "buckets", config.trainer.batches == "buckets"),
         ("trainer.compile", config.trainer.compile, "none", config.trainer.compile == "none"),
+        ("trainer.gradient_checkpointing", "true", "false", not config.trainer.gradient_checkpointing),
     ):
         if not possible:
             raise UserError(f"{key}: found '{found}'; allowed with seeds={config.seeds}: {allowed}")

@@ -48,10 +48,12 @@ def tuned_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
     part = cast(AttentionPart | None, module._modules.get(PART))
-    if part is None and not slow_in_sdpa((query, key, value), dropout):
+    if part is None and not slow_in_sdpa(query, key, value, dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
+    if (dtype := autocast_dtype(query.device.type)) is not None:  # as SDPA does: rotary positions give float32
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     scale = query.shape[-1] ** -0.5
     if scaling is not None and scaling != scale:
         # So that s_ij = Q_i.K_j / sqrt p for every part: OPT passes queries that are scaled already.
@@ -151,12 +153,16 @@ def attention_mask(
     )
     if visible is None:
         return None
-    kind = visible.device.type
-    if is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        dtype = torch.get_autocast_dtype(kind)
-    if kind == "cuda":  # the memory-efficient kernel wants rows that begin at multiples of 16 numbers
+    dtype = autocast_dtype(visible.device.type) or dtype
+    if visible.device.type == "cuda":  # the memory-efficient kernel wants rows that begin at multiples of 16 numbers
         return additive(F.pad(visible, (0, -kv_length % 16)), dtype)[..., :kv_length]
     return additive(visible, dtype)
+
+
+def autocast_dtype(device: str) -> torch.dtype | None:
+    """The type in which autocast lets attention compute on this type of device; None if it is off."""
+    on = is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if on else None
 
 
 AttentionInterface.register(IMPLEMENTATION, tuned_attention)

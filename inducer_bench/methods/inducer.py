@@ -33,10 +33,11 @@ from torch.nn import functional as F
 
 from inducer_bench.methods.attention import PART
 from inducer_bench.methods.init import truncated_normal
-from inducer_bench.methods.kernels import at_least_float32, attend_with_logsumexp, log_normaliser
-from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.kernels import at_least_float32
+from inducer_bench.methods.layers import Layer, cast_together
 from inducer_bench.methods.options import InducerOptions
 from inducer_bench.methods.tuned import TunedModel
+from inducer_bench.methods.virtual_key import Gate, attend_with_gate
 
 
 def attach(tuned: TunedModel, options: InducerOptions) -> None:
@@ -56,6 +57,7 @@ class _Handed(threading.local):
 
     inducer: "Inducer"
     gated: Tensor | None = None  # (B, H, T, r_v)
+    own: dict[str, Tensor]  # its parameters in the type of the queries
     first_position: int | Tensor = 0  # of the queries; with `sqrt_position`
 
 
@@ -84,62 +86,54 @@ class Inducer(nn.Module):
             self.b_B = truncated_normal(d)
         else:
             self.B_v, self.b_v = truncated_normal(heads, r_v, p), truncated_normal(heads, 1, p)
+        self.names = list(dict(self.named_parameters()))  # a replica of `nn.DataParallel` has none to ask for
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
         """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
-        f, logsumexp = attend_with_logsumexp(query, key, value, mask, scale, dropout)
-        if self.gate_before_mask:
-            logsumexp = log_normaliser(query, key, scale)
-        s, value_side = self.inner(query)
-        g = self.gate(s * scale, logsumexp)
-        g = F.dropout(g, dropout).to(f.dtype).unsqueeze(-1)  # (B, H, T, 1)
-        hidden = g * torch.tanh(value_side + self.a_v)  # (B, H, T, r_v)
+        f, gate = attend_with_gate(query, key, value, mask, scale, dropout, self.gate_before_mask)
+        own = cast_together({name: getattr(self, name) for name in self.names}, query.dtype)
+        terms, hidden = self.inner(query, own)
+        g = self.gate(gate, terms, query) if self.options.gate else F.dropout(f.new_ones(*f.shape[:3], 1), dropout)
+        hidden = g * hidden  # (B, H, T, r_v)
         if not self.options.value_residual:
             f = (1 - g) * f
         if self.options.extension:
-            self.hand_over(hidden)
+            self.hand_over(hidden, own)
             return f
-        return f + hidden @ self.B_v + g * self.b_v
+        return f + hidden @ own["B_v"] + g * own["b_v"]
 
-    def hand_over(self, hidden: Tensor) -> None:
+    def hand_over(self, hidden: Tensor, own: dict[str, Tensor]) -> None:
         """Give g tanh(.) (B, H, T, r_v) to `add_extension`, which runs after W_O in the same thread."""
-        _handed.inducer, _handed.gated = self, hidden
+        _handed.inducer, _handed.gated, _handed.own = self, hidden, own
 
-    def inner(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Q_i.P_k,i (B, H, T) and Q_i A_v (B, H, T, r_v) for queries (B, H, T, p).
+    def inner(self, query: Tensor, own: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Terms of Q_i.P_k,i (B, H, T, r_k or 1) and tanh(Q_i A_v + a_v) (B, H, T, r_v) for queries (B, H, T, p).
 
-        P_k is never materialised: Q.P_k = |Q|^2 + tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q. For
-        the naive form see `Reference.inducer` in `tests/helpers/reference.py`.
+        P_k is never materialised: Q.P_k = |Q|^2 + tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q. The
+        terms are those after |Q|^2, not summed up; there are none if r_k < 2. For the naive form see
+        `Reference.inducer` in `tests/helpers/reference.py`.
         """
-        own = (query * query).sum(dim=-1, dtype=at_least_float32(query.dtype))
         if not self.options.gate or self.options.r_k < 2:
-            return own, per_head(query, self.A_v)
-        sides = torch.cat((self.A_k, self.B_k.mT, self.b_k.mT, self.A_v), dim=-1)  # (H, p, 2 r_k + 1 + r_v)
-        r_k, r_v = self.options.r_k, self.options.r_v
-        into, back, bias, value_side = torch.split(per_head(query, sides), [r_k, r_k, 1, r_v], dim=-1)
-        return own + (torch.tanh(into + self.a_k) * back).sum(dim=-1) + bias.squeeze(-1), value_side
+            (into_value,) = per_head(query, own["A_v"])
+            return [], torch.tanh(into_value + own["a_v"])
+        into_key, back, bias, into_value = per_head(query, own["A_k"], own["B_k"].mT, own["b_k"].mT, own["A_v"])
+        products = torch.tanh(into_key + own["a_k"]) * back
+        return [products, bias], torch.tanh(into_value + own["a_v"])
 
-    def gate(self, s: Tensor, logsumexp: Tensor) -> Tensor:
-        """g (B, H, T) for s_i (B, H, T) and logsumexp_j s_ij (B, H, T).
+    def gate(self, form: Gate, terms: list[Tensor], query: Tensor) -> Tensor:
+        """g (B, H, T, 1) for the terms of Q_i.P_k,i and queries (B, H, T, p)."""
+        return form(*terms, factor=sqrt_positions(query) if self.options.sqrt_position else None)
 
-        With `sqrt_position`, positions are counted in the row, as in the released code: left padding counts too.
-        """
-        if not self.options.gate:
-            return torch.ones_like(logsumexp)
-        if self.options.sqrt_position:
-            numbers = torch.arange(1, s.shape[2] + 1, device=s.device, dtype=s.dtype)
-            s = s * (_handed.first_position + numbers).sqrt()
-        return torch.sigmoid(s - logsumexp)
-
-    def extended(self, output: Tensor, hidden: Tensor) -> Tensor:
+    def extended(self, output: Tensor, hidden: Tensor, own: dict[str, Tensor]) -> Tensor:
         """(B, T, d) + sum_h g^h tanh(.) B_v^h + b_B, for g tanh(.) (B, H, T, r_v)."""
         if self.options.share_output:
-            return output + hidden.sum(dim=1) @ self.B_v + self.b_B
+            return output + hidden.sum(dim=1) @ own["B_v"] + own["b_B"]
         # b_B is one more row, for a column of ones: a single product adds everything to the output.
-        merged = F.pad(hidden.transpose(1, 2).flatten(2), (0, 1), value=1.0)  # (B, T, H r_v + 1)
-        rows = torch.cat((self.B_v.flatten(0, 1), self.b_B[None]))
+        merged = hidden.transpose(1, 2).flatten(2)  # (B, T, H r_v)
+        merged = torch.cat((merged, merged.new_ones(1, 1, 1).expand(*merged.shape[:2], 1)), dim=-1)
+        rows = torch.cat((own["B_v"].flatten(0, 1), own["b_B"][None]))
         return torch.addmm(output.flatten(0, 1), merged.flatten(0, 1), rows).view_as(output)
 
 
@@ -155,9 +149,20 @@ def add_extension(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor)
     """Forward hook of W_O, with output (B, T, d): adds the part of the inducer that ends after W_O."""
     hidden, _handed.gated = _handed.gated, None
     assert hidden is not None, "W_O ran without its attention"
-    return _handed.inducer.extended(output, hidden)
+    return _handed.inducer.extended(output, hidden, _handed.own)
 
 
-def per_head(query: Tensor, matrices: Tensor) -> Tensor:
-    """The product of each head, (B, H, T, p) and (H, p, r) -> (B, H, T, r): one matrix of B T rows for each head."""
-    return torch.einsum("bhtp,hpr->bhtr", query, matrices)
+def sqrt_positions(query: Tensor) -> Tensor:
+    """sqrt(1), sqrt(2), ... (1, 1, T, 1) for queries (B, H, T, p).
+
+    Positions in the row, as in the released code: left padding counts.
+    """
+    numbers = torch.arange(1, query.shape[2] + 1, device=query.device, dtype=at_least_float32(query.dtype))
+    return (_handed.first_position + numbers).sqrt()[None, None, :, None]
+
+
+def per_head(query: Tensor, *matrices: Tensor) -> list[Tensor]:
+    """The products of each head, (B, H, T, p) and (H, p, r) -> (B, H, T, r): in all one matrix for each head."""
+    by_head = query.transpose(0, 1).flatten(1, 2)  # (H, B T, p)
+    products = torch.bmm(by_head, torch.cat(matrices, dim=-1)).split([matrix.shape[-1] for matrix in matrices], dim=-1)
+    return [product.unflatten(1, (len(query), query.shape[2])).transpose(0, 1) for product in products]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from inducer_bench.methods.attention import PART
 from inducer_bench.methods.init import truncated_normal
 from inducer_bench.methods.kernels import attend
-from inducer_bench.methods.layers import Layer
+from inducer_bench.methods.layers import Layer, cast_together
 from inducer_bench.methods.options import KernelMixOptions
 from inducer_bench.methods.tuned import TunedModel
 
@@ -56,24 +56,30 @@ class KernelMix(nn.Module):
 
     def change_query(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_Q: adds to (B, T, H p)."""
-        x = inputs[0]
-        per_head = torch.einsum("btd,hdr,hrp->bthp", x, self.A_q, self.B_q) + self.b_q
-        return self.query.add(per_head.flatten(2) + x @ self.A_q_shared @ self.B_q_shared, output)
+        x, own = inputs[0].to(output.dtype), self.own("A_q B_q b_q A_q_shared B_q_shared", output)
+        per_head = torch.einsum("btd,hdr,hrp->bthp", x, own["A_q"], own["B_q"]) + own["b_q"]
+        return self.query.add(per_head.flatten(2) + x @ own["A_q_shared"] @ own["B_q_shared"], output)
 
     def change_value(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_V: adds the shared part to (B, T, G p)."""
-        return self.value.add(inputs[0] @ self.A_v_shared @ self.B_v_shared, output)
+        own = self.own("A_v_shared B_v_shared", output)
+        return self.value.add(inputs[0].to(output.dtype) @ own["A_v_shared"] @ own["B_v_shared"], output)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
         """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
-        value = value + key @ self.A_v @ self.B_v + self.b_v
+        own = self.own("A_v B_v b_v", value)
+        value = value + key @ own["A_v"] @ own["B_v"] + own["b_v"]
         return attend(query, key, value, mask, scale, dropout)
 
     def change_output(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of W_O: adds to (B, T, d), from merged heads (B, T, H p)."""
-        merged = inputs[0]
+        merged, own = inputs[0].to(output.dtype), self.own("A_o B_o b_o A_o_shared B_o_shared", output)
         heads = merged.view(*merged.shape[:2], self.A_o.shape[0], -1)  # (B, T, H, p)
-        per_head = torch.einsum("bthp,hpr->bthr", heads, self.A_o).flatten(2) @ self.B_o
-        return output + per_head + self.b_o + merged @ self.A_o_shared @ self.B_o_shared
+        per_head = torch.einsum("bthp,hpr->bthr", heads, own["A_o"]).flatten(2) @ own["B_o"]
+        return output + per_head + own["b_o"] + merged @ own["A_o_shared"] @ own["B_o_shared"]
+
+    def own(self, names: str, like: Tensor) -> dict[str, Tensor]:
+        """Parameters in the type of `like`, so that in 16 bits no bias turns the heads into float32."""
+        return cast_together({name: getattr(self, name) for name in names.split()}, like.dtype)

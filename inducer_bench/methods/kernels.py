@@ -3,7 +3,7 @@
 Shapes as in `methods/attention.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,18 +22,19 @@ CACHE_SCORES = 2**18  # scores that a CPU's cache holds while they are written o
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float) -> Tensor:
     """Softmax attention f_i = softmax_j(s_ij) V; arguments as in `attend_with_logsumexp`."""
-    if slow_in_sdpa((query, key, value), dropout):
+    if slow_in_sdpa(query, key, value, dropout):
         return attend_with_logsumexp(query, key, value, mask, scale, dropout)[0]
     key, value = for_each_query_head(query, key), for_each_query_head(query, value)
     return F.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
 
 
-def slow_in_sdpa(inputs: Sequence[Tensor], dropout: float) -> bool:
+def slow_in_sdpa(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> bool:
     """Whether a CPU's SDPA would be slow: with dropout it writes out all scores and draws a number for each.
 
     Under `torch.vmap` it runs once for each entry of the mapped axis: torch has no rule for it.
     """
-    return inputs[0].device.type == "cpu" and (dropout > 0 or any(map(torch._C._functorch.is_batchedtensor, inputs)))
+    mapped = torch._C._functorch.is_batchedtensor
+    return query.device.type == "cpu" and (dropout > 0 or mapped(query) or mapped(key) or mapped(value))
 
 
 def attend_with_logsumexp(
@@ -96,8 +97,9 @@ def rows_per_chunk(query: Tensor, key: Tensor) -> int:
 
 def log_normaliser(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """logsumexp_j s_ij over all keys, masked or not (B, H, T), for queries (B, H, T, p) and keys (B, G, S, p)."""
-    scores = torch.matmul(query, for_each_query_head(query, key).transpose(2, 3)) * scale
-    return scores.to(at_least_float32(scores.dtype)).logsumexp(dim=-1)
+    precise = at_least_float32(query.dtype)
+    scores = torch.matmul(query.to(precise), for_each_query_head(query, key).to(precise).mT) * scale
+    return scores.logsumexp(dim=-1)
 
 
 class ExplicitAttention(torch.autograd.Function):
@@ -114,8 +116,8 @@ class ExplicitAttention(torch.autograd.Function):
         query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         with without_autocast(query.device.type):  # the inputs decide the precision of both passes
-            scores = torch.matmul(query * scale, key.mT)
-            scores = scores.to(at_least_float32(scores.dtype))
+            precise = at_least_float32(query.dtype)  # in 16 bits a score of 20 would be off by up to 0.06
+            scores = torch.matmul(query.to(precise) * scale, key.to(precise).mT)
             if mask is not None:
                 scores += mask
             weights = scores.softmax(dim=-1)
@@ -216,26 +218,25 @@ class FusedAttention(torch.autograd.Function):
 
 
 def folded(
-    form: type[torch.autograd.Function], lanes: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]
+    function: type[torch.autograd.Function], lanes: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-    """The rule of `torch.vmap` for a form of attention: the mapped axis, `lanes` long, becomes part of the batch.
+    """The rule of `torch.vmap` for a function of batches: the mapped axis, `lanes` long, becomes part of the batch.
 
     Args:
         in_dims: of each input, where the mapped axis is; None where the lanes share the input.
-        inputs: query, key, value, mask, scale and dropout, with the mapped axis.
+        inputs: tensors (B or 1, ...) with the mapped axis, and others, such as None.
 
     Returns:
-        The outputs with the mapped axis in front, and where it is (0) in each. Row i of lane n was row n B + i.
+        The outputs with the mapped axis in front, and where it is (0) in each. Row b of lane n was row n B + b.
     """
-    mapped: list[Any] = [
-        x if x is None else x.expand(lanes, *x.shape) if dim is None else x.movedim(dim, 0)
-        for x, dim in zip(inputs[:4], in_dims, strict=False)
-    ]
-    heads, mask = [x.flatten(0, 1) for x in mapped[:3]], mapped[3]
-    if mask is not None:
-        one_for_all = in_dims[3] is None and mask.shape[1] == 1
-        mask = mask[0] if one_for_all else mask.expand(-1, len(heads[0]) // lanes, -1, -1, -1).flatten(0, 1)
-    outputs = form.apply(*heads, mask, *inputs[4:])
+    tensors = {
+        i: x.expand(lanes, *x.shape) if dim is None else x.movedim(dim, 0)
+        for i, (x, dim) in enumerate(zip(inputs, in_dims, strict=True))
+        if isinstance(x, Tensor)
+    }
+    rows = max(x.shape[1] for x in tensors.values())
+    whole = {i: x.expand(-1, rows, *x.shape[2:]).flatten(0, 1) for i, x in tensors.items()}
+    outputs = function.apply(*(whole.get(i, x) for i, x in enumerate(inputs)))
     return tuple(x.unflatten(0, (lanes, -1)) for x in outputs), (0,) * len(outputs)
 
 

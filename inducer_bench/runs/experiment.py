@@ -28,9 +28,10 @@ from inducer_bench.runs.splits import select_splits
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import interruption, memory
 from inducer_bench.training.checkpoint import Checkpoint, Progress
-from inducer_bench.training.device import flushed_denormals, make_accelerator, set_seed
+from inducer_bench.training.device import make_accelerator, set_seed, settings
 from inducer_bench.training.evaluation import evaluate_final
 from inducer_bench.training.loop import Experiment, make_optimizer, train
+from inducer_bench.training.recompute import recompute_activations
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror, open_mirror
 
@@ -44,8 +45,6 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
         UserError: bad data or PLM, or a folder that cannot be used, before any training.
         TrainingDiverged, Interrupted, KeyboardInterrupt, DamagedError: see `training.loop.train`.
     """
-    reuse.free_memory()
-    memory.reset_peak()
     distributed.broadcast_from_main(lambda: places.prepare(folder, config))
     with ExitStack() as stack:
         # -- data + PLM -> method --------------------------------------------------------------------------------------
@@ -136,18 +135,22 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     """
     quiet_libraries()
     accelerator = make_accelerator(config.trainer)
+    reuse.free_memory()
+    memory.reset_peak()
     tokenizer = load_tokenizer(config.plm)
     task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)
     eval_data = {split: task.eval_data(split) for split in config.task.report}
     set_seed(config.seed)
     outputs = config.task.outputs(task.labels)
-    with flushed_denormals(), reuse.borrowed(config.plm, config.task.auto_class, outputs) as model:
+    with settings(config.trainer), reuse.borrowed(config.plm, config.task.auto_class, outputs) as model:
         check_finite(config.plm, model)
         match_padding(model, tokenizer)
         tuned = attach_method(config, model).to(accelerator.device)
         if config.trainer.compile != "none":
             tuned.compile_layers(config.trainer.compile)
+        if config.trainer.gradient_checkpointing:
+            recompute_activations(tuned)
         yield Experiment(accelerator, tuned, task, splits, eval_data)
         tuned.detach()
 

@@ -24,12 +24,17 @@ from inducer_bench.version import ALGORITHM
 # Keys that decide where things are and what is written, but not what is computed.
 _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
-    "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint"},
+    "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint", "gpu_memory"},
 }
 _NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
 # Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.
-_LATER: dict[str, dict[str, Any]] = {"trainer": {"batches": "windows"}}
-_MACHINE = {"device", "precision", "micro_batch_size", "eval_batch_size"}  # of the trainer; tables footnote mixes
+_LATER: dict[str, dict[str, Any]] = {
+    "trainer": {"batches": "windows", "deterministic": False, "gradient_checkpointing": False}
+}
+# Of the trainer: they change numbers by rounding alone. Tables average over them, and footnote mixes of precisions.
+_MACHINE = {
+    "device", "precision", "deterministic", "micro_batch_size", "eval_batch_size", "gradient_checkpointing",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -145,13 +145,13 @@ class FinishedRecord(Record):
     tokens: Tokens
     train_flops: Count  # an estimate
     device: Device
-    precision: str  # no: fp32; bf16: mixed precision
+    precision: str  # no: fp32; tf32: fp32 with TF32 products; bf16: mixed precision
     processes: Count
     files: dict[str, str]  # path below the run's folder -> sha256, of all that the run left; none in schema 3
 
     @property
     def dtype(self) -> str:
-        """The precision in words: fp32 or bf16."""
+        """The precision in words: fp32, tf32 or bf16."""
         return "fp32" if self.precision == "no" else self.precision
 
     def headline(self) -> str:

@@ -53,7 +53,7 @@ def finished(
         # Estimate: 2 per parameter and token forward, 2 for the gradients of activations, 2 for those of weights.
         train_flops=(4 * counts.plm + 2 * trained) * progress.padded_tokens,
         device=provenance.device(experiment.accelerator.device),
-        precision=experiment.accelerator.mixed_precision,
+        precision="tf32" if config.trainer.precision == "tf32" else experiment.accelerator.mixed_precision,
         processes=distributed.world_size(),
         files=files,
     )

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from inducer_bench.plm import reuse
 from inducer_bench.runs import places
 from inducer_bench.runs.experiment import build, checkpoint_of, closed, conclude, mirror
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.several import Planned
-from inducer_bench.training import interruption, memory
+from inducer_bench.training import interruption
 from inducer_bench.training.loop import Experiment, check_weights, optimizer_of
 from inducer_bench.training.side_by_side import Run, train_side_by_side
 from inducer_bench.training.stack import Lane
@@ -29,8 +28,6 @@ def execute(plan: Sequence[Planned]) -> Iterator[FinishedRecord | Exception]:
         UserError: bad data or PLM, a folder that cannot be used, or a method that cannot be trained side by side.
         Interrupted, KeyboardInterrupt: see `training.side_by_side.train_side_by_side`.
     """
-    reuse.free_memory()
-    memory.reset_peak()
     for one in plan:
         places.prepare(one.folder, one.config)
     with ExitStack() as stack:

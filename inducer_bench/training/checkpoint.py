@@ -33,6 +33,7 @@ from inducer_bench.errors import shown
 from inducer_bench.files import read_bytes, write_atomic
 from inducer_bench.training import tensor_file
 
+ASKING_STEPS = 50  # after so many steps, several processes ask the main one whether minutes have passed
 FILE, PREVIOUS = "state.safetensors", "previous.safetensors"
 
 log = logging.getLogger("inducer_bench")
@@ -141,7 +142,7 @@ class Checkpoint:
                 self._thread.shutdown()
 
     def due(self, progress: Progress) -> bool:
-        """Whether to save now; processes may differ.
+        """Whether to save now. Several processes call this after each step, and agree.
 
         Raises:
             OSError: the last state could not be written.
@@ -150,7 +151,9 @@ class Checkpoint:
             self._wait()
         if self._every is not None and progress.step % self._every == 0:
             return True
-        return time.monotonic() - self._last >= 60 * self._minutes
+        if distributed.world_size() > 1 and progress.step % ASKING_STEPS:
+            return False
+        return distributed.broadcast_from_main(lambda: time.monotonic() - self._last >= 60 * self._minutes)
 
     @distributed.on_main_process
     def save(self, progress: Progress) -> None:
@@ -336,7 +339,7 @@ class Checkpoint:
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The states of torch's and CUDA's generators as tensors; of Python's and numpy's as JSON."""
     generators = {"torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         generators["cuda"] = torch.cuda.get_rng_state()  # of this process's device
     kind, keys, *position = np.random.get_state()
     return generators, {"python": random.getstate(), "numpy": [kind, [int(key) for key in keys], *position]}
@@ -348,5 +351,5 @@ def _set_random_state(tensors: dict[str, Tensor], state: dict[str, Any]) -> None
     kind, keys, *position = state["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *position))
     torch.set_rng_state(tensors["random/torch"])
-    if torch.cuda.is_available() and "random/cuda" in tensors:
+    if torch.cuda.is_initialized() and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"])

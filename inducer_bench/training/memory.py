@@ -12,7 +12,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def reset_peak() -> None:
     """Start a new measurement; where the system cannot reset its counter, the peak is that of the whole process."""
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # which this would do
         torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5")  # Linux: resets VmHWM

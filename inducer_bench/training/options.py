@@ -29,7 +29,10 @@ class TrainerOptions:
     clip_norm: PositiveFloat | None
     patience: PositiveInt | None  # stop after this many epochs without a better score
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 autocast on CUDA, fp32 on the CPU
+    precision: Literal["auto", "fp32", "tf32", "bf16"]  # auto: bf16 autocast on CUDA, fp32 on the CPU
+    deterministic: bool = False  # only algorithms that give equal bits each time; on a CPU all do
+    gradient_checkpointing: bool = False  # keep each layer's input alone, and compute the rest again
+    gpu_memory: Annotated[float, Field(gt=0.0, le=1.0)] | None = None  # a cap, as a fraction of the GPU's memory
     compile: Literal["none", "default", "reduce-overhead"]  # the mode of torch.compile; the last uses CUDA graphs
     log_every: PositiveInt  # steps per logged line
     checkpoint_minutes: PositiveFloat = 5.0  # between checkpoints; each epoch also ends with one

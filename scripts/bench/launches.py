@@ -8,8 +8,9 @@
 RoBERTa-base on SST-2 (nlu), GPT-2 small on WebNLG (nlg) and SmolLM2-135M's sizes on WebNLG (llama), bf16 autocast,
 batches of 16 x 40 and 8 x 70. A training step is `forward`, `backward`, and `update` for all the rest; `casts` are
 changes of type in the forward pass; `waits` are those of the host for the device in one step. For evaluation and
-decoding, `all` and `waits` are those of one more batch or token. Writes `<out>/<name>.json`, with the operators and
-the places of all waits, and a table, `<out>/<name>.md`. `scripts/bench/fake_cuda` says what is real and what is not.
+decoding, `all` and `waits` are those of one more batch or token, and `once` are the waits that do not recur. Writes
+`<out>/<name>.json`, with the operators and the places of all waits, and a table, `<out>/<name>.md`.
+`scripts/bench/fake_cuda` says what is real and what is not.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from scripts.bench.fake_cuda.process import Answer, Request
 OUT = Path("results/bench/launches")
 BOUNDS = process.ROOT / "tests" / "scripts" / "launches.md"
 BOUNDS_LAYERS, BOUNDS_SCENES = 2, ("training", "evaluation", "decoding")
-COLUMNS = ("family", "method", "scene", "forward", "backward", "update", "all", "casts", "waits")
+COLUMNS = ("family", "method", "scene", "forward", "backward", "update", "all", "casts", "waits", "once")
 FURTHER = {"evaluation": "batch", "decoding": "step"}  # the phase that recurs
 
 
@@ -95,10 +96,10 @@ def requests(
     ]
 
 
-def recurring(answer: Answer) -> tuple[int, int]:
-    """Launches and waits of one step, one more batch or one more token."""
+def recurring(answer: Answer) -> tuple[int, int, int]:
+    """Launches and waits of one step, one more batch or one more token; and waits that do not recur."""
     phases = [FURTHER[answer.scene]] if answer.scene in FURTHER else []
-    return answer.launched(*phases), answer.waited(*phases)
+    return answer.launched(*phases), answer.waited(*phases), answer.waited("once")
 
 
 def row(answer: Answer) -> str:
@@ -106,11 +107,11 @@ def row(answer: Answer) -> str:
     start = [answer.request["family"], answer.request["method"], answer.scene]
     if answer.error:
         return f"| {' | '.join(start)} | {answer.error} |"
-    launched, waited = recurring(answer)
+    launched, waited, once = recurring(answer)
     phases = ("forward", "backward", "update") if answer.scene not in FURTHER else ()
     parts = [f"{answer.launched(phase):,}" for phase in phases] or ["-"] * 3
     casts = answer.casts.get(FURTHER.get(answer.scene, "forward"), 0)
-    return f"| {' | '.join([*start, *parts, f'{launched:,}', f'{casts:,}', f'{waited:,}'])} |"
+    return f"| {' | '.join([*start, *parts, f'{launched:,}', f'{casts:,}', f'{waited:,}', f'{once:,}'])} |"
 
 
 def markdown(rows: Sequence[str]) -> str:

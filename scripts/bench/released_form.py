@@ -28,7 +28,8 @@ class ReleasedInducer(Inducer):
         P_k = query + torch.tanh(query @ self.A_k + self.a_k) @ self.B_k + self.b_k
         own = (query * P_k).sum(dim=-1, keepdim=True) * scale
         g = torch.cat((own, scores), dim=-1).softmax(dim=-1)[..., :1]
-        self.hand_over(F.dropout(g, dropout) * torch.tanh(query @ self.A_v + self.a_v))
+        hidden = F.dropout(g, dropout) * torch.tanh(query @ self.A_v + self.a_v)
+        self.hand_over(hidden, dict(self.named_parameters()))
         return f
 
 

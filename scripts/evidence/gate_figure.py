@@ -63,7 +63,7 @@ def recorded() -> Iterator[list[Tensor]]:
 
     def gate(inducer: Inducer, *args: Any, **kwargs: Any) -> Tensor:
         g = original(inducer, *args, **kwargs)
-        found.append(g[0])
+        found.append(g[0].squeeze(-1))
         return g
 
     with patch.object(Inducer, "gate", gate):

@@ -92,6 +92,18 @@ def test_launcher_gives_the_same_numbers_and_the_table(launcher, options, in_pro
     assert [line.split()[0] for line in summary] == ["done"] * 4
 
 
+@needs("hydra-joblib-launcher")
+def test_jobs_side_by_side_share_the_cores(run_cli, overrides, tmp_path, monkeypatch):
+    import joblib
+
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    arguments = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *overrides, "method=lora", "seed=0,1"]
+    process = run_cli(*arguments, "trainer.epochs=0", cwd=tmp_path, timeout=300, installed=True)
+    assert process.returncode == 0, process.stderr
+    found = [record for _, record in records.find(tmp_path / "runs")[0]]
+    assert [record.device.threads for record in found] == [max(joblib.cpu_count() // 2, 1)] * 2
+
+
 @needs("hydra-optuna-sweeper")
 def test_optuna_finds_the_learning_rate_that_does_something(run_cli, overrides, tmp_path):
     search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.seed=1"]

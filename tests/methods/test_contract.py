@@ -11,6 +11,7 @@ import inducer_bench as ib
 from inducer_bench.errors import UserError
 from inducer_bench.methods.attention import IMPLEMENTATION
 from inducer_bench.methods.options import METHODS
+from inducer_bench.training.recompute import recompute_activations
 
 IDENTITY_AT_START = {"fine_tune", "head_only", "bitfit", "adapter", "lora", "peft"}
 # Impossible pairs: a language model's head is part of the PLM, and these PLMs have no biases.
@@ -190,7 +191,7 @@ def test_generation_with_a_cache_equals_generation_without(method, architecture)
 @each_pair
 def test_gradient_checkpointing_gives_equal_gradients(method, architecture):
     plain, checkpointed = (attached(method, architecture) for _ in range(2))
-    checkpointed.model.gradient_checkpointing_enable({"use_reentrant": False})
+    recompute_activations(checkpointed)
     for tuned in (plain, checkpointed):
         tuned.train()
         loss(tuned, tokens(2, 6)).backward()

@@ -123,7 +123,7 @@ def test_gate_before_mask_lets_padding_dilute_the_gate():
         part.gate = lambda *a, original=original, before=before, **k: gates.setdefault(before, original(*a, **k))
         with torch.no_grad():
             tuned(input_ids=batch, attention_mask=mask)
-    assert (gates[True][..., :5] < gates[False][..., :5]).all()
+    assert (gates[True][:, :, :5] < gates[False][:, :, :5]).all()
 
 
 def test_dropout_falls_on_the_attention_weights_and_separately_on_the_gate():

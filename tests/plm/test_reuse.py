@@ -1,6 +1,7 @@
 """One loaded PLM for all jobs of a process: each job computes what it would compute in a process of its own."""
 
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from inducer_bench.plm.load import load_model
 from inducer_bench.plm.reuse import borrowed
 from inducer_bench.runs import experiment
 from inducer_bench.runs.run import run
+from inducer_bench.tasks.classification import ClassificationTask
 
 
 @pytest.fixture(autouse=True)
@@ -204,3 +206,39 @@ def test_job_after_peft_methods_that_rewrite_frozen_weights_computes_what_it_com
     again = run(compose([*lora, f"output_dir={tmp_path / 'again'}"]))
     assert len(loads) == 1
     assert results(again.folder) == results(first.folder)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 2.00 GiB."),
+        (torch.AcceleratorError, "CUDA error: out of memory\nCUDA kernel errors might be reported at some other call"),
+        (RuntimeError, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_lack_of_memory_in_a_step_leaves_nothing_behind_and_the_next_job_is_good(
+    overrides, monkeypatch, tmp_path, error, message
+):
+    """What the job held is gone before the next one loads its PLM, although the error's frames referred to it."""
+    overrides = on("lora", overrides)
+    alive, original = [], ClassificationTask.loss
+
+    def exhausting(task, tuned, *arguments):
+        loss = original(task, tuned, *arguments)
+        alive.extend(map(weakref.ref, (loss, tuned.model, *tuned.trained_parameters().values())))
+        raise error(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClassificationTask, "loss", exhausting)
+        failed = run(compose(overrides))
+    assert (failed.code, failed.record.status) == (ExitCode.OUT_OF_MEMORY, "oom")
+    assert failed.message.startswith("out of memory: CU")
+    left = []
+    read_model = reuse.read_model
+    monkeypatch.setattr(
+        reuse, "read_model", lambda *of: left.extend(ref for ref in alive if ref() is not None) or read_model(*of)
+    )
+    good = run(compose([*overrides, f"output_dir={tmp_path / 'good'}"]))
+    assert len(alive) > 2
+    assert left == []
+    assert results(run(compose(overrides)).folder) == results(good.folder)

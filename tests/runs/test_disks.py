@@ -159,6 +159,7 @@ def test_error_names_the_file_that_was_to_be_written(tmp_path, monkeypatch, writ
         "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to",
         "CUDA error: out of memory",
         "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
         "std::bad_alloc",
         "libtorch_cpu.so: failed to map segment from shared object: Cannot allocate memory",
     ],

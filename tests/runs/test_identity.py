@@ -48,7 +48,8 @@ def test_hash_is_sixteen_hexadecimal_digits_and_stable(folders):
     [
         "seed=1", "method=fine_tune", "method.r_k=2", "method.gate=false", "protocol=clean", "trainer.lr=1e-3",
         "protocol.train_head=false", "trainer.epochs=3", "trainer.batch_size=8", "trainer.micro_batch_size=4",
-        "trainer.precision=fp32", "task.max_train=5", "task.max_eval=5", "task.max_length=31", "plm.weights=random",
+        "trainer.precision=fp32", "trainer.deterministic=true", "trainer.gradient_checkpointing=true",
+        "task.max_train=5", "task.max_eval=5", "task.max_length=31", "plm.weights=random",
         "task.labels=[bad,good]", "task.report=[dev,train]", "task.metrics=[accuracy,f1]", "task.name=other",
     ],
 )  # fmt: skip
@@ -61,6 +62,7 @@ def test_what_is_computed_changes_the_hash(originals, plain_name, override):
     [
         "output_dir=elsewhere", "tracker=wandb", "tracker.project=other", "trainer.log_every=3",
         "trainer.checkpoint_every=7", "trainer.checkpoint_minutes=0.5", "trainer.keep_checkpoint=true", "dry_run=true",
+        "trainer.gpu_memory=0.2",
         "optimized_metric=accuracy", "task.hub.revision=v2",
         "plm.revision=v2",
         "task.hub.splits.dev=test",

@@ -139,6 +139,16 @@ def test_micro_batches_do_not_change_the_result(overrides, tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("key", ["deterministic", "gradient_checkpointing"])
+@pytest.mark.parametrize("method", ["inducer", "prefix", "fine_tune"])
+def test_run_on_a_cpu_gives_the_same_numbers(overrides, method, key):
+    own = [override for override in overrides if not override.startswith("method.")] + [f"method={method}"]
+    plain, changed = (results(run(compose([*own, *more])).folder) for more in ([], [f"trainer.{key}=true"]))
+    assert plain[0].pop("config_hash") != changed[0].pop("config_hash")
+    assert changed[0]["config"]["trainer"].pop(key) != plain[0]["config"]["trainer"].pop(key)
+    assert changed == plain
+
+
 def test_finished_run_keeps_no_checkpoint_unless_it_is_asked_to(overrides, tmp_path):
     folder = run(compose(overrides)).folder
     assert not (folder / "checkpoint").exists()

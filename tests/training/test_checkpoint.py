@@ -320,6 +320,23 @@ def test_state_is_due_after_some_minutes_and_after_some_steps(tmp_path, monkeypa
     assert checkpoint.due(Progress(step=10))
 
 
+@pytest.mark.parametrize("overdue", [False, True])
+def test_several_processes_do_what_the_clock_of_the_main_one_says(tmp_path, monkeypatch, overdue):
+    """This one is not the main process; its own clock says the opposite."""
+    asked = []
+
+    def answered(ask):
+        asked.append(ask)
+        return overdue
+
+    checkpoint, _, _ = job(tmp_path, every=70, minutes=1e9 if overdue else 1e-9)
+    monkeypatch.setattr(checkpoints.distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(checkpoints.distributed, "broadcast_from_main", answered)
+    due = [step for step in range(1, 101) if checkpoint.due(Progress(step=step))]
+    assert due == ([50, 70, 100] if overdue else [70])
+    assert len(asked) == 2
+
+
 @pytest.mark.skipif(not memory._CLEAR.exists(), reason="the system cannot reset its measurement of memory")
 @pytest.mark.parametrize(("background", "copies"), [(False, 0.0), (True, 1.0)])
 def test_state_and_best_weights_are_copied_at_most_once(tmp_path, background, copies):

@@ -102,7 +102,8 @@ def build_guard() -> Path:
     """The compiled guard for the installed torch, from the cache or built now.
 
     Raises:
-        UnavailableError: there is no C++ compiler, no place for the file, or the compiler refuses.
+        UnavailableError: torch is no CPU build, there is no C++ compiler, no place for the file, or the compiler
+            refuses.
     """
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
@@ -111,6 +112,8 @@ def build_guard() -> Path:
     assert spec
     assert spec.origin
     torch = Path(spec.origin).parent
+    if (torch / "lib" / "libtorch_cuda.so").exists():
+        raise UnavailableError(f"torch {version('torch')} is built for CUDA devices; a CPU build is needed")
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     try:
         library = cache_root() / "fake_cuda" / f"guard-{version('torch')}-{digest}.so"
