@@ -22,7 +22,7 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
 from inducer_bench.runs.outcome import Outcome
-from inducer_bench.runs.record import FinishedRecord, Record
+from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.several import run_all
 from inducer_bench.training import interruption
 from inducer_bench.training.interruption import Stopped
@@ -135,7 +135,9 @@ class Jobs:
             sweep.keep(begun.ended(worst.status, worst.code, message, time.monotonic() - started, len(outcomes)))
         if any(outcome.code == ExitCode.INTERRUPTED for outcome in outcomes):
             raise Stopped  # it ends a sweep, too
-        return optimized([outcome.record for outcome in outcomes], composed.optimized_metric) if outcomes else None
+        finished = [outcome.record for outcome in outcomes if isinstance(outcome.record, FinishedRecord)]
+        complete = bool(finished) and len(finished) == len(outcomes)
+        return optimized(finished, composed.optimized_metric) if complete else None
 
     def _outcomes(self, composed: DictConfig, overrides: list[str]) -> list[Outcome]:
         """The outcome of each run of a job, none for an `error`. Bad input is one, and in a sweep any error is."""
@@ -171,19 +173,17 @@ class Jobs:
             raise self.explained(error, overrides) from None
 
 
-def optimized(records: Sequence[Record | None], metric: str | None) -> float | None:
+def optimized(records: Sequence[FinishedRecord], metric: str | None) -> float | None:
     """The objective value for a searching sweeper (Optuna): a score, by default the one that selected the epoch.
 
-    Of several seeds it is the mean; None where one of them has none.
+    Of several seeds it is the mean; None if one of them has no such score.
     """
     values = [_optimized(record, metric) for record in records]
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
-def _optimized(record: Record | None, metric: str | None) -> float | None:
-    if not isinstance(record, FinishedRecord):
-        return None
+def _optimized(record: FinishedRecord, metric: str | None) -> float | None:
     if metric is None:
         return record.selection_score
     return record.scores[metric].value if metric in record.scores else None
