@@ -24,7 +24,7 @@ from inducer_bench.runs.provenance import code, versions
 from scripts.bench.fake_cuda import process
 from scripts.bench.fake_cuda.process import Answer, Request
 
-OUT = Path("results/bench/launches")
+OUT = Path("results/launches")
 BOUNDS = process.ROOT / "tests" / "scripts" / "launches.md"
 BOUNDS_LAYERS, BOUNDS_SCENES = 2, ("training", "evaluation", "decoding")
 COLUMNS = ("family", "method", "scene", "forward", "backward", "update", "all", "casts", "waits", "once")
