@@ -2,13 +2,14 @@
 
 Methods and seeds are those of `conf/experiment/{nlu,nlg}_main.yaml`, batch sizes and epochs those of `conf/trainer`,
 numbers of examples those that are published. Tokens of a step are counted on real data, in batches of similar length:
-8,999 training pairs of MNLI and the dev dialogues of CoQA stand for all.
+8,999 training pairs of MNLI and the dev dialogues of CoQA stand for all of train, and train for dev.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -83,22 +84,23 @@ def parts(data: Path, mini: bool = False) -> list[Part]:
 def part(task: str, data: Path, mini: bool) -> Part:
     """One task."""
     config, made = real_task(task, data, mini)
+    lengths = made.examples("train").lengths
     train, dev, prompts = SIZES[task]
     methods, seeds = experiment(FAMILIES[task])
     batch, eval_batch = config.trainer.batch_size, config.trainer.eval_batch_size
     return Part(
         task, FAMILIES[task], methods, seeds, config.trainer.epochs, ceil(train / batch),
-        padded(made.examples("train").lengths, training_batches, batch), dev,
-        padded(made.examples("dev").lengths, evaluation_batches, eval_batch) / eval_batch, eval_batch, prompts,
+        padded(lengths, training_batches(lengths, batch, seed=0, epoch=0)), dev,
+        padded(lengths, evaluation_batches(lengths, eval_batch)) / eval_batch, eval_batch, prompts,
         config.trainer.patience is not None,
     )  # fmt: skip
 
 
-def padded(lengths: list[int], batches: Callable[..., list[list[int]]], size: int) -> float:
+def padded(lengths: Sequence[int], batches: Sequence[list[int]]) -> float:
     """Mean padded tokens of a full batch."""
-    options = {"seed": 0, "epoch": 0} if batches is training_batches else {}
-    made = [batch for batch in batches(lengths, size, **options) if len(batch) == min(size, len(lengths))]
-    return size * sum(max(lengths[index] for index in batch) for batch in made) / len(made)
+    size = max(map(len, batches))
+    longest = [max(lengths[index] for index in batch) for batch in batches if len(batch) == size]
+    return size * sum(longest) / len(longest)
 
 
 def experiment(family: str) -> tuple[tuple[str, ...], int]:
@@ -108,5 +110,5 @@ def experiment(family: str) -> tuple[tuple[str, ...], int]:
     params = content["hydra"]["sweeper"]["params"]
     parser = OverridesParser.create()
     known = sorted(path.stem for path in (folder / "method").glob("*.yaml"))
-    methods = parser.parse_override(f"method={params['method']}").value().filter(known)
-    return tuple(methods), len(list(parser.parse_override(f"seed={params['seed']}").sweep_iterator()))
+    chosen: Any = parser.parse_override(f"method={params['method']}").value()
+    return tuple(chosen.filter(known)), len(list(parser.parse_override(f"seed={params['seed']}").sweep_iterator()))

@@ -7,7 +7,7 @@ from scripts.bench import harness
 from scripts.bench.fake_cuda.process import Answer
 from scripts.bench.launches import recurring
 
-FOLDER = harness.ROOT / "results" / "bench" / "launches"
+FOLDER = harness.ROOT / "results" / "launches"
 Launches = dict[tuple[str, str, str], int]  # family, method, scene -> of a step, a batch or a token
 
 
