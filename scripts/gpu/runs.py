@@ -1,0 +1,187 @@
+"""Whole runs through the command line: an epoch with its score, several at a time, after a kill, without memory.
+
+    python -m scripts.gpu.runs epoch --methods lora inducer fine_tune --device cuda
+    python -m scripts.gpu.runs jobs | resume | memory
+
+MiniLM (GPU_CHECK_PLM, a folder) on SST-2; with --mini the mini suite. `jobs` compares a sweep over five seeds one after
+another with five processes on the device. `resume` trains twice, and once with a kill in between: on a CPU the
+three are equal, on a GPU the third may differ from the first no more than the second does, times `TOLERATED`. `memory`
+sweeps over two batch sizes with little memory: the first run must be recorded as out of memory, the second be done.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter, sleep
+
+from inducer_bench.errors import ExitCode
+from inducer_bench.runs import record as records
+from inducer_bench.runs.record import FinishedRecord, Record
+from inducer_bench.strict_json import loads
+from scripts.bench import harness
+
+SEEDS = 5
+TOLERATED = 5.0
+LEAST_SPREAD = 0.02  # of losses, where two equal runs happen to agree
+CAPPED = """
+import resource, sys, torch
+from pathlib import Path
+allowed = int(sys.argv.pop(1)) * 2**20
+if sys.argv.pop(1) == "cuda":
+    torch.cuda.set_per_process_memory_fraction(allowed / torch.cuda.get_device_properties(0).total_memory)
+else:
+    import inducer_bench.runs.experiment
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + allowed, now + allowed))
+from inducer_bench.cli.main import entry_point
+entry_point()
+"""  # so many MiB for the tensors of a run
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Publish one row for each run."""
+    parser = harness.parser(__doc__)
+    parser.add_argument("what", choices=["epoch", "jobs", "resume", "memory"])
+    parser.add_argument("--methods", nargs="+", default=["lora"])
+    args = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as room:
+        rows, note = {"epoch": epoch, "jobs": jobs, "resume": resume, "memory": memory}[args.what](args, Path(room))
+    harness.publish(f"runs_{args.what}", rows, args.device, note, args.out)
+
+
+def base(args: argparse.Namespace) -> list[str]:
+    """The overrides of every run."""
+    if args.mini:
+        return ["preset=mini", "task=sst2", "task.max_train=128", "task.max_eval=64", f"trainer.device={args.device}"]
+    return [
+        "task=sst2", f"task.data_dir={args.data / 'sst2'}", "plm=roberta-base", "plm.name=minilm",
+        f"plm.path={os.environ['GPU_CHECK_PLM']}", f"trainer.device={args.device}",
+    ]  # fmt: skip
+
+
+def start(overrides: Sequence[str], program: Sequence[str] = ("-m", "inducer_bench")) -> subprocess.Popen[bytes]:
+    """A process of the command line, in a group of its own."""
+    return subprocess.Popen([sys.executable, *program, *overrides], start_new_session=True)
+
+
+def finished(overrides: Sequence[str], room: Path) -> FinishedRecord:
+    """Run to the end; the one record below `room`."""
+    if code := start([*overrides, f"output_dir={room}"]).wait():
+        sys.exit(f"runs: exit code {code}")
+    [found] = records_below(room)
+    assert isinstance(found, FinishedRecord)
+    return found
+
+
+def records_below(room: Path) -> list[Record]:
+    """The records of all runs below a folder, in order of their time."""
+    paths = sorted(room.rglob(records.FILE), key=lambda path: path.stat().st_mtime)
+    return [record for path in paths if (record := records.read(path.parent)) is not None]
+
+
+def described(record: FinishedRecord) -> harness.Row:
+    """The score, speed and memory of a run."""
+    return {
+        "method": record.method, "plm": record.plm, "steps": record.steps, "precision": record.dtype,
+        record.metric: record.scores[record.metric].value, "seconds": record.train_seconds,
+        "steps a second": record.steps / record.train_seconds, "evaluation, seconds": record.eval_seconds,
+        "peak MiB": record.peak_memory_bytes / 2**20,
+    }  # fmt: skip
+
+
+# -- the four ----------------------------------------------------------------------------------------------------------
+
+
+def epoch(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
+    """One epoch of each method; `whole` is the time of the process, its start included."""
+    rows = []
+    for method in args.methods:
+        started = perf_counter()
+        record = finished([*base(args), f"method={method}", "trainer.epochs=1"], room / method)
+        rows.append({**described(record), "whole, seconds": perf_counter() - started})
+    return rows, "One epoch of SST-2, seed 0, from the command line."
+
+
+def jobs(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
+    """A sweep over seeds, in one process and in as many as there are seeds."""
+    size = [] if args.mini else ["task.max_train=4800"]
+    rows: list[harness.Row] = []
+    for count in (1, SEEDS):
+        launcher = [] if count == 1 else ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={count}"]
+        overrides = [*base(args), *size, "method=lora", "trainer.epochs=1", f"seed=range({SEEDS})", *launcher]
+        started = perf_counter()
+        if code := start(["-m", *overrides, f"output_dir={room / str(count)}"]).wait():
+            sys.exit(f"runs: exit code {code}")
+        whole = perf_counter() - started
+        done = [record for record in records_below(room / str(count)) if isinstance(record, FinishedRecord)]
+        assert len(done) == SEEDS
+        steps, training = sum(record.steps for record in done), sum(record.train_seconds for record in done)
+        rows.append({"runs at a time": count, "runs": SEEDS, "steps": steps, "whole, seconds": whole,
+                     "steps a second while training": count * steps / training})  # fmt: skip
+    return rows, "LoRA on SST-2, one epoch; `whole` includes the start of every process."
+
+
+def resume(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
+    """Two equal runs, and one that is killed when it has saved a state in its second epoch."""
+    size = [] if args.mini else ["task.max_train=3200"]
+    run = [*base(args), *size, "method=inducer", "trainer.epochs=3", "trainer.log_every=2"]
+    finished(run, room / "first")
+    finished(run, room / "second")
+    process = start([*run, f"output_dir={room / 'killed'}"])
+    while process.poll() is None and not any((room / "killed").rglob("state.safetensors")):
+        sleep(0.01)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished(run, room / "killed")
+    curves = {name: losses(room / name) for name in ("first", "second", "killed")}
+    rows = []
+    for name, curve in curves.items():
+        [record] = records_below(room / name)
+        assert isinstance(record, FinishedRecord)
+        rows.append({"run": name, **described(record), "last loss": curve[-1],
+                     "most that a loss differs from the first": apart(curve, curves["first"])})  # fmt: skip
+    allowed = 0.0
+    if args.device.type == "cuda":
+        allowed = TOLERATED * max(LEAST_SPREAD, apart(curves["second"], curves["first"]))
+    if apart(curves["killed"], curves["first"]) > allowed:
+        print(harness.table(rows))
+        sys.exit(f"runs: the losses of the resumed run differ by more than {allowed:g}")
+    return rows, "Three epochs of inducers; `killed` was killed after its first checkpoint and resumed."
+
+
+def losses(folder: Path) -> list[float]:
+    """The logged training losses of the one run below a folder."""
+    [path] = folder.rglob("metrics.jsonl")
+    lines = [loads(line) for line in path.read_text().splitlines()]
+    return [line["loss"] for line in lines if line["event"] == "train"]
+
+
+def apart(one: list[float], other: list[float]) -> float:
+    """The greatest difference of two curves; infinite if they differ in length."""
+    if len(one) != len(other):
+        return float("inf")
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def memory(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
+    """A sweep over a batch that does not fit and one that does."""
+    allowed, large, small = (500, 2048, 16) if args.mini else (1024, 8192, 16)
+    more = [f"task.max_train={large}", f"trainer.batch_size={large},{small}"]
+    run = [*base(args), *more, "method=fine_tune", "trainer.epochs=1", f"output_dir={room}"]
+    code = start(["-m", *run], ["-c", CAPPED, str(allowed), args.device.type]).wait()
+    statuses = {record.config["trainer"]["batch_size"]: record.status for record in records_below(room)}
+    rows: list[harness.Row] = [{"batch": size, "status": statuses[size]} for size in sorted(statuses)]
+    if code != ExitCode.OUT_OF_MEMORY or [row["status"] for row in rows] != ["done", "oom"]:
+        print(harness.table(rows))
+        sys.exit(f"runs: exit code {code}")
+    return rows, f"Fine-tuning within {allowed} MiB; exit code {code}."
+
+
+if __name__ == "__main__":
+    main()
