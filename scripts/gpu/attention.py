@@ -7,10 +7,9 @@ Each gives f_i = softmax_j(s_ij) V and the gate g_i = sigmoid(o_i - logsumexp_j 
 keys, and is differentiated with respect to Q, K, V and o. Shapes as in `inducer_bench/methods/attention.py`.
 
     SDPA        torch's attention alone, without a gate: the floor
-    package     what the package does on this device
+    package     what the package does on CUDA: SDPA, and SDPA again with the virtual key as one more key
     explicit    scores written out, P kept for the backward pass: T x S numbers a head
     efficient   torch's private memory-efficient operator; the gradient of the log-sum-exp in a padded column
-    new key     SDPA with one more key, whose score is o_i, in padded columns of the heads
 
 A form passes if its errors relative to the reference, ||x - ref|| / ||ref||, are below `WORST` for every mask and, with
 dropout, if differences of its output agree with its gradient under one seed.
@@ -25,7 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inducer_bench.methods.kernels import ExplicitAttention, attend_with_logsumexp
+from inducer_bench.methods.kernels import ExplicitAttention
+from inducer_bench.methods.virtual_key import gate_by_attention, with_room
 from scripts.bench import harness
 
 HEADS, WIDTH = 12, 64
@@ -101,9 +101,11 @@ def sdpa(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Non
 
 
 def package(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
-    """What inducers call."""
-    f, logsumexp = attend_with_logsumexp(*heads[:3], mask, SCALE, dropout)
-    return f, torch.sigmoid(heads[3] - logsumexp)
+    """What inducers call on CUDA; on a CPU, too."""
+    query, key, _, own = heads
+    f, _ = sdpa(heads, mask, dropout)
+    room = None if mask is None else with_room(mask)
+    return f, gate_by_attention(query, key, room, SCALE, dropout, own / SCALE).squeeze(-1)
 
 
 def with_function(
@@ -112,19 +114,6 @@ def with_function(
     """A function that gives f and log-sum-exp."""
     f, logsumexp, *_ = function.apply(*heads[:3], mask, SCALE, dropout)
     return f, torch.sigmoid(heads[3] - logsumexp)
-
-
-def new_key(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
-    """SDPA with one more key of score o_i; one more column of V sums the weights of the real keys: 1 - g."""
-    query, key, value, own = heads
-    score = (own / SCALE).to(query.dtype).unsqueeze(-1)
-    wide_query = F.pad(torch.cat((query, score), dim=-1), (0, PAD - 1))
-    wide_key, wide_value = F.pad(key, (0, PAD, 0, 1)), F.pad(F.pad(value, (0, 1), value=1.0), (0, PAD - 1, 0, 1))
-    wide_key[..., -1, WIDTH] = 1
-    wide_mask = None if mask is None else F.pad(mask, (0, 1))
-    output, _ = sdpa((wide_query, wide_key, wide_value, own), wide_mask, dropout)
-    rest = output[..., WIDTH].float()
-    return output[..., :WIDTH] / rest.unsqueeze(-1), 1 - rest
 
 
 class EfficientAttention(torch.autograd.Function):
@@ -167,15 +156,13 @@ FORMS: dict[str, Form] = {
     "package": package,
     "explicit": partial(with_function, ExplicitAttention),
     "efficient": partial(with_function, EfficientAttention),
-    "new key": new_key,
 }
 CUDA_ONLY = ("efficient",)
-WITHOUT_DROPOUT = ("new key",)  # it would drop weights of the real keys from their sum, and the gate
 
 
-def serves(name: str, dropout: float, device: torch.device) -> bool:
-    """Whether a form runs on this device with this dropout."""
-    return (device.type == "cuda" or name not in CUDA_ONLY) and not (dropout and name in WITHOUT_DROPOUT)
+def serves(name: str, device: torch.device) -> bool:
+    """Whether a form runs on this device."""
+    return device.type == "cuda" or name not in CUDA_ONLY
 
 
 # -- checks and measurements -------------------------------------------------------------------------------------------
@@ -183,7 +170,7 @@ def serves(name: str, dropout: float, device: torch.device) -> bool:
 
 def checked(name: str, lengths: Sequence[int], device: torch.device) -> Iterator[harness.Row]:
     """The errors of a form at each length, with each mask and in each precision; and of its slope with dropout."""
-    for length in lengths if serves(name, 0.0, device) else ():
+    for length in lengths if serves(name, device) else ():
         for kind in MASKS:
             heads, visible = inputs(2, 2, length, kind)
             expected = passes(reference, *on_device(heads, visible, torch.float64, harness.CPU), 0.0)
@@ -194,10 +181,9 @@ def checked(name: str, lengths: Sequence[int], device: torch.device) -> Iterator
                 }
                 yield {"form": name, "T": length, "mask": kind, "dtype": str(dtype), **errors,
                        "passed": max(errors.values()) < worst}  # fmt: skip
-            if serves(name, DROPOUT, device):
-                error = slope_error(FORMS[name], *on_device(heads, visible, torch.float32, device))
-                yield {"form": name, "T": length, "mask": kind, "dtype": str(torch.float32), "slope, dropout": error,
-                       "passed": error < WORST_SLOPE}  # fmt: skip
+            error = slope_error(FORMS[name], *on_device(heads, visible, torch.float32, device))
+            yield {"form": name, "T": length, "mask": kind, "dtype": str(torch.float32), "slope, dropout": error,
+                   "passed": error < WORST_SLOPE}  # fmt: skip
 
 
 def reference(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
@@ -259,7 +245,7 @@ def measured(batch: int, length: int, dtype: torch.dtype, args: argparse.Namespa
         calls = {
             name: partial(passes, form, heads, mask, dropout)
             for name, form in FORMS.items()
-            if serves(name, dropout, args.device)
+            if serves(name, args.device)
         }
         times = harness.alternate(calls, args.rounds, device=args.device)
         for row in harness.ratio_rows(times, "SDPA"):

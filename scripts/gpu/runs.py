@@ -171,7 +171,7 @@ def apart(one: list[float], other: list[float]) -> float:
 
 def memory(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
     """A sweep over a batch that does not fit and one that does."""
-    allowed, large, small = (500, 2048, 16) if args.mini else (1024, 8192, 16)
+    allowed, large, small = (500, 2048, 128) if args.mini else (1024, 8192, 16)
     more = [f"task.max_train={large}", f"trainer.batch_size={large},{small}"]
     run = [*base(args), *more, "method=fine_tune", "trainer.epochs=1", f"output_dir={room}"]
     code = start(["-m", *run], ["-c", CAPPED, str(allowed), args.device.type]).wait()
