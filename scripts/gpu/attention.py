@@ -3,8 +3,9 @@
     python -m scripts.gpu.attention --device cuda --check
     python -m scripts.gpu.attention --device cuda [--lengths 64 256 512 1024]
 
-Each gives f_i = softmax_j(s_ij) V and the gate g_i = sigmoid(o_i - logsumexp_j s_ij) of given scores o_i of the virtual
-keys, and is differentiated with respect to Q, K, V and o. Shapes as in `inducer_bench/methods/attention.py`.
+Each gives f_i = softmax_j(s_ij) V and the gate g_i = sigmoid(s_i - logsumexp_j s_ij) of virtual keys with the scores
+s_i = (|Q_i|^2 + c_i) / sqrt p for a given c, and is differentiated with respect to Q, K, V and c. Shapes as in
+`inducer_bench/methods/attention.py`.
 
     SDPA        torch's attention alone, without a gate: the floor
     package     what the package does on CUDA: SDPA, and SDPA again with the virtual key as one more key
@@ -21,11 +22,11 @@ from functools import partial
 from typing import Any
 
 import torch
+from inducer_bench.methods.virtual_key import f_and_gate_by_attention
 from torch import Tensor
 from torch.nn import functional as F
 
 from inducer_bench.methods.kernels import ExplicitAttention
-from inducer_bench.methods.virtual_key import gate_by_attention, with_room
 from scripts.bench import harness
 
 HEADS, WIDTH = 12, 64
@@ -37,7 +38,7 @@ MASKS = ("none", "padded", "causal")
 WORST = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
 WORST_SLOPE = 2e-2
 STEP = 1e-2  # of the differences
-Heads = tuple[Tensor, Tensor, Tensor, Tensor]  # Q, K, V (B, H, T, p) and o (B, H, T)
+Heads = tuple[Tensor, Tensor, Tensor, Tensor]  # Q, K, V (B, H, T, p) and c (B, H, T)
 Form = Callable[[Heads, Tensor | None, float], tuple[Tensor, Tensor | None]]  # heads, mask, dropout -> f, g
 
 
@@ -63,32 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def inputs(batch: int, heads: int, length: int, mask: str) -> tuple[Heads, Tensor | None]:
-    """Heads in float64 on the CPU, strided as the output of a linear map, and which keys are seen: (B or 1, 1, T, S)."""
+    """Heads in float64 on the CPU, strided as a linear map's output; which keys are seen, (B or 1, 1, T, S)."""
     generator = torch.Generator().manual_seed(length)
     query, key, value = (
         torch.randn(batch, length, heads, WIDTH, generator=generator).double().transpose(1, 2) for _ in range(3)
     )
-    own = 2 * torch.randn(batch, heads, length, generator=generator).double()
+    change = 16 * torch.randn(batch, heads, length, generator=generator).double() - 40  # gates from 0 to 1
     visible = None
     if mask == "padded":
         ends = torch.randint(length // 2, length + 1, (batch,), generator=generator).clamp(min=1)
         visible = (torch.arange(length) < ends[:, None, None, None]).expand(batch, 1, length, length)
     elif mask == "causal":
         visible = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
-    return (query, key, value, own), visible
+    return (query, key, value, change), visible
 
 
 def on_device(
     heads: Heads, visible: Tensor | None, dtype: torch.dtype, device: torch.device
 ) -> tuple[Heads, Tensor | None]:
-    """Copies as leaves of a graph, o in float32 or better; and the additive mask, its rows aligned in memory."""
+    """Copies as leaves of a graph, c in float32 or better; and the additive mask, its rows aligned in memory."""
     query, key, value = (x.to(device, dtype).requires_grad_() for x in heads[:3])
-    own = heads[3].to(device, torch.promote_types(dtype, torch.float32)).requires_grad_()
+    change = heads[3].to(device, torch.promote_types(dtype, torch.float32)).requires_grad_()
     if visible is None:
-        return (query, key, value, own), None
+        return (query, key, value, change), None
     length = visible.shape[-1]
     mask = torch.zeros(*visible.shape[:-1], length + -length % ALIGNED, dtype=dtype, device=device)[..., :length]
-    return (query, key, value, own), mask.masked_fill_(~visible.to(device), torch.finfo(dtype).min)
+    return (query, key, value, change), mask.masked_fill_(~visible.to(device), torch.finfo(dtype).min)
 
 
 # -- the forms ---------------------------------------------------------------------------------------------------------
@@ -101,11 +102,9 @@ def sdpa(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Non
 
 
 def package(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
-    """What inducers call on CUDA; on a CPU, too."""
-    query, key, _, own = heads
-    f, _ = sdpa(heads, mask, dropout)
-    room = None if mask is None else with_room(mask)
-    return f, gate_by_attention(query, key, room, SCALE, dropout, own / SCALE).squeeze(-1)
+    """What inducers call on CUDA; here on a CPU, too."""
+    f, gate = f_and_gate_by_attention(*heads[:3], mask, SCALE, dropout, False)
+    return f, gate(heads[3]).squeeze(-1)
 
 
 def with_function(
@@ -113,7 +112,14 @@ def with_function(
 ) -> tuple[Tensor, Tensor]:
     """A function that gives f and log-sum-exp."""
     f, logsumexp, *_ = function.apply(*heads[:3], mask, SCALE, dropout)
-    return f, torch.sigmoid(heads[3] - logsumexp)
+    return f, gate_of(heads, logsumexp)
+
+
+def gate_of(heads: Heads, logsumexp: Tensor) -> Tensor:
+    """g (B, H, T), in float32 or better."""
+    query, _, _, change = heads
+    own = query.to(change.dtype).square().sum(-1) + change
+    return torch.sigmoid(own * SCALE - logsumexp)
 
 
 class EfficientAttention(torch.autograd.Function):
@@ -188,9 +194,9 @@ def checked(name: str, lengths: Sequence[int], device: torch.device) -> Iterator
 
 def reference(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
     """Written out, with autograd's own gradients; in float64."""
-    query, key, value, own = heads
+    query, key, value, _ = heads
     scores = query @ key.mT * SCALE + (0 if mask is None else mask)
-    return scores.softmax(-1) @ value, torch.sigmoid(own - scores.logsumexp(-1))
+    return scores.softmax(-1) @ value, gate_of(heads, scores.logsumexp(-1))
 
 
 def weighted(f: Tensor, g: Tensor | None) -> Tensor:
@@ -207,7 +213,7 @@ def passes(form: Form, heads: Heads, mask: Tensor | None, dropout: float) -> dic
     wanted = heads if g is not None else heads[:3]
     grads = torch.autograd.grad(weighted(f, g), wanted)
     return {"f": f, **({} if g is None else {"g": g}),
-            **dict(zip(("dQ", "dK", "dV", "do"), grads, strict=False))}  # fmt: skip
+            **dict(zip(("dQ", "dK", "dV", "dc"), grads, strict=False))}  # fmt: skip
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

