@@ -17,6 +17,7 @@ dropout, if differences of its output agree with its gradient under one seed.
 """
 
 import argparse
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -239,9 +240,9 @@ def slope_error(form: Form, heads: Heads, mask: Tensor | None) -> float:
     grads = torch.autograd.grad(weighted(f, g), wanted)
     slope = float(sum((grad * d).double().sum() for grad, d in zip(grads, directions, strict=False)))
     numeric = float((value(STEP) - value(-STEP)) / (2 * STEP))
-    size = float(sum((grad.double().norm() * d.double().norm() / d.numel() ** 0.5) ** 2
-                     for grad, d in zip(grads, directions, strict=False))) ** 0.5  # fmt: skip
-    return abs(slope - numeric) / size
+    sizes = [float(grad.double().norm() * d.double().norm()) / d.numel() ** 0.5
+             for grad, d in zip(grads, directions, strict=False)]  # fmt: skip
+    return abs(slope - numeric) / math.hypot(*sizes)
 
 
 def measured(batch: int, length: int, dtype: torch.dtype, args: argparse.Namespace) -> Iterator[harness.Row]:

@@ -100,8 +100,10 @@ class Step:
         """The loss of a batch, (), before its update."""
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
         with autocast(self.tuned.device, "bf16"):
-            outputs = self.tuned(**inputs)
-            logits = outputs if self.language_model else outputs.logits
+            if self.language_model:
+                logits = self.tuned(**inputs, use_cache=False)
+            else:
+                logits = self.tuned(**inputs).logits
             loss = F.cross_entropy(logits.float(), batch["labels"])
         loss.backward()
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
