@@ -70,14 +70,14 @@ def inputs(batch: int, heads: int, length: int, mask: str) -> tuple[Heads, Tenso
     query, key, value = (
         torch.randn(batch, length, heads, WIDTH, generator=generator).double().transpose(1, 2) for _ in range(3)
     )
-    change = 16 * torch.randn(batch, heads, length, generator=generator).double() - 40  # gates from 0 to 1
+    change = 16 * torch.randn(batch, heads, length, generator=generator) - 40  # gates from 0 to 1
     visible = None
     if mask == "padded":
         ends = torch.randint(length // 2, length + 1, (batch,), generator=generator).clamp(min=1)
         visible = (torch.arange(length) < ends[:, None, None, None]).expand(batch, 1, length, length)
     elif mask == "causal":
         visible = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
-    return (query, key, value, change), visible
+    return (query, key, value, change.bfloat16().double()), visible
 
 
 def on_device(
@@ -105,7 +105,7 @@ def sdpa(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Non
 def package(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
     """What inducers call on CUDA; here on a CPU, too."""
     f, gate = f_and_gate_by_attention(*heads[:3], mask, SCALE, dropout, False)
-    return f, gate(heads[3]).squeeze(-1)
+    return f, gate(heads[3].unsqueeze(-1).to(f.dtype)).squeeze(-1)
 
 
 def with_function(

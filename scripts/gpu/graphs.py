@@ -87,6 +87,7 @@ class Step:
     def __init__(self, config: ExperimentConfig, tuned: TunedModel) -> None:
         self.tuned = tuned
         self.language_model = config.task.family == "nlg"
+        self.without_cache = {"use_cache": False} if self.language_model else {}
         self.parameters = list(tuned.trained_parameters().values())
         self.lr = torch.tensor(config.trainer.lr, device=tuned.device)
         beta1, beta2 = config.trainer.betas
@@ -100,10 +101,8 @@ class Step:
         """The loss of a batch, (), before its update."""
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
         with autocast(self.tuned.device, "bf16"):
-            if self.language_model:
-                logits = self.tuned(**inputs, use_cache=False)
-            else:
-                logits = self.tuned(**inputs).logits
+            outputs = self.tuned(**inputs, **self.without_cache)
+            logits = outputs if self.language_model else outputs.logits
             loss = F.cross_entropy(logits.float(), batch["labels"])
         loss.backward()
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from scripts.bench import harness
+from scripts.bench.fake_cuda.process import UnavailableError, build_guard
 from scripts.gpu import attention, check, graphs, prepare, profile, runs
 
 CPU = torch.device("cpu")
@@ -175,6 +176,24 @@ def test_curves_without_the_undoing_differ(monkeypatch):
     eager, _ = toy_curve(lambda step: step)
     monkeypatch.setattr(graphs.Step, "untouched", lambda self: nullcontext())
     assert not torch.equal(toy_curve(graphs.Graphs)[0], eager)
+
+
+def test_step_that_is_captured_waits_for_nothing():
+    """A wait in it would end the capture with an error; told by the simulation."""
+    try:
+        guard = build_guard()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    command = [sys.executable, "tests/helpers/fake_steps.py", str(guard), "inducer"]
+    environment = {**os.environ, "PYTHONPATH": str(harness.ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=harness.ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(step["family"], step["method"], step["waits"]) for step in found] == [
+        ("nlu", "inducer", {}),
+        ("nlg", "inducer", {}),
+    ]
+    assert all(step["launches"]["step"]["_fused_adamw_"] for step in found)
 
 
 def test_curves_of_different_length_are_infinitely_apart():
