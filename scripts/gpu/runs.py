@@ -115,10 +115,10 @@ def epoch(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]
 
 def seeds(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
     """Several seeds side by side on one frozen PLM."""
-    size = [] if args.mini else ["task.max_train=3200"]
+    size, counts = ([], (1, 2)) if args.mini else (["task.max_train=3200"], SIDE_BY_SIDE)
     rows: list[harness.Row] = []
     for method in args.methods:
-        for count in SIDE_BY_SIDE:
+        for count in counts:
             place, started = room / method / str(count), perf_counter()
             run = [*base(args), *size, f"method={method}", "trainer.epochs=1", f"seeds={count}", f"output_dir={place}"]
             if code := start(run).wait():
@@ -135,19 +135,19 @@ def seeds(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]
 
 def jobs(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
     """A sweep over seeds, in one process and in as many as there are seeds."""
-    size = [] if args.mini else ["task.max_train=4800"]
+    size, several = ([], 2) if args.mini else (["task.max_train=4800"], SEEDS)
     rows: list[harness.Row] = []
-    for count in (1, SEEDS):
+    for count in (1, several):
         launcher = [] if count == 1 else ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={count}"]
-        overrides = [*base(args), *size, "method=lora", "trainer.epochs=1", f"seed=range({SEEDS})", *launcher]
+        overrides = [*base(args), *size, "method=lora", "trainer.epochs=1", f"seed=range({several})", *launcher]
         started = perf_counter()
         if code := start(["-m", *overrides, f"output_dir={room / str(count)}"]).wait():
             sys.exit(f"runs: exit code {code}")
         whole = perf_counter() - started
         done = [record for record in records_below(room / str(count)) if isinstance(record, FinishedRecord)]
-        assert len(done) == SEEDS
+        assert len(done) == several
         steps, training = sum(record.steps for record in done), sum(record.train_seconds for record in done)
-        rows.append({"runs at a time": count, "runs": SEEDS, "steps": steps, "whole, seconds": whole,
+        rows.append({"runs at a time": count, "runs": several, "steps": steps, "whole, seconds": whole,
                      "steps a second while training": count * steps / training})  # fmt: skip
     return rows, "LoRA on SST-2, one epoch; `whole` includes the start of every process."
 
