@@ -43,7 +43,7 @@ def items(call: str, small: bool, device: str) -> list[Item]:
     precision = ["--precision", "bf16"]
     methods = ["--methods", *(FEW if small else METHODS)]
     short, long = (["8", "12"], ["12", "24"]) if small else (["16", "43"], ["70", "373"])
-    half = "4" if small else "8"
+    half, compiled = ("4", ["lora"]) if small else ("8", ["lora", "inducer"])
     if call == "a":
         return [
             Item("environment", 60, "scripts.gpu.environment"),
@@ -62,8 +62,8 @@ def items(call: str, small: bool, device: str) -> list[Item]:
             Item("attention", 60, "scripts.gpu.attention"),
             Item("seeds", 60, "scripts.gpu.runs", ["seeds", "--methods", "lora", "inducer"]),
             Item("jobs", 80, "scripts.gpu.runs", ["jobs"]),
-            *(Item(f"compile_{mode}", 60, "scripts.bench.compile",
-                   ["--task", "sst2", "--methods", "lora", "inducer", "--batches", "2", "--mode", mode, *precision])
+            *(Item(f"compile_{mode}", 100, "scripts.bench.compile",
+                   ["--task", "sst2", "--methods", *compiled, "--batches", "2", "--mode", mode, *precision])
               for mode in (["default"] if device == "cpu" else ["default", "reduce-overhead"])),
         ]  # fmt: skip
     return [
