@@ -23,11 +23,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from inducer_bench.methods.virtual_key import f_and_gate_by_attention
 from torch import Tensor
 from torch.nn import functional as F
 
 from inducer_bench.methods.kernels import ExplicitAttention
+from inducer_bench.methods.virtual_key import f_and_gate_by_attention
 from scripts.bench import harness
 
 HEADS, WIDTH = 12, 64

@@ -5,10 +5,9 @@
     python -m scripts.gpu.runs jobs | resume | memory
 
 MiniLM (GPU_CHECK_PLM, a folder) on SST-2; with --mini the mini suite. `seeds` trains 1, 5 and 10 seeds side by side.
-`jobs` compares a sweep over five seeds one after another with five processes on the device. `resume` trains twice, and
-once with a kill in between: on a CPU the three are equal, on a GPU the third may differ from the first no more than
-`TOLERATED` times what the second does. `memory` sweeps over two batch sizes with little memory: the first run must be
-recorded as out of memory, and the second be done.
+`jobs` compares a sweep over five seeds one after another with five processes on the device. `resume` trains twice, the
+second time with a kill in between: both runs must be equal. `memory` sweeps over two batch sizes with little memory:
+the first run must be recorded as out of memory, and the second be done.
 """
 
 import argparse
@@ -21,6 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter, sleep
 
+import torch
+
 from inducer_bench.errors import ExitCode
 from inducer_bench.runs import record as records
 from inducer_bench.runs.record import FinishedRecord, Record
@@ -29,23 +30,18 @@ from scripts.bench import harness
 
 SEEDS = 5
 SIDE_BY_SIDE = (1, 5, 10)
-TOLERATED = 5.0
-LEAST_SPREAD = 0.02  # of losses, where two equal runs happen to agree
-CAPPED = """
+REFUSING = """
 import sys, torch
 from torch.nn import functional as F
 allowed, embedding = int(sys.argv.pop(1)), F.embedding
 def refusing(ids, *args, **kwargs):
-    if ids.numel() > allowed * 16:
+    if ids.numel() > allowed:
         raise torch.OutOfMemoryError("out of memory, as if this were a GPU")
     return embedding(ids, *args, **kwargs)
-if sys.argv.pop(1) == "cuda":
-    torch.cuda.set_per_process_memory_fraction(allowed * 2**20 / torch.cuda.get_device_properties(0).total_memory)
-else:
-    F.embedding = refusing
+F.embedding = refusing
 from inducer_bench.cli.main import entry_point
 entry_point()
-"""  # the command line with so many MiB for tensors; a CPU refuses large batches in place of that
+"""  # the command line on a CPU that has memory for so many tokens
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -153,39 +149,25 @@ def jobs(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
 
 
 def resume(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
-    """Two equal runs, and one that is killed when it has saved a state in its first epoch."""
+    """A whole run, and one that is killed when it has saved a state in its first epoch."""
     size, every = ([], 3) if args.mini else (["task.max_train=3200"], 50)
-    run = [
-        *base(args),
-        *size,
-        "method=inducer",
-        "trainer.epochs=3",
-        "trainer.log_every=2",
-        f"trainer.checkpoint_every={every}",
-    ]
-    finished(run, room / "first")
-    finished(run, room / "second")
+    often = ["trainer.log_every=2", f"trainer.checkpoint_every={every}"]
+    run = [*base(args), *size, "method=inducer", "trainer.epochs=3", "trainer.deterministic=true", *often]
+    records_of = {"whole": finished(run, room / "whole")}
     process = start([*run, f"output_dir={room / 'killed'}"])
     while process.poll() is None and not any((room / "killed").rglob("state.safetensors")):
         sleep(0.01)
     assert process.poll() is None, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    finished(run, room / "killed")
-    curves = {name: losses(room / name) for name in ("first", "second", "killed")}
-    rows = []
-    for name, curve in curves.items():
-        [record] = records_below(room / name)
-        assert isinstance(record, FinishedRecord)
-        rows.append({"run": name, **described(record), "last loss": curve[-1],
-                     "most that a loss differs from the first": apart(curve, curves["first"])})  # fmt: skip
-    allowed = 0.0
-    if args.device.type == "cuda":
-        allowed = TOLERATED * max(LEAST_SPREAD, apart(curves["second"], curves["first"]))
-    if apart(curves["killed"], curves["first"]) > allowed:
+    records_of["killed"] = finished(run, room / "killed")
+    curves = {name: losses(room / name) for name in records_of}
+    rows = [{"run": name, **described(record), "last loss": curves[name][-1],
+             "equal": curves[name] == curves["whole"]} for name, record in records_of.items()]  # fmt: skip
+    if curves["killed"] != curves["whole"]:
         print(harness.table(rows))
-        sys.exit(f"runs: the losses of the resumed run differ by more than {allowed:g}")
-    return rows, "Three epochs of inducers; `killed` was killed after its first checkpoint and resumed."
+        sys.exit("runs: the resumed run went another way")
+    return rows, "Three epochs of inducers, trainer.deterministic; killed after the first checkpoint, and resumed."
 
 
 def losses(folder: Path) -> list[float]:
@@ -195,25 +177,27 @@ def losses(folder: Path) -> list[float]:
     return [line["loss"] for line in lines if line["event"] == "train"]
 
 
-def apart(one: list[float], other: list[float]) -> float:
-    """The greatest difference of two curves; infinite if they differ in length."""
-    if len(one) != len(other):
-        return float("inf")
-    return max(abs(a - b) for a, b in zip(one, other, strict=True))
-
-
 def memory(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:
     """A sweep over a batch that does not fit and one that does."""
-    allowed, large, small = (200, 1024, 64) if args.mini else (1024, 8192, 16)
-    more = [f"task.max_train={large}", f"trainer.batch_size={large},{small}"]
-    run = [*base(args), *more, "method=fine_tune", "trainer.epochs=1", f"output_dir={room}"]
-    code = start(["-m", *run], ["-c", CAPPED, str(allowed), args.device.type]).wait()
+    large, small = (1024, 64) if args.mini else (8192, 16)
+    sizes = [f"task.max_train={large}", f"trainer.batch_size={large},{small}"]
+    run = [*base(args), *sizes, "method=fine_tune", "trainer.epochs=1", f"output_dir={room}"]
+    program, capped = little_memory(args.device, 1024, 4096)
+    code = start(["-m", *run, *capped], program).wait()
     statuses = {record.config["trainer"]["batch_size"]: record.status for record in records_below(room)}
     rows: list[harness.Row] = [{"batch": size, "status": statuses[size]} for size in sorted(statuses)]
     if code != ExitCode.OUT_OF_MEMORY or [row["status"] for row in rows] != ["done", "oom"]:
         print(harness.table(rows))
         sys.exit(f"runs: exit code {code}")
-    return rows, f"Fine-tuning within {allowed} MiB; exit code {code}."
+    return rows, f"Fine-tuning within a GiB; exit code {code}."
+
+
+def little_memory(device: torch.device, mib: int, tokens: int) -> tuple[list[str], list[str]]:
+    """The program and the overrides of a run with little memory: MiB on a GPU, tokens of a batch on a CPU."""
+    if device.type == "cpu":
+        return ["-c", REFUSING, str(tokens)], []
+    share = mib * 2**20 / torch.cuda.get_device_properties(device).total_memory
+    return ["-m", "inducer_bench"], [f"trainer.gpu_memory={share:.8f}"]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from inducer_bench.errors import ExitCode
 from inducer_bench.runs import record as records
 from inducer_bench.runs.run import run
 from inducer_bench.strict_json import loads
-from scripts.gpu.runs import CAPPED
+from scripts.gpu.runs import little_memory
 
 
 def losses(folder):
@@ -36,7 +36,8 @@ def test_killed_run_resumes_on_its_curve(device, overrides, tmp_path):
 
 
 def test_run_without_memory_is_recorded_and_exits_with_3(device, overrides):
-    command = [sys.executable, "-c", CAPPED, "1", device.type, *overrides, f"trainer.device={device}"]
+    program, capped = little_memory(device, mib=1, tokens=8)
+    command = [sys.executable, *program, *overrides, *capped, f"trainer.device={device}"]
     process = subprocess.run(command, check=False, capture_output=True, text=True)
     assert process.returncode == ExitCode.OUT_OF_MEMORY, process.stderr
     assert records.read(Path(process.stdout.strip().splitlines()[-1])).status == "oom"

@@ -17,7 +17,7 @@ from torch import nn
 
 from scripts.bench import harness
 from scripts.bench.fake_cuda.process import UnavailableError, build_guard
-from scripts.gpu import attention, check, graphs, prepare, profile, runs
+from scripts.gpu import attention, check, graphs, prepare, profile
 
 CPU = torch.device("cpu")
 
@@ -194,11 +194,6 @@ def test_step_that_is_captured_waits_for_nothing():
         ("nlg", "inducer", {}),
     ]
     assert all(step["launches"]["step"]["_fused_adamw_"] for step in found)
-
-
-def test_curves_of_different_length_are_infinitely_apart():
-    assert runs.apart([1.0, 2.0], [1.5, 2.0]) == 0.5
-    assert runs.apart([1.0], [1.0, 2.0]) == float("inf")
 
 
 def test_simulated_launches_are_summed_over_phases(tmp_path):
