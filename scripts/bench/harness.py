@@ -189,7 +189,7 @@ def command_line() -> str:
     """The command that runs now, without the directories of folders given by absolute paths."""
     script, *arguments = sys.argv
     return shlex.join(
-        ["python", "-m", f"scripts.bench.{Path(script).stem}",
+        ["python", "-m", ".".join(Path(script).with_suffix("").parts[-3:]),
          *(re.sub(r"(^|=)/.*/", r"\1", argument.rstrip("/")) for argument in arguments)]
     )  # fmt: skip
 
