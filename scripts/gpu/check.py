@@ -84,9 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--times", type=float, default=1.0, help="of all limits, for a rehearsal on a busy machine")
     parser.add_argument("--only", nargs="+", default=[], metavar="ITEM")
     parser.add_argument("--folder", type=Path, default=harness.ROOT / ".gpu", help="what `prepare` filled")
-    parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder of results (default: results/bench)")
+    parser.add_argument("--out", type=Path, help="folder of results (default: results/bench; with --small, .gpu/small)")
     parser.add_argument("--room", type=Path, required=True, help="a new folder for what is not kept")
     args = parser.parse_args(arguments)
+    args.out = args.out or (args.folder / "small" if args.small else harness.RESULTS)
     chosen = [item for item in items(args.call, args.small, args.device) if not args.only or item.name in args.only]
     logs = args.folder / "logs" / args.call
     logs.mkdir(parents=True, exist_ok=True)

@@ -189,7 +189,7 @@ def memory(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str
     if code != ExitCode.OUT_OF_MEMORY or [row["status"] for row in rows] != ["done", "oom"]:
         print(harness.table(rows))
         sys.exit(f"runs: exit code {code}")
-    return rows, f"Fine-tuning within a GiB; exit code {code}."
+    return rows, f"Fine-tuning with little memory, a GiB on a GPU; exit code {code}."
 
 
 def little_memory(device: torch.device, mib: int, tokens: int) -> tuple[list[str], list[str]]:
