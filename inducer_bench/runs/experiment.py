@@ -16,6 +16,7 @@ from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.methods.attach import attach
 from inducer_bench.methods.finite import first_not_finite
+from inducer_bench.methods.frozen import keep_frozen
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_tokenizer, match_padding, quiet_libraries
@@ -166,14 +167,21 @@ def check_finite(plm: PlmOptions, model: PreTrainedModel) -> None:
 
 
 def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedModel:
-    """The configured method on a PLM, with the head and the special tokens that the task needs."""
-    return attach(
+    """The configured method on a PLM, with the head and the special tokens that the task needs.
+
+    Raises:
+        UserError: the PLM does not suit the method or the task, or `trainer.frozen` the method.
+    """
+    tuned = attach(
         model,
         config.method,
         train_head=config.protocol.train_head,
         special_tokens=config.task.special_tokens(),
         layout=config.plm.layout,
     )
+    if config.trainer.frozen == "bf16":
+        keep_frozen(tuned, torch.bfloat16)
+    return tuned
 
 
 def mirror(config: ExperimentConfig, identity: Identity, folder: Path) -> Mirror:

@@ -16,7 +16,7 @@ from inducer_bench.tasks import source
 from inducer_bench.tasks.cache import Encoded, EncodedExamples, cached, tokenizer_fingerprint
 from inducer_bench.tasks.options import Decoding, TaskOptions
 
-PIECE = 1_000  # rows that are encoded at a time
+PIECE = 2_000  # rows that are encoded at a time
 
 Batch = dict[str, Tensor]
 Columns = dict[str, Tensor]  # what a model gave for a batch

@@ -74,8 +74,10 @@ class Sequences:
         ordinary = list(takewhile(lambda token: token < self.first_id, ids))
         return str(self.tokenizer.decode(ordinary, skip_special_tokens=True)).strip()
 
-    def _prompts(self, sources: Sequence[Sequence[Segment]], lengths: Sequence[int]) -> list[list[tuple[int, int]]]:
-        """(token, segment) ids of each source, from the first token to the one that opens the target, cut to a length.
+    def _prompts(
+        self, sources: Sequence[Sequence[Segment]], lengths: Sequence[int]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Ids and segments of each source, from the first token to the one that opens the target, cut to a length.
 
         Raises:
             UserError: there is no room for the special tokens and one of the source.
@@ -95,24 +97,24 @@ class Sequences:
                     "is generated, task.decoding.max_new_tokens"
                 )
             first, *others = flat[end - len(source) : end]
-            pieces = [ids[:room] for ids in (first[: self.source_tokens], *others)]
+            pieces = [piece[:room] for piece in (first[: self.source_tokens], *others)]
             for _ in range(sum(map(len, pieces)) - room):
                 max(pieces, key=len).pop()
-            prompt = [(begin, begin_segment)]
+            ids, segments = [begin], [begin_segment]
             for (opening, _), piece in zip(source, pieces, strict=True):
                 segment = self.special(opening)
-                prompt += [(token, segment) for token in (segment, *piece)]
-            prompts.append([*prompt, (target, target)])
+                ids += [segment, *piece]
+                segments += [segment] * (1 + len(piece))
+            prompts.append(([*ids, target], [*segments, target]))
         return prompts
 
-    def _joined(self, prompt: list[tuple[int, int]], target: list[int]) -> Encoded:
-        segment = self.special(self.frame.target)
-        pairs = prompt + [(token, segment) for token in target]
+    def _joined(self, prompt: tuple[list[int], list[int]], target: list[int]) -> Encoded:
+        ids, segments = prompt
         return {
-            "input_ids": [token for token, _ in pairs],
-            "token_type_ids": [segment for _, segment in pairs],
-            "prompt_length": len(prompt),
-            "length": len(pairs),
+            "input_ids": ids + target,
+            "token_type_ids": segments + [self.special(self.frame.target)] * len(target),
+            "prompt_length": len(ids),
+            "length": len(ids) + len(target),
         }
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:

@@ -23,7 +23,8 @@ def make_accelerator(trainer: TrainerOptions) -> Accelerator:
 
     Raises:
         UserError: CUDA is requested but not available, TF32 without it, compilation for a CPU without a C++ compiler,
-            more processes than GPUs, or a setting of cuBLAS that is not deterministic as it should be.
+            more processes than GPUs, frozen weights in bf16 without that precision, or a setting of cuBLAS that is not
+            deterministic as it should be.
     """
     cuda = torch.cuda.is_available() and trainer.device != "cpu"
     if trainer.device == "cuda" and not cuda:
@@ -32,9 +33,12 @@ def make_accelerator(trainer: TrainerOptions) -> Accelerator:
         raise UserError("trainer.precision: found 'tf32', which needs a CUDA device; allowed here: auto, fp32, bf16")
     if trainer.compile != "none" and not cuda:
         _check_compiler(trainer.compile)
+    precision = {"auto": "bf16" if cuda else "no", "bf16": "bf16"}.get(trainer.precision, "no")
+    if trainer.frozen == "bf16" and precision != "bf16":
+        raise UserError(f"trainer.frozen: found 'bf16', which needs trainer.precision=bf16; allowed with "
+                        f"trainer.precision={trainer.precision} here: fp32")  # fmt: skip
     if cuda:
         _open_gpu(trainer)
-    precision = {"auto": "bf16" if cuda else "no", "bf16": "bf16"}.get(trainer.precision, "no")
     # Private, but there is no other way: the state is shared by all accelerators of a process, and an earlier run in
     # this process may have used another precision or device.
     AcceleratorState._reset_state(reset_partial_state=True)

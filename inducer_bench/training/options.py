@@ -37,6 +37,7 @@ class TrainerOptions:
     log_every: PositiveInt  # steps per logged line
     checkpoint_minutes: PositiveFloat = 5.0  # between checkpoints; each epoch also ends with one
     checkpoint_every: PositiveInt | None = None  # steps after which there is a further one
+    frozen: Literal["fp32", "bf16"] = "fp32"  # the type of the PLM's frozen linear maps; bf16: with that precision only
     keep_checkpoint: bool = False  # keep the checkpoint of a finished run, which nothing needs any more
 
 

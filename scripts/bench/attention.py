@@ -1,6 +1,8 @@
 """Forms of an inducer layer's attention, forward and backward, compared with torch's plain attention (SDPA).
 
     python -m scripts.bench.attention [--device cuda --precision bf16] [--batch 16] [--lengths 32 128 256 512]
+    OMP_NUM_THREADS=1 python -m scripts.bench.attention --name attention_T256 --lengths 256 --batch 4 16 --rounds 15 \\
+        --forms SDPA "explicit by rows" --purposes "training with dropout"
 
 Random heads of the size of RoBERTa-base and GPT-2 small (12 of width 64), with padding of random length at the end or
 with a causal mask. Every form computes f and g for given self scores s_i = |Q_i|^2 / sqrt p and is differentiated with
@@ -10,6 +12,7 @@ all scores. `by rows` computes a few rows of the batch at a time. `peak MiB` is 
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -28,23 +31,27 @@ Form = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor | 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Publish one row for each form, length, mask and purpose."""
     parser = harness.parser(__doc__)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--name", default="attention", help="of the result (default: %(default)s)")
+    parser.add_argument("--batch", type=int, nargs="+", default=[16])
     parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128, 256, 512])
+    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
+    parser.add_argument("--purposes", nargs="+", default=list(PURPOSES), choices=list(PURPOSES))
     args = parser.parse_args(arguments)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[args.precision]
     rows: list[harness.Row] = []
-    for length in args.lengths:
-        for mask_name in ("padded", "causal"):
-            heads, mask = inputs(args.batch, length, mask_name, dtype, args.device)
-            for purpose, dropout in PURPOSES.items():
-                forms = {name: form for name, form in FORMS.items() if serves(name, dropout, args.device)}
-                calls = {name: partial(passes, form, heads, mask, dropout, purpose) for name, form in forms.items()}
-                times = harness.alternate(calls, args.rounds, device=args.device)
-                for row in harness.ratio_rows(times, "SDPA"):
-                    peak = harness.peak_memory(calls[row["candidate"]], args.device) / 2**20
-                    rows.append({"T": length, "mask": mask_name, "purpose": purpose, **row, "peak MiB": peak})
-    note = f"Batch {args.batch}, {HEADS} heads of width {WIDTH}, {args.precision}. SDPA computes no gate."
-    harness.publish(f"attention_{args.precision}", rows, args.device, note, args.out)
+    for batch, length, mask_name in product(args.batch, args.lengths, ("padded", "causal")):
+        heads, mask = inputs(batch, length, mask_name, dtype, args.device)
+        for purpose in args.purposes:
+            dropout = PURPOSES[purpose]
+            forms = {name: FORMS[name] for name in args.forms if serves(name, dropout, args.device)}
+            calls = {name: partial(passes, form, heads, mask, dropout, purpose) for name, form in forms.items()}
+            times = harness.alternate(calls, args.rounds, device=args.device)
+            for row in harness.ratio_rows(times, "SDPA"):
+                peak = harness.peak_memory(calls[row["candidate"]], args.device) / 2**20
+                at = {"batch": batch, "T": length, "mask": mask_name, "purpose": purpose}
+                rows.append({**at, **row, "peak MiB": peak})
+    note = f"{HEADS} heads of width {WIDTH}, {args.precision}. SDPA computes no gate."
+    harness.publish(f"{args.name}_{args.precision}", rows, args.device, note, args.out)
 
 
 def inputs(

@@ -41,6 +41,7 @@ CHARTS = {  # first word of a result's name -> its chart
     "loss": Chart("seconds a step", ("form",), only={"form": ["labelled", "everywhere"]}),
     "padding": Chart("padded / real", ("form",), ("task",), target=1.1, logarithmic=True, only={"batch": [16]}),
     "epoch": Chart("times ours", ("form",), logarithmic=True),
+    "encoding": Chart("peak MiB", ("task",)),
     "startup": Chart("seconds", ("command",)),
     "parts": Chart("ratio to ours", ("candidate",), ("part",), logarithmic=True),
     "seeds": Chart("seconds a seed and step", ("form",), ("seeds",)),

@@ -64,7 +64,7 @@ def measured(
     times = harness.alternate(dict(zip(FORMS, (batched, one_by_one), strict=True)), args.rounds, device=args.device)
     if args.precision == "fp32" and written[FORMS[1]] != [written[FORMS[0]][index] for index in few]:
         raise AssertionError(f"{method}: the two forms generate different tokens")
-    a_prompt = {form: [second / count for second in times[form]]
+    a_prompt = {form: [seconds / count for seconds in times[form]]
                 for form, count in zip(FORMS, (len(prompts), len(few)), strict=True)}  # fmt: skip
     return [
         {"method": method, "form": row.pop("candidate"), "new tokens": sum(map(len, written[form])), **row}

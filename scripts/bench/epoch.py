@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from inducer_bench.tasks.cache import Encoded
 from inducer_bench.training.batching import training_batches
 from inducer_bench.training.loop import make_optimizer
 from scripts.bench import harness
+from scripts.bench.harness import Seconds
 from scripts.bench.setup import build, real_task, spread, training_step
 
 FORMS = ["ours", "to the maximum", "Trainer"]
@@ -69,9 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tokens = [widest if form == "to the maximum" else max(lengths[i] for i in batch) for batch in sampled[form]]
         rows.append({
             "task": args.task, "method": args.method, "form": form, "batch": size, "batches timed": whole[form],
-            "tokens a batch": size * float(np.mean(tokens)), "seconds a batch": harness.median(values),
-            "hours an epoch": harness.median(values) * ceil(len(lengths) / size) / 3600,
+            "tokens a batch": size * float(np.mean(tokens)),
+            "seconds a batch": harness.median(values), "busy seconds a batch": harness.median(harness.busy(values)),
+            "hours an epoch": harness.median(harness.busy(values)) * ceil(len(lengths) / size) / 3600,
             "times ours": middle, "p10": low, "p90": high,
+            "95 % of the median": harness.interval(per_batch, form, "ours"), "rounds": args.rounds,
         })  # fmt: skip
     note = f"{len(lengths):,} examples; an epoch is extrapolated from the batches timed. {args.precision}."
     name = f"epoch_{args.task}_{args.method}_{args.precision}"
@@ -93,7 +96,7 @@ def measured(
     sampled: dict[str, list[list[int]]],
     widest: int,
     args: argparse.Namespace,
-) -> dict[str, list[float]]:
+) -> dict[str, list[Seconds]]:
     """The seconds that each form takes in each round for its batches."""
     examples = task.examples("train")
     data = {form: [examples.take(batch) for batch in batches] for form, batches in sampled.items()}
@@ -128,17 +131,18 @@ class Stopwatch(TrainerCallback):
     """Append the seconds from the start of training to the end of its one epoch."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.seconds = device, list[float]()
+        self.device, self.seconds = device, list[Seconds]()
 
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         """Start."""
         harness.synchronize(self.device)
-        self.started = perf_counter()
+        self.started = perf_counter(), process_time()
 
     def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Stop."""
+        """Stop; between two waits for a GPU it is busy."""
         harness.synchronize(self.device)
-        self.seconds.append(perf_counter() - self.started)
+        wall, cpu = perf_counter() - self.started[0], process_time() - self.started[1]
+        self.seconds.append(Seconds(wall, wall if self.device.type == "cuda" else cpu))
 
 
 def peer(
@@ -148,7 +152,7 @@ def peer(
     method: str,
     device: torch.device,
     precision: str,
-) -> tuple[Trainer, list[float]]:
+) -> tuple[Trainer, list[Seconds]]:
     """A Trainer whose `train` takes one pass over the batches, and the list of seconds it adds to in each pass."""
     beta1, beta2 = config.trainer.betas
     options = TrainingArguments(

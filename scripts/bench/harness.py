@@ -1,8 +1,9 @@
 """Shared by all benchmarks: alternating runs, ratios, peak memory, and results on disk.
 
 Candidates take turns in one process, in an order that is shuffled each round, so that a temporary slowdown of the
-machine affects all of them. The ratio of two candidates is taken within each round. A result, rows and provenance, is
-written to `results/bench/<device>/<name>.json`.
+machine affects all of them. The ratio of two candidates is taken within each round, of the seconds that the device was
+busy: on a CPU those of this process, of all its threads, which other processes hardly change; on a GPU those between
+two events. A result, rows and provenance, is written to `results/bench/<device>/<name>.json`.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import binom
 from torch.profiler import ProfilerActivity, profile
 
 from inducer_bench.files import write_atomic
@@ -36,9 +38,45 @@ Row = dict[str, Any]
 # -- measuring -----------------------------------------------------------------------------------------------------
 
 
+class Seconds(float):
+    """Wall-clock seconds of a run; `busy` are those that the device was busy with it."""
+
+    busy: float
+
+    def __new__(cls, wall: float, busy: float) -> "Seconds":
+        """Both in seconds."""
+        made = super().__new__(cls, wall)
+        made.busy = busy
+        return made
+
+    def __truediv__(self, count: float) -> "Seconds":
+        """The seconds of one of `count` equal parts."""
+        return Seconds(float(self) / count, self.busy / count)
+
+
+def timed(call: Callable[[], object], device: torch.device = CPU) -> Seconds:
+    """The seconds of one call."""
+    synchronize(device)
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if device.type == "cuda" else []
+    wall, cpu = perf_counter(), process_time()
+    for event in events[:1]:
+        event.record()
+    call()
+    for event in events[1:]:
+        event.record()
+    synchronize(device)
+    busy = events[0].elapsed_time(events[1]) / 1000 if events else process_time() - cpu
+    return Seconds(perf_counter() - wall, busy)
+
+
+def busy(runs: Sequence[float]) -> list[float]:
+    """The busy seconds of runs; of other numbers, those."""
+    return [run.busy if isinstance(run, Seconds) else run for run in runs]
+
+
 def alternate(
     candidates: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1, device: torch.device = CPU
-) -> dict[str, list[float]]:
+) -> dict[str, list[Seconds]]:
     """Time the candidates in turn; name -> seconds of its run in each round.
 
     Args:
@@ -47,24 +85,32 @@ def alternate(
         warmup: untimed runs of each candidate at the start.
         device: the device they compute on; a GPU is synchronized before and after each run.
     """
-    times: dict[str, list[float]] = {name: [] for name in candidates}
+    times: dict[str, list[Seconds]] = {name: [] for name in candidates}
     shuffle = random.Random(0)
     for index in range(warmup + rounds):
         for name in shuffle.sample(sorted(candidates), len(candidates)):
-            synchronize(device)
-            started = perf_counter()
-            candidates[name]()
-            synchronize(device)
+            seconds = timed(candidates[name], device)
             if index >= warmup:
-                times[name].append(perf_counter() - started)
+                times[name].append(seconds)
     return times
 
 
-def ratio(times: dict[str, list[float]], name: str, baseline: str) -> tuple[float, float, float]:
-    """Median, 10th and 90th percentile over the rounds of the ratio of `name` to `baseline`."""
-    ratios = np.divide(times[name], times[baseline])
+def ratio(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> tuple[float, float, float]:
+    """Median, 10th and 90th percentile over the rounds of the ratio of `name` to `baseline`, by busy seconds."""
+    ratios = np.divide(busy(times[name]), busy(times[baseline]))
     middle, low, high = np.percentile(ratios, [50, 10, 90]).tolist()
     return middle, low, high
+
+
+def interval(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> str:
+    """The 95 % confidence interval of the median ratio, from order statistics: it assumes no distribution.
+
+    As wide as all rounds if there are fewer than six.
+    """
+    ratios = sorted(np.divide(busy(times[name]), busy(times[baseline])).tolist())
+    rounds = len(ratios)
+    below = int(binom.ppf(0.025, rounds, 0.5)) - 1 if rounds > 5 else 0  # so that P(fewer below the median) < 2.5 %
+    return f"{ratios[max(below, 0)]:.3f} to {ratios[rounds - 1 - max(below, 0)]:.3f}"
 
 
 def median(seconds: Sequence[float]) -> float:
@@ -72,13 +118,14 @@ def median(seconds: Sequence[float]) -> float:
     return float(np.median(seconds))
 
 
-def ratio_rows(times: dict[str, list[float]], baseline: str) -> list[Row]:
-    """One row for each candidate: median seconds, and the ratio to the baseline with its percentiles."""
+def ratio_rows(times: Mapping[str, Sequence[float]], baseline: str) -> list[Row]:
+    """One row for each candidate: median seconds by the wall clock, and busy, and the ratio to the baseline."""
     rows = []
     for name, seconds in times.items():
         middle, low, high = ratio(times, name, baseline)
-        rows.append({"candidate": name, "seconds": median(seconds), f"ratio to {baseline}": middle,
-                     "p10": low, "p90": high, "rounds": len(seconds)})  # fmt: skip
+        rows.append({"candidate": name, "seconds": median(seconds), "busy seconds": median(busy(seconds)),
+                     f"ratio to {baseline}": middle, "p10": low, "p90": high,
+                     "95 % of the median": interval(times, name, baseline), "rounds": len(seconds)})  # fmt: skip
     return rows
 
 
@@ -142,7 +189,7 @@ def command_line() -> str:
     """The command that runs now, without the directories of folders given by absolute paths."""
     script, *arguments = sys.argv
     return shlex.join(
-        ["python", "-m", f"scripts.bench.{Path(script).stem}",
+        ["python", "-m", ".".join(Path(script).with_suffix("").parts[-3:]),
          *(re.sub(r"(^|=)/.*/", r"\1", argument.rstrip("/")) for argument in arguments)]
     )  # fmt: skip
 

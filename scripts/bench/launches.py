@@ -24,7 +24,7 @@ from inducer_bench.runs.provenance import code, versions
 from scripts.bench.fake_cuda import process
 from scripts.bench.fake_cuda.process import Answer, Request
 
-OUT = Path("results/bench/launches")
+OUT = Path("results/launches")
 BOUNDS = process.ROOT / "tests" / "scripts" / "launches.md"
 BOUNDS_LAYERS, BOUNDS_SCENES = 2, ("training", "evaluation", "decoding")
 COLUMNS = ("family", "method", "scene", "forward", "backward", "update", "all", "casts", "waits", "once")
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the files (default: %(default)s)")
     args = parser.parse_args(arguments)
     if args.bounds:
-        args.layers, args.scenes = BOUNDS_LAYERS, list(BOUNDS_SCENES)
+        args.families, args.methods, args.scenes = process.FAMILIES, process.METHODS, BOUNDS_SCENES
+        args.layers, args.unpadded, args.overrides = BOUNDS_LAYERS, False, []
     asked = requests(args.families, args.methods, args.scenes, args.layers, not args.unpadded, args.overrides)
     try:
         answers = []

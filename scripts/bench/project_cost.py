@@ -1,53 +1,47 @@
-"""Projected hours of the whole comparison on a device: SST-2, MNLI, WebNLG and CoQA x 10 methods x 5 seeds.
+"""Projected hours of the whole comparison on a device, from steps that were measured on it.
 
-    python -m scripts.bench.project_cost --bench results/bench/nvidia-h200 --precision bf16
-    python -m scripts.bench.project_cost --steps-per-second sst2=40 mnli=35 webnlg=30 coqa=15 --precision bf16
+    python -m scripts.bench.project_cost --bench results/bench/nvidia-h200 --precision bf16 --seconds-per-prompt 0.02
+    python -m scripts.bench.project_cost --steps-per-second sst2=40 mnli=35 webnlg=30 coqa=15
 
-Steps: the published number of training examples, with the batch size and epochs of `conf/`. Tokens of a step: batches
-of similar length on the real data (8,999 training pairs of MNLI, the dev dialogues of CoQA). Seconds of a step: from
-the command line, the same for all methods; or from `scaling_sst2_<precision>.json` (RoBERTa-base) and
-`scaling_webnlg_<precision>.json` (GPT-2 small), both by `scripts.bench.scaling`, interpolated over the tokens of a step
-and extrapolated in proportion. A method that was not measured counts as the slowest measured one except fine-tuning.
-Dev is scored after each epoch at a third of fine-tuning's time for as many tokens, and texts are decoded at the end at
---seconds-per-prompt (`scripts.bench.decoding`). Start-up, tokenization and saving are left out.
+`scripts.bench.paper` says what is computed. Seconds of a step: from the command line, LoRA's; or of each measured
+method from `scaling_sst2_<precision>.json` (RoBERTa-base) and `scaling_webnlg_<precision>.json` (GPT-2 small), both by
+`scripts.bench.scaling`: linear between the measured sizes, below the smallest as the smallest, and above the largest by
+the slope of the last two. A method that was not measured takes LoRA's time for as many tokens, or, while its launches
+take longer, as much more than LoRA's smallest step as it has more launches in the simulation. Dev is scored after each
+epoch, in batches of eval_batch_size, at a third of fine-tuning's step for as many tokens. Texts are decoded at the end,
+at --seconds-per-prompt (`scripts.bench.decoding`). A checkpoint each epoch and every five minutes, and the start of
+each run, at the seconds of the model in `scripts.bench.projection`. All epochs count; NLG's patience of five may end a
+run after six of ten. `scripts.bench.projection` is a model for designs and devices that nothing was measured of.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
 
-from inducer_bench.training.batching import training_batches
-from scripts.bench import harness
+from scripts.bench import harness, paper, projection, simulated
 from scripts.bench.harness import Row
-from scripts.bench.setup import real_task
-
-METHODS = "fine_tune bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
-SEEDS = 5
-# Training examples, examples scored after each epoch, texts decoded at the end: published sizes.
-SIZES = {
-    "sst2": (67_349, 872, 0),
-    "mnli": (392_702, 9_815, 0),
-    "webnlg": (18_025, 2_258, 1_862),
-    "coqa": (108_647, 7_983, 7_983),
-}
+from scripts.bench.paper import Part
+from scripts.bench.simulated import Launches
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Seconds of a training step by its padded tokens, for each method that was measured."""
+    """Seconds of a training step by its padded tokens, for each method that was measured; LoRA is one of them."""
 
     measured: dict[str, dict[int, float]]  # method -> tokens -> seconds
+    launches: dict[str, int]  # of a step, by method: simulated
 
     def seconds(self, method: str, tokens: float) -> float:
-        """Seconds of a step; a method that was not measured counts as the slowest except fine-tuning."""
+        """Seconds of a step."""
         if method in self.measured:
-            return _between(self.measured[method], tokens)
-        return max(_between(points, tokens) for name, points in self.measured.items() if name != "fine_tune")
+            return _at(self.measured[method], tokens)
+        lora = self.measured["lora"]
+        launching = lora[min(lora)] * self.launches[method] / self.launches["lora"]
+        return max(launching, _at(lora, tokens))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,72 +51,77 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--steps-per-second", nargs="+", default=[], metavar="TASK=NUMBER")
     parser.add_argument("--seconds-per-prompt", type=float, default=0.0)
+    parser.add_argument("--launches", type=Path, default=simulated.FOLDER / "launches.json")
     parser.add_argument("--data", type=Path, default=harness.ROOT.parent / "shared" / "data")
     parser.add_argument("--mini", action="store_true", help="a quick check with the lengths of the mini data")
     args = parser.parse_args(arguments)
     given = {task: float(number) for task, number in (entry.split("=") for entry in args.steps_per_second)}
-    if args.bench is None and given.keys() != SIZES.keys():
-        parser.error(f"give --bench, or --steps-per-second for each of {', '.join(SIZES)}")
+    if args.bench is None and given.keys() != paper.SIZES.keys():
+        parser.error(f"give --bench, or --steps-per-second for each of {', '.join(paper.SIZES)}")
+    launches = simulated.read(args.launches)
     rows = []
-    for name in SIZES:
-        tokens, batch, epochs = tokens_of_a_step(name, args.data, args.mini)
-        if name in given:
-            steps = Steps({method: {round(tokens): 1 / given[name]} for method in METHODS})
+    for part in paper.parts(args.data, args.mini):
+        if part.task in given:
+            measured = {"lora": {round(part.tokens): 1 / given[part.task]}}
         else:
-            plm_task = "sst2" if name in ("sst2", "mnli") else "webnlg"
-            steps = read(args.bench / f"scaling_{plm_task}_{args.precision}.json")
-        rows.append(project(name, steps, tokens, batch, epochs, args.seconds_per_prompt))
+            task = {"nlu": "sst2", "nlg": "webnlg"}[part.family]
+            measured = read(args.bench / f"scaling_{task}_{args.precision}.json")
+        rows.append(project(part, Steps(measured, of_training(launches, part)), args.seconds_per_prompt))
     columns = [column for column in rows[0] if column.startswith("hours, all")]
     rows.append({"task": "all", **{column: sum(row[column] for row in rows) for column in columns}})
-    print(f"Projected hours of {len(METHODS)} methods x {SEEDS} seeds on one device, {args.precision}.\n")
+    print(f"Projected hours on one device, {args.precision}.\n")
     print(harness.table(rows))
 
 
-def tokens_of_a_step(name: str, data: Path, mini: bool) -> tuple[float, int, int]:
-    """Mean padded tokens of a batch, the batch size, and the epochs of training."""
-    config, task = real_task(name, data, mini)
-    lengths, size = task.examples("train").lengths, config.trainer.batch_size
-    batches = training_batches(lengths, size, seed=0, epoch=0)
-    padded = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
-    return padded / len(batches), size, config.trainer.epochs
+def of_training(launches: Launches, part: Part) -> dict[str, int]:
+    """The launches of a training step by method."""
+    return {method: launches[part.family, method, "training"] for method in part.methods}
 
 
-def read(path: Path) -> Steps:
-    """The steps of the whole PLM in a result of `scripts.bench.scaling`."""
+def read(path: Path) -> dict[str, dict[int, float]]:
+    """The steps of the whole PLM in a result of `scripts.bench.scaling`: method -> tokens -> seconds."""
     rows = [row for row in json.loads(path.read_text())["rows"] if "layers" in row]
     depth = max(row["layers"] for row in rows)
     measured: dict[str, dict[int, float]] = {}
     for row in rows:
         if row["layers"] == depth:
             measured.setdefault(row["method"], {})[row["batch"] * row["length"]] = row["seconds"]
-    return Steps(measured)
+    return measured
 
 
-def project(name: str, steps: Steps, tokens: float, batch: int, epochs: int, seconds_per_prompt: float) -> Row:
+def project(part: Part, steps: Steps, seconds_per_prompt: float) -> Row:
     """The hours of all runs of one task."""
-    train, dev, prompts = SIZES[name]
-    number = epochs * ceil(train / batch)
-    training = {method: number * steps.seconds(method, tokens) / 3600 for method in METHODS}
-    scoring = epochs * dev / batch * steps.seconds("fine_tune", tokens) / 3 / 3600
-    decoding = prompts * seconds_per_prompt / 3600
-    runs = len(METHODS) * SEEDS
+    training = {method: part.steps * steps.seconds(method, part.tokens) / 3600 for method in part.methods}
+    scored = part.eval_batch * part.dev_tokens
+    scoring = part.epochs * part.dev_batches * steps.seconds("fine_tune", scored) / 3 / 3600
+    decoding = part.prompts * seconds_per_prompt / 3600
+    saving = {
+        method: (part.epochs + projection.CHECKPOINTS_AN_HOUR * hours)
+        * projection.CHECKPOINT.get(method, projection.SMALL_CHECKPOINT) / 3600
+        for method, hours in training.items()
+    }  # fmt: skip
+    runs, all_training = len(part.methods) * part.seeds, part.seeds * sum(training.values())
+    beside = part.seeds * sum(saving.values()) + runs * projection.START / 3600
     return {
-        "task": name, "steps a run": number, "tokens a step": tokens,
-        "steps a second, fine_tune": 1 / steps.seconds("fine_tune", tokens),
-        "steps a second, inducer": 1 / steps.seconds("inducer", tokens),
+        "task": part.task, "methods": len(part.methods), "seeds": part.seeds, "steps a run": part.steps,
+        "tokens a step": part.tokens, "steps a second, lora": 1 / steps.seconds("lora", part.tokens),
         "hours a run, fine_tune": training["fine_tune"] + scoring + decoding,
         "hours a run, inducer": training["inducer"] + scoring + decoding,
-        "hours, all training": SEEDS * sum(training.values()), "hours, all scoring": runs * scoring,
-        "hours, all decoding": runs * decoding,
-        "hours, all": SEEDS * sum(training.values()) + runs * (scoring + decoding),
+        "hours, all training": all_training, "hours, all scoring": runs * scoring,
+        "hours, all decoding": runs * decoding, "hours, all starts and checkpoints": beside,
+        "hours, all": all_training + runs * (scoring + decoding) + beside,
+        "hours, all, if patience stops as early as it can":
+            (all_training + runs * scoring) * (paper.LEAST_EPOCHS / part.epochs if part.patience else 1)
+            + runs * decoding + beside,
     }  # fmt: skip
 
 
-def _between(points: dict[int, float], tokens: float) -> float:
-    """Linear between the measured points, constant below the smallest, proportional above the largest."""
+def _at(points: dict[int, float], tokens: float) -> float:
+    """Linear between the measured points, constant below the smallest; above the largest by the slope of the last."""
     sizes = sorted(points)
-    if tokens > sizes[-1]:
-        return points[sizes[-1]] * tokens / sizes[-1]
+    if tokens > sizes[-1] and len(sizes) > 1:
+        slope = (points[sizes[-1]] - points[sizes[-2]]) / (sizes[-1] - sizes[-2])
+        return points[sizes[-1]] + max(slope, 0.0) * (tokens - sizes[-1])
     return float(np.interp(tokens, sizes, [points[size] for size in sizes]))
 
 

@@ -26,13 +26,14 @@ from scripts.bench.setup import build, random_loss, training_step
 RELEASED = "inducer_as_released"
 OPERATORS = 12  # in a profile
 METHODS = ["lora", "inducer", RELEASED, "inducer_lora", "prefix", "adapter", "fine_tune"]
+MORE = ["bitfit", "mam", "kernel_mix", "inducer_ffn"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Publish one row for each method and length."""
     parser = harness.parser(__doc__)
     parser.add_argument("--task", default="sst2", choices=["sst2", "webnlg"])
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS + MORE)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128])
     parser.add_argument("--profile", action="store_true", help="the time of one step by operator, as released and ours")

@@ -47,7 +47,7 @@ TARGETS = [
     *_steps("sst2", (32, 128, 512)),
     *_steps("webnlg", (32, 128, 512)),
     *(Target(f"attention to train, T = {length}, {mask}, {purpose}, of SDPA's time", "attention",
-             {"T": length, "mask": mask, "purpose": purpose, "candidate": form}, "ratio to SDPA", most=1.3)
+             {"batch": 16, "T": length, "mask": mask, "purpose": purpose, "candidate": form}, "ratio to SDPA", most=1.3)
       for length in (256, 512)
       for mask in ("padded", "causal")
       for purpose, form in (("training", "fused"), ("training with dropout", "explicit by rows"))),

@@ -4,9 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.architectures import ARCHITECTURES, DECODERS, PAD, build, tokens
+from helpers.method_options import OPTIONS
+from transformers.masking_utils import bidirectional_mask_function, causal_mask_function
 
-from inducer_bench.methods import kernels
-from inducer_bench.methods.attention import additive_mask, tuned_attention
+import inducer_bench as ib
+from inducer_bench.methods import attention, kernels
+from inducer_bench.methods.attention import additive_mask, attention_mask, tuned_attention
 from inducer_bench.methods.dropout import dropout_signs
 from inducer_bench.methods.kernels import (
     ExplicitAttention,
@@ -185,6 +189,76 @@ def test_missing_mask_of_a_causal_layer_is_filled_in(query_length, key_length):
 
 def test_missing_mask_of_an_encoder_layer_hides_nothing():
     assert additive_mask(None, heads(T, 1), S, is_causal=False) is None
+
+
+@pytest.fixture
+def masks(monkeypatch):
+    """The additive masks that are made."""
+    made, additive = [], attention.additive
+    monkeypatch.setattr(attention, "additive", lambda *given: made.append(additive(*given)) or made[-1])
+    return made
+
+
+def padded_batch():
+    ids = tokens(2, 7)
+    ids[1, 5:] = PAD
+    return {"input_ids": ids, "attention_mask": (ids != PAD).long()}
+
+
+@pytest.mark.parametrize("method", ["inducer", "fine_tune"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layers_share_one_mask_of_a_forward_pass_and_nothing_hidden_is_none(masks, architecture, method):
+    tuned = ib.attach(build(architecture), method, **OPTIONS[method])
+    batch = padded_batch()
+    tuned(**batch)
+    (mask,) = masks
+    assert (mask.shape, mask.dtype) == ((2, 1, 7, 7), torch.float64)
+    hidden = (batch["attention_mask"] == 0)[:, None, None, :].expand(2, 1, 7, 7)
+    if architecture in (*DECODERS, "gpt2_cls"):
+        hidden = hidden | ~causal(7, 7)
+    assert torch.equal(mask == torch.finfo(torch.float64).min, hidden)
+    assert torch.equal(mask == 0, ~hidden)
+    masks.clear()
+    tuned(input_ids=batch["input_ids"], attention_mask=torch.ones_like(batch["input_ids"]))
+    assert all(mask.shape[0] == 1 for mask in masks)  # a part's own, of the order of positions alone
+
+
+def test_sliding_window_hides_what_is_further_back(masks):
+    model = build("mistral")
+    model.config.sliding_window = 3
+    tuned = ib.attach(model, "inducer", **OPTIONS["inducer"])
+    tuned(**padded_batch())
+    (mask,) = masks
+    expected = causal(7, 7) & ~causal(7, 7).tril(-3)
+    assert torch.equal(mask[0, 0] == 0, expected)
+
+
+@pytest.mark.parametrize("method", ["inducer", "prefix", "kernel_mix", "fine_tune"])
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_left_padding_in_half_precision_hides_by_finite_numbers(masks, architecture, method):
+    tuned = ib.attach(build(architecture).float(), method, **OPTIONS[method])
+    batch = {name: tensor.flip(1) for name, tensor in padded_batch().items()}  # two rows of it see nothing at all
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = tuned(**batch).logits
+    (mask,) = masks
+    assert mask.dtype == torch.bfloat16
+    assert mask.isfinite().all()
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("pattern", [bidirectional_mask_function, causal_mask_function])
+def test_mask_of_each_model_of_several_at_once_is_its_own(pattern):
+    visible = torch.tensor([[[1, 1, 1], [1, 1, 0]], [[1, 1, 1], [1, 1, 1]]], dtype=torch.bool)
+
+    def one(mask, skip):
+        return attention_mask(
+            2, 3, 3, attention_mask=mask, mask_function=pattern,
+            allow_is_causal_skip=skip, allow_is_bidirectional_skip=skip,
+        )  # fmt: skip
+
+    expected = torch.stack([one(mask, skip=False) for mask in visible])
+    assert torch.equal(torch.vmap(lambda mask: one(mask, skip=True))(visible), expected)
+    assert one(visible[1], skip=True) is None
 
 
 @FORMS

@@ -242,3 +242,15 @@ def test_lack_of_memory_in_a_step_leaves_nothing_behind_and_the_next_job_is_good
     assert len(alive) > 2
     assert left == []
     assert results(run(compose(overrides)).folder) == results(good.folder)
+
+
+def test_job_with_frozen_weights_in_bf16_gives_them_back_as_they_were(overrides, loads, tmp_path):
+    lora = on("lora", overrides)
+    first = run(compose(lora))
+    half = run(compose([*lora, "trainer.precision=bf16", "trainer.frozen=bf16"]))
+    autocast = run(compose([*lora, "trainer.precision=bf16"]))
+    again = run(compose([*lora, f"output_dir={tmp_path / 'again'}"]))
+    assert len(loads) == 1
+    assert results(again.folder) == results(first.folder)
+    assert half.folder != autocast.folder
+    assert results(half.folder)[1] == results(autocast.folder)[1]

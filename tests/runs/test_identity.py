@@ -49,7 +49,7 @@ def test_hash_is_sixteen_hexadecimal_digits_and_stable(folders):
         "seed=1", "method=fine_tune", "method.r_k=2", "method.gate=false", "protocol=clean", "trainer.lr=1e-3",
         "protocol.train_head=false", "trainer.epochs=3", "trainer.batch_size=8", "trainer.micro_batch_size=4",
         "trainer.precision=fp32", "trainer.deterministic=true", "trainer.gradient_checkpointing=true",
-        "task.max_train=5", "task.max_eval=5", "task.max_length=31", "plm.weights=random",
+        "trainer.frozen=bf16", "task.max_train=5", "task.max_eval=5", "task.max_length=31", "plm.weights=random",
         "task.labels=[bad,good]", "task.report=[dev,train]", "task.metrics=[accuracy,f1]", "task.name=other",
     ],
 )  # fmt: skip

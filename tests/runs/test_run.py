@@ -207,6 +207,38 @@ def test_diverging_loss_stops_with_the_step(overrides):
     assert "diverged: fine_tune, epoch 1, step" in outcome.message
 
 
+@pytest.mark.parametrize("what", ["loss", "norm"])
+@pytest.mark.parametrize("at", [3, 5, 8])
+def test_step_that_is_not_finite_is_named_and_neither_it_nor_a_later_one_is_saved(overrides, monkeypatch, at, what):
+    """It is read with the others of an interval of 4 steps; a state is due every 3 steps, and 8 make an epoch."""
+    original, steps = loop.add_gradients, []
+
+    def broken(*arguments):
+        loss, trained = original(*arguments), arguments[1].trained_parameters().values()
+        steps.append(1)
+        if len(steps) == at and what == "norm":
+            next(iter(trained)).grad[0] = float("nan")
+        return loss * float("inf") if len(steps) == at and what == "loss" else loss
+
+    monkeypatch.setattr(loop, "add_gradients", broken)
+    short = [override for override in overrides if not override.startswith(("trainer.log_every", "trainer.check"))]
+    outcome = run(compose([*short, "trainer.log_every=4", "trainer.checkpoint_every=3"]))
+    assert outcome.code == ExitCode.FAILED
+    told = "loss inf" if what == "loss" else "gradient norm nan"
+    assert f"diverged: inducer, epoch 1, step {at}: " in outcome.message
+    assert told in outcome.message
+    monkeypatch.undo()
+    saved = outcome.folder / "checkpoint/state.safetensors"
+    assert saved.exists() == (at > 3)
+    if saved.exists():
+        assert all(tensor.isfinite().all() for name, tensor in load_file(saved).items() if name != "values")
+    assert [json.loads(line)["step"] for line in (outcome.folder / "metrics.jsonl").read_text().splitlines()] == (
+        [4] if at > 4 else []
+    )
+    resumed = run(compose([*short, "trainer.log_every=4", "trainer.checkpoint_every=3"]))
+    assert resumed.code == ExitCode.DONE
+
+
 @pytest.mark.parametrize("broken", [["trainer.lr=1e30", "trainer.warmup=0"], ["trainer.weight_decay=1e300"]])
 def test_model_that_breaks_in_the_last_step_is_no_result(overrides, broken):
     own = [override for override in overrides if not override.startswith("method.")]

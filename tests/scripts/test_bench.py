@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -14,7 +15,7 @@ from scripts.bench import charts as bench_charts
 from scripts.bench import compile as bench_compile
 from scripts.bench import decoding as bench_decoding
 from scripts.bench import epoch as bench_epoch
-from scripts.bench import harness, project_cost, summary
+from scripts.bench import harness, paper, project_cost, projection, summary
 from scripts.bench import loss as bench_loss
 from scripts.bench import padding as bench_padding
 from scripts.bench import parts as bench_parts
@@ -30,9 +31,10 @@ from scripts.bench.setup import build, random_batch, random_loss, real_task, spr
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that passes only when a candidate lets it: `clock[0] += seconds`."""
+    """Time that passes only when a candidate lets it: `clock[0] += seconds`; the CPU is busy half of it."""
     now = [0.0]
     monkeypatch.setattr(harness, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(harness, "process_time", lambda: now[0] / 2)
     return now
 
 
@@ -52,13 +54,27 @@ def test_candidates_alternate_in_a_shuffled_order_and_the_warmup_is_not_timed(cl
     assert all(sorted(order) == ["a", "b", "c"] for order in rounds)
     assert len(set(rounds)) > 2
     assert times == {"a": [1.0] * 8, "b": [2.0] * 8, "c": [4.0] * 8}
+    assert harness.busy(times["b"]) == [1.0] * 8
+    assert harness.busy([times["b"][0] / 4]) == [0.25]
 
 
 def test_a_ratio_is_taken_within_rounds():
     times = {"ours": [1.0, 4.0, 9.0], "theirs": [1.0, 2.0, 3.0]}
     assert harness.ratio(times, "ours", "theirs") == pytest.approx((2.0, 1.2, 2.8))
-    row = harness.ratio_rows(times, "theirs")[0]
+    times["ours"] = [harness.Seconds(wall, busy) for wall, busy in ((1.0, 1.0), (4.0, 2.0), (9.0, 1.5))]
+    assert harness.ratio(times, "ours", "theirs")[0] == 1.0  # of the busy seconds
+    row = harness.ratio_rows({**times, "ours": [1.0, 4.0, 9.0]}, "theirs")[0]
     assert (row["candidate"], row["seconds"], row["ratio to theirs"]) == ("ours", 4.0, 2.0)
+
+
+def test_the_interval_of_a_median_covers_it_in_95_of_100_samples():
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2_000):
+        times = {"ours": list(np.exp(generator.normal(size=15))), "theirs": [1.0] * 15}  # the median is 1
+        low, high = map(float, harness.interval(times, "ours", "theirs").split(" to "))
+        covered += low <= 1.0 <= high
+    assert 0.95 < covered / 2_000 < 0.98
 
 
 def test_peak_memory_is_that_of_the_tensors_held_at_once():
@@ -187,22 +203,57 @@ def test_the_peer_sees_the_same_labels(webnlg):
     assert 0 < expected == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
+LAUNCHES = {"lora": 1_000, "mam": 1_500, "fine_tune": 900, "inducer": 1_200}
+PART = paper.Part("webnlg", "nlg", tuple(LAUNCHES), 3, 10, 100, 150.0, 130, 10.0, 64, 50, patience=True)
+
+
 def test_seconds_of_a_step_are_interpolated_by_tokens():
-    steps = project_cost.Steps({"lora": {100: 1.0, 200: 3.0}, "inducer": {100: 2.0, 200: 2.0}, "fine_tune": {100: 9.0}})
-    assert steps.seconds("lora", 150) == 2.0
+    measured = {"lora": {100: 1.0, 200: 1.0, 300: 3.0}, "inducer": {100: 2.0, 200: 2.0}, "fine_tune": {100: 9.0}}
+    steps = project_cost.Steps(measured, LAUNCHES)
+    assert steps.seconds("lora", 250) == 2.0
     assert steps.seconds("lora", 10) == 1.0  # a launch takes its time, however small the batch
-    assert steps.seconds("lora", 400) == 6.0
-    assert steps.seconds("mam", 150) == 2.0  # not measured: the slowest but fine-tuning
-    assert steps.seconds("mam", 200) == 3.0
+    assert steps.seconds("lora", 500) == 7.0  # by the last slope
+    assert steps.seconds("inducer", 900) == 2.0  # still bound by its launches
+    assert steps.seconds("mam", 150) == 1.5  # not measured: as many launches more than LoRA
+    assert steps.seconds("mam", 300) == 3.0  # as many products
 
 
-def test_hours_of_a_task_are_steps_dev_and_decoding():
-    steps = project_cost.Steps({method: {100: 0.5} for method in project_cost.METHODS})
-    row = project_cost.project("webnlg", steps, tokens=100, batch=8, epochs=10, seconds_per_prompt=0.1)
-    training, dev, decoding = 10 * 2_254 * 0.5 / 3600, 10 * 2_258 / 8 * 0.5 / 3 / 3600, 1_862 * 0.1 / 3600
-    assert row["steps a run"] == 22_540
+def test_hours_of_a_task_are_steps_dev_decoding_checkpoints_and_starts(monkeypatch):
+    monkeypatch.setattr(projection, "START", 60.0)
+    monkeypatch.setattr(projection, "CHECKPOINT", {"fine_tune": 36.0})
+    monkeypatch.setattr(projection, "SMALL_CHECKPOINT", 0.0)
+    steps = project_cost.Steps({method: {100: 3.6} for method in LAUNCHES}, LAUNCHES)
+    row = project_cost.project(PART, steps, seconds_per_prompt=0.36)
+    training, dev, decoding = 1.0, 10 * 3 * 3.6 / 3 / 3600, 50 * 0.36 / 3600  # three batches of 64 sequences
+    assert row["steps a run"] == 1_000
     assert row["hours a run, inducer"] == pytest.approx(training + dev + decoding)
-    assert row["hours, all"] == pytest.approx(50 * (training + dev + decoding))
+    beside = 12 * 60 / 3600 + 3 * (10 + 12) * 36 / 3600  # an hour with 12 checkpoints, and 10 epochs
+    assert row["hours, all starts and checkpoints"] == pytest.approx(beside)
+    assert row["hours, all"] == pytest.approx(12 * (training + dev + decoding) + beside)
+    least = 12 * (0.6 * (training + dev) + decoding) + beside
+    assert row["hours, all, if patience stops as early as it can"] == pytest.approx(least)
+
+
+def test_the_comparison_is_that_of_the_experiment_files():
+    for family, seeds in (("nlu", 5), ("nlg", 3)):
+        methods, number = paper.experiment(family)
+        assert (number, len(methods)) == (seeds, 11)
+        assert {"inducer", "head_only"} <= set(methods)
+        assert not {"own", "peft"} & set(methods)
+
+
+def test_the_model_counts_launches_or_work_whichever_takes_longer():
+    eager, graphs = (next(d for d in projection.DESIGNS if d.name == f"now{name}")
+                     for name in (": lean eager", ", in CUDA graphs"))  # fmt: skip
+    stacked = next(d for d in projection.DESIGNS if d.name == "now, seeds stacked")
+    assert projection.step(PART, "lora", eager, 1_000, 15e-6) == pytest.approx(15e-3 + projection.STEP)
+    assert projection.step(PART, "lora", eager, 0, 15e-6) >= projection.operations("webnlg", "lora", 150) / 400e12
+    assert projection.step(PART, "lora", graphs, 1_000, 15e-6) < 5e-3  # the GPU's time
+    counts = {("nlg", method, "training"): 1_000 for method in LAUNCHES}
+    alone, together = (projection.hours(PART, "lora", design, counts, 15e-6) for design in (eager, stacked))
+    assert 0.33 < together / alone < 0.45  # three seeds
+    alone, together = (projection.hours(PART, "fine_tune", design, counts, 15e-6) for design in (eager, stacked))
+    assert together == alone
 
 
 # -- each script at its smallest ---------------------------------------------------------------------------------------
@@ -299,9 +350,9 @@ def test_scaling_runs_and_the_projection_reads_it(tmp_path):
     assert points == {(whole, 2, 8), (whole, 2, 16), (whole, 1, 8), (1, 2, 8)}
     assert all(row["seconds"] > 0 and row["peak MiB"] > 0 for row in rows)
     folder = tmp_path / harness.slug()
-    steps = project_cost.read(folder / "scaling_sst2_fp32.json")
-    assert steps.measured.keys() == {"fine_tune", "lora"}
-    assert steps.measured["lora"].keys() == {8, 16, 32}
+    measured = project_cost.read(folder / "scaling_sst2_fp32.json")
+    assert measured.keys() == {"fine_tune", "lora"}
+    assert measured["lora"].keys() == {8, 16, 32}
 
 
 @pytest.mark.slow
@@ -321,9 +372,27 @@ def test_startup_runs(tmp_path):
     assert 0 < row["p10"] <= row["seconds"] <= row["p90"]
 
 
-def test_projection_prints_a_table_for_given_speeds(capsys, monkeypatch):
-    sizes = {task: project_cost.SIZES[task] for task in ("sst2", "webnlg")}
-    monkeypatch.setattr(project_cost, "SIZES", sizes)
-    project_cost.main(["--mini", "--steps-per-second", "sst2=40", "webnlg=30"])
+@pytest.fixture
+def launches(tmp_path, monkeypatch):
+    """A result of the simulation, for the two tasks that are counted."""
+    monkeypatch.setattr(paper, "SIZES", {task: paper.SIZES[task] for task in ("sst2", "webnlg")})
+    answers = [
+        {"request": {"family": family, "method": method}, "scene": "training", "launches": {"forward": {"mm": 1_000}}}
+        for family in ("nlu", "nlg") for method in paper.experiment(family)[0]
+    ]  # fmt: skip
+    path = tmp_path / "launches.json"
+    path.write_text(json.dumps({"answers": answers}))
+    return path
+
+
+def test_projection_of_measured_speeds_prints_a_table(capsys, launches):
+    project_cost.main(["--mini", "--steps-per-second", "sst2=40", "webnlg=30", "--launches", str(launches)])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[4:7]] == ["sst2", "webnlg", "all"]
+
+
+def test_projection_of_designs_writes_a_page(tmp_path, capsys, launches):
+    page = tmp_path / "page.md"
+    projection.main(["--mini", "--before", str(launches), "--now", str(launches), "--out", str(page)])
+    assert "Nothing on this page was measured on a GPU" in page.read_text()
+    assert all(f"| {design.name} | " in page.read_text() for design in projection.DESIGNS)

@@ -5,10 +5,10 @@ The bounds are the table in launches.md, next to this file. To write it again:
     python -m scripts.bench.launches --bounds
 """
 
-import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from scripts.bench import launches
 from scripts.bench.fake_cuda import process
@@ -17,7 +17,7 @@ from scripts.bench.fake_cuda.process import Request, UnavailableError
 BOUNDS = launches.BOUNDS.read_text()
 VERSIONS = 1.02  # other versions of torch and transformers launch a few kernels more or less
 LAYERS = launches.BOUNDS_LAYERS
-BROKEN = Path(__file__).parents[1]  # `helpers` is imported from there
+HELPERS = Path(__file__).parents[1]  # where `helpers.broken_on_cuda` is
 
 
 def simulate(requests):
@@ -64,28 +64,37 @@ def test_every_method_trains_predicts_and_decodes_within_its_bounds(family):
 
 @pytest.fixture(scope="module")
 def variants():
-    """Name -> answers of one method: padded or not, in micro-batches, and with other numbers of layers."""
+    """Name -> answers: batches with and without padding, micro-batches, more layers, and methods with a fault."""
+    own = ("method.name=helpers.broken_on_cuda", "trainer.lr=1e-3")
     requests = {
         "padded": Request("nlg", "inducer", ("training", "interval", "evaluation"), LAYERS),
         "unpadded": Request("nlg", "inducer", ("training", "evaluation"), LAYERS, padded=False),
         "in micro-batches": Request("nlg", "inducer", ("training",), LAYERS, overrides=("trainer.micro_batch_size=4",)),
         "nlu": Request("nlu", "inducer", ("interval",), LAYERS),
         "llama": Request("llama", "inducer", ("interval",), LAYERS),
-        "3 layers": Request("nlg", "inducer", ("training",), 3),
         "5 layers": Request("nlg", "inducer", ("training",), 5),
+        **{
+            (family, method, layers): Request(family, method, ("training",), layers)
+            for family in ("nlu", "nlg")
+            for method in ("lora", "inducer")
+            for layers in (2, 3)
+        },
+        **{
+            fault: Request("nlu", "own", ("training",), LAYERS, overrides=(*own, f"+method.fault={fault}"))
+            for fault in ("device", "type", "wait", "unused")
+        },
     }
-    answers = iter(simulate(list(requests.values())))
-    found = {name: {scene: next(answers) for scene in request.scenes} for name, request in requests.items()}
-    for scenes in found.values():
-        assert [answer.error for answer in scenes.values()] == [None] * len(scenes)
-    return found
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(HELPERS))
+        answers = iter(simulate(list(requests.values())))
+    return {name: {scene: next(answers) for scene in request.scenes} for name, request in requests.items()}
 
 
-def test_batches_without_padding_cost_less(variants):
-    for scene in ("training", "evaluation"):
-        padded, unpadded = (launches.recurring(variants[name][scene]) for name in ("padded", "unpadded"))
-        assert unpadded[0] < padded[0]
-        assert unpadded[1] <= padded[1]
+@pytest.mark.parametrize("scene", ["training", "evaluation"])
+def test_batches_without_padding_cost_no_more(variants, scene):
+    padded, unpadded = (launches.recurring(variants[name][scene]) for name in ("padded", "unpadded"))
+    assert unpadded[0] <= padded[0]
+    assert unpadded[1] == padded[1] == 0
 
 
 def test_accumulating_gradients_repeats_the_passes_and_not_the_update(variants):
@@ -104,26 +113,30 @@ def test_training_waits_only_to_log_a_line(variants, name):
 
 def test_every_further_layer_costs_the_same_so_that_bounds_hold_for_deep_models(variants):
     two, three, five = (
-        variants[name]["training"].launched("forward", "backward") for name in ("padded", "3 layers", "5 layers")
+        variants[name]["training"].launched("forward", "backward")
+        for name in (("nlg", "inducer", 2), ("nlg", "inducer", 3), "5 layers")
     )
     assert five - three == 2 * (three - two)
+
+
+@pytest.mark.parametrize("family", ["nlu", "nlg"])
+def test_inducers_launch_at_most_a_quarter_more_than_lora_in_12_layers(variants, family):
+    lora, inducer = (
+        [variants[family, method, layers]["training"].launched() for layers in (2, 3)] for method in ("lora", "inducer")
+    )
+    in_12 = [two + 10 * (three - two) for two, three in (lora, inducer)]
+    assert in_12[1] <= 1.25 * in_12[0]
 
 
 # -- the simulation notices -------------------------------------------------------------------------------------------
 
 
-def test_faults_that_show_on_a_gpu_only_are_noticed(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(BROKEN))
-    own = ("method.name=helpers.broken_on_cuda", "trainer.lr=1e-3")
-    faults = ("device", "type", "wait", "unused")
-    requests = [
-        Request("nlu", "own", ("training",), LAYERS, overrides=(*own, f"+method.fault={fault}")) for fault in faults
-    ]
-    found = dict(zip(faults, simulate(requests), strict=True))
-    assert "devices" in found["device"].error
-    assert "CUDA takes tensors of one type" in found["type"].error
-    assert sum(n for place, n in found["wait"].waits["forward"].items() if "broken_on_cuda" in place) == LAYERS
-    assert len(found["unused"].without_gradient) == LAYERS
+def test_faults_that_show_on_a_gpu_only_are_noticed(variants):
+    device, kind, wait, unused = (variants[fault]["training"] for fault in ("device", "type", "wait", "unused"))
+    assert "devices" in device.error
+    assert "CUDA takes tensors of one type" in kind.error
+    assert sum(wait.waits["forward"].values()) == LAYERS
+    assert len(unused.without_gradient) == LAYERS
 
 
 def test_without_a_compiler_the_reason_is_one_line(monkeypatch):
@@ -133,7 +146,6 @@ def test_without_a_compiler_the_reason_is_one_line(monkeypatch):
 
 
 def test_this_process_has_no_fake_device():
-    torch = sys.modules["torch"]
     assert not torch.cuda.is_available()
     with pytest.raises((RuntimeError, AssertionError)):
         torch.ones(1, device="cuda")

@@ -29,12 +29,21 @@ def test_each_run_of_a_process_gets_the_precision_that_it_asks_for():
     """Relies on a private function of accelerate: this fails if a release renames it."""
     assert callable(AcceleratorState._reset_state)
     for precision, expected in (("bf16", "bf16"), ("fp32", "no"), ("auto", "no")):
-        accelerator = make_accelerator(SimpleNamespace(device="cpu", compile="none", precision=precision))
+        accelerator = make_accelerator(
+            SimpleNamespace(device="cpu", compile="none", precision=precision, frozen="fp32")
+        )
         assert accelerator.mixed_precision == expected
 
 
 def trainer(**changes):
-    plain = {"device": "auto", "compile": "none", "precision": "fp32", "deterministic": False, "gpu_memory": None}
+    plain = {
+        "device": "auto",
+        "compile": "none",
+        "precision": "fp32",
+        "frozen": "fp32",
+        "deterministic": False,
+        "gpu_memory": None,
+    }
     return SimpleNamespace(**{**plain, **changes})
 
 
@@ -163,3 +172,10 @@ def test_denormals_are_flushed_inside_the_block_alone():
         assert (denormal * 0.5).item() == 0.0
     assert (denormal * 0.5).item() != 0.0
     assert float("1e-320") > 0.0
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_frozen_weights_in_bf16_need_that_precision(precision):
+    trainer = SimpleNamespace(device="cpu", compile="none", precision=precision, frozen="bf16")
+    with pytest.raises(UserError, match=r"trainer\.frozen: found 'bf16', which needs trainer\.precision=bf16; allowed"):
+        make_accelerator(trainer)

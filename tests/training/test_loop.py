@@ -9,9 +9,15 @@ import pytest
 import torch
 
 from inducer_bench.errors import TrainingDiverged
-from inducer_bench.training.batching import WINDOW, evaluation_batches, micro_batches, training_batches
+from inducer_bench.training.batching import (
+    WINDOW,
+    evaluation_batches,
+    micro_batches,
+    padded_tokens,
+    training_batches,
+)
 from inducer_bench.training.checkpoint import Progress
-from inducer_bench.training.loop import learning_rate, make_optimizer, out_of_patience, update
+from inducer_bench.training.loop import learning_rate, make_optimizer, out_of_patience, set_lr, update
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror
 from inducer_bench.training.watch import Watch, account
@@ -118,6 +124,26 @@ def test_gradients_are_scaled_down_to_the_norm_and_never_up(clip_norm, expected)
     assert parameter.grad is None
 
 
+def test_gradients_that_are_not_finite_have_such_a_norm():
+    parameter, optimizer = with_gradient(3.0, math.nan)
+    assert update([parameter], optimizer, clip_norm=1.0).isnan()
+
+
+def test_learning_rate_in_a_tensor_is_changed_in_place_and_steps_by_the_same():
+    parameters = [torch.nn.Parameter(torch.ones(5)) for _ in range(2)]
+    rates = [0.1, torch.full((), 0.1)]
+    optimizers = [
+        torch.optim.AdamW([{"params": [p], "lr": rate}], fused=True) for p, rate in zip(parameters, rates, strict=True)
+    ]
+    for lr in (0.1, 0.03, 0.2):
+        for parameter, optimizer in zip(parameters, optimizers, strict=True):
+            set_lr(optimizer, lr)
+            parameter.grad = torch.linspace(-1, 1, 5) * lr
+            optimizer.step()
+        assert optimizers[1].param_groups[0]["lr"] is rates[1]
+        torch.testing.assert_close(parameters[1], parameters[0])
+
+
 def test_patience_counts_epochs_without_a_better_score():
     assert not out_of_patience(Progress(epoch=9, best_epoch=1), trainer())
     assert not out_of_patience(Progress(epoch=3, best_epoch=2), trainer(patience=2))
@@ -169,6 +195,14 @@ def test_number_that_is_not_finite_is_never_written(tmp_path):
 def test_micro_batches_split_a_batch_without_losing_examples():
     assert [list(part) for part in micro_batches(list(range(7)), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [list(part) for part in micro_batches(list(range(7)), None)] == [list(range(7))]
+
+
+@pytest.mark.parametrize(("processes", "size", "expected"), [(1, None, 4 * 9), (1, 3, 3 * 7 + 9), (2, 1, 25)])
+def test_padded_tokens_are_those_that_all_processes_compute(monkeypatch, processes, size, expected):
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    task = SimpleNamespace(padded_length=lambda examples, multiple: max(example["length"] for example in examples))
+    examples = [{"length": length} for length in (4, 7, 5, 9)]
+    assert padded_tokens(task, examples, size, 1) == expected
 
 
 def test_optimizer_holds_what_is_trained_and_decays_matrices_only():
