@@ -210,7 +210,8 @@ def test_folder_is_named_by_task_plm_method_and_hash(folders):
 def test_canonical_form_has_every_key_that_is_not_neutral():
     config = compose([])
     canonical, whole = identity.canonical(config), dataclasses.asdict(config)
-    assert set(whole) - set(canonical) == {"tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+    neutral = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+    assert set(whole) - set(canonical) == neutral
     assert canonical["method"] == whole["method"]
     assert set(whole["task"]) - set(canonical["task"]) == {"source", "data_dir", "files", "hub"}
     assert canonical["seed"] == 0

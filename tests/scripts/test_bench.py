@@ -6,9 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
-from inducer_bench.methods.layers import layers
 from inducer_bench.tasks.cache import Encoded
 from scripts.bench import attention as bench_attention
 from scripts.bench import charts as bench_charts
@@ -24,7 +22,7 @@ from scripts.bench import seeds as bench_seeds
 from scripts.bench import startup as bench_startup
 from scripts.bench import step as bench_step
 from scripts.bench.released_form import as_released
-from scripts.bench.setup import build, random_batch, random_loss, real_task, spread
+from scripts.bench.setup import build, random_loss, real_task, spread
 
 # -- the harness -----------------------------------------------------------------------------------------------------
 
@@ -124,34 +122,6 @@ def test_padding_counts_tokens_and_shapes():
     assert rows["like length, multiples of 4"]["longest"] == 10  # not 12
     assert rows["to the maximum"]["padded / real"] == 2.0
     assert rows["to the maximum"]["shapes"] == 2
-
-
-def test_seeds_side_by_side_are_the_seeds_one_after_another():
-    """Logits, and gradients of LoRA and head, of three seeds with different parameters; no dropout."""
-    seeds, rows = 3, 2
-    model = bench_seeds.stacked(seeds, harness.CPU, mini=True).eval()
-    inputs = random_batch(model, seeds * rows, 8)
-    labels = torch.tensor([0, 1, 1, 1, 0, 0])
-    stacks = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    for number, parameter in enumerate(stacks.values()):
-        torch.manual_seed(number)
-        torch.nn.init.normal_(parameter, std=0.3)
-    logits = model(**inputs).logits
-    bench_seeds.summed_loss(logits, labels, seeds).backward()
-    for seed in range(seeds):
-        _, tuned = build(["task=sst2", "method=lora"], harness.CPU, mini=True)
-        tuned.eval()
-        own = tuned.trained_parameters()
-        pairs = {name: stacks[name.replace("lora_", "stacked_")] for name in own}
-        for name, parameter in own.items():
-            parameter.data = pairs[name][seed].data.view_as(parameter).clone()
-        part = slice(seed * rows, (seed + 1) * rows)
-        alone = tuned(**{name: tensor[part] for name, tensor in inputs.items()}).logits
-        F.cross_entropy(alone, labels[part]).backward()
-        torch.testing.assert_close(alone, logits[part], rtol=1e-4, atol=1e-5)
-        for name, parameter in own.items():
-            torch.testing.assert_close(pairs[name].grad[seed].view_as(parameter), parameter.grad, rtol=1e-3, atol=1e-5)
-    assert len(stacks) == 4 * len(list(layers(model))) + 4  # A and B on Q and V; two linear maps of the head
 
 
 @pytest.fixture(scope="module")
