@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from inducer_bench.methods.attention import additive_mask
 from inducer_bench.methods.kernels import ExplicitAttention, FusedAttention, applied, by_rows
+from inducer_bench.methods.virtual_key import f_and_gate_by_attention
 from scripts.bench import harness
 
 HEADS, WIDTH = 12, 64
@@ -80,7 +81,7 @@ def passes(form: Form, heads: tuple[Tensor, Tensor, Tensor], mask: Tensor, dropo
 
 def serves(name: str, dropout: float, device: torch.device) -> bool:
     """Whether the form supports this dropout of attention weights, and the device."""
-    if dropout and name in ("fused", "fused by rows", "virtual key"):
+    if dropout and name in ("fused", "fused by rows"):
         return False
     return device.type == "cpu" or name not in CPU_ONLY
 
@@ -117,16 +118,9 @@ def one_softmax(
 
 
 def virtual_key(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
-    """SDPA with one more key, whose score is s_i; one more column of V sums the weights of the real keys: 1 - g."""
-    pad = FusedAttention.PAD
-    own = (self_scores(query) / SCALE).to(query.dtype).unsqueeze(-1)
-    wide_query = F.pad(torch.cat((query, own), dim=-1), (0, pad - 1))
-    wide_key, wide_value = F.pad(key, (0, pad, 0, 1)), F.pad(value, (0, pad))
-    wide_key[..., -1, WIDTH] = 1
-    wide_value[..., WIDTH] = 1
-    output = sdpa(wide_query, wide_key, F.pad(wide_value, (0, 0, 0, 1)), F.pad(mask, (0, 1)), dropout)[0]
-    rest = output[..., WIDTH : WIDTH + 1]
-    return output[..., :WIDTH] / rest, 1 - rest.squeeze(-1)
+    """SDPA for f, and SDPA over one more key for g, as the package does on CUDA."""
+    f, gate = f_and_gate_by_attention(query, key, value, mask, SCALE, dropout, before_mask=False)
+    return f, gate().squeeze(-1)
 
 
 def self_scores(query: Tensor) -> Tensor:

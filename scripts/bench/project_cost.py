@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--steps-per-second", nargs="+", default=[], metavar="TASK=NUMBER")
     parser.add_argument("--seconds-per-prompt", type=float, default=0.0)
-    parser.add_argument("--launches", type=Path, default=simulated.FOLDER / "launches.json")
+    parser.add_argument("--launches", type=Path, default=simulated.FOLDER / "after.json")
     parser.add_argument("--data", type=Path, default=harness.ROOT.parent / "shared" / "data")
     parser.add_argument("--mini", action="store_true", help="a quick check with the lengths of the mini data")
     args = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """Hours of the whole comparison on one H200 by design: a model, of which nothing was measured on a GPU.
 
-    python -m scripts.bench.projection [--before FILE --now FILE] [--data FOLDER]
+    python -m scripts.bench.projection [--before FILE --now FILES] [--data FOLDER]
 
 Writes results/bench/projection.md. Launches of a step are counted by `scripts.bench.launches`, before and after the
 work on the GPU; the rest of the model is in the constants below, which the page lists.
@@ -53,6 +53,7 @@ DESIGNS = [
     Design(f"before, {PROCESSES} processes at a time", processes=PROCESSES),
     Design("now: lean eager", lean=True),
     Design("now, seeds stacked", lean=True, stacked=True),
+    Design(f"now, seeds stacked, {PROCESSES} processes at a time", lean=True, stacked=True, processes=PROCESSES),
     Design("now, in CUDA graphs", lean=True, graphs=True),
     Design("now, in CUDA graphs, seeds stacked", lean=True, stacked=True, graphs=True),
 ]
@@ -62,12 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, default=simulated.FOLDER / "before.json")
-    parser.add_argument("--now", type=Path, default=simulated.FOLDER / "launches.json")
+    parser.add_argument(
+        "--now", type=Path, nargs="+", help="of later files, what they have counts",
+        default=[simulated.FOLDER / "after.json", simulated.FOLDER / "frozen_bf16.json"],
+    )  # fmt: skip
     parser.add_argument("--data", type=Path, default=harness.ROOT.parent / "shared" / "data")
     parser.add_argument("--mini", action="store_true", help="a quick check with the lengths of the mini data")
     parser.add_argument("--out", type=Path, default=harness.RESULTS / "projection.md")
     args = parser.parse_args(arguments)
-    launches = {False: simulated.read(args.before), True: simulated.read(args.now)}
+    now = {key: count for path in args.now for key, count in simulated.read(path).items()}
+    launches = {False: simulated.read(args.before), True: now}
     write_atomic(args.out, page(paper.parts(args.data, args.mini), launches).encode())
     print(args.out.read_text())
 
@@ -110,15 +115,16 @@ def side(part: Part, method: str, design: Design) -> int:
 
 def hours(part: Part, method: str, design: Design, launches: Launches, host: float) -> float:
     """All seeds of one method on one task: training, scoring, decoding, checkpoints and starts."""
-    runs = part.seeds / side(part, method, design)
+    together = side(part, method, design)
+    runs = part.seeds / together
     of_family = part.family, method
     training = runs * part.steps * step(part, method, design, launches[(*of_family, "training")], host)
     eval_host = FLOOR if design.graphs else host
     batch = max(
         launches.get((*of_family, "evaluation"), EVAL_LAUNCHES) * eval_host,
-        2 * BLOCKS * part.eval_batch * part.dev_tokens / EVAL_RATE,
+        2 * BLOCKS * part.eval_batch * together * part.dev_tokens / EVAL_RATE,
     )
-    scoring = part.seeds * part.epochs * part.dev_batches * batch
+    scoring = runs * part.epochs * part.dev_batches * batch
     tokens = ceil(part.prompts / part.eval_batch) * paper.NEW_TOKENS.get(part.task, 0)
     decoding = part.seeds * tokens * launches.get((*of_family, "decoding"), DECODE_LAUNCHES) * host
     saved = part.seeds * part.epochs + CHECKPOINTS_AN_HOUR * training / 3600 * part.seeds / runs
@@ -187,7 +193,7 @@ Hours of all runs, by what a launch costs the host:
 At {host:g} us a launch:
 
 {at_host}
-"Before" is the code that the work on the GPU started from; "now" is this code with frozen weights in bf16. CUDA graphs
+"Before" is the code that the work on the GPU started from; "now" is this code with `trainer.frozen=bf16`. CUDA graphs
 are a prototype in `scripts/gpu`, not a part of the package.
 
 ## What is computed

@@ -4,7 +4,7 @@
 
 The second step of the package's own loop, on the batches of `scripts.bench.fake_cuda.scenes`: RoBERTa-base on SST-2
 (nlu) and GPT-2 small on WebNLG (nlg), bf16. torch's profiler counts kernels, copies and fills as launches, and the
-calls in which the host waits. `simulated` is read from results/bench/launches (`scripts.bench.launches`).
+calls in which the host waits. `simulated` is read from results/launches (`scripts.bench.launches`).
 """
 
 import argparse
@@ -34,7 +34,7 @@ from scripts.bench import harness
 from scripts.bench.fake_cuda.process import METHODS, Request
 from scripts.bench.fake_cuda.scenes import FAMILIES, encoded, plm
 
-SIMULATED = harness.RESULTS / "launches" / "launches.json"
+SIMULATED = harness.ROOT / "results" / "launches" / "after.json"
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize")  # the profiler itself waits for the device
 STEPS = 3
 MOST = 6  # operators that are listed

@@ -260,7 +260,13 @@ def test_attention_runs(tmp_path):
     rows = run(bench_attention, tmp_path, "--batch", "1", "--lengths", "8")
     forms = {name: [row["candidate"] for row in rows if row["purpose"] == name] for name in bench_attention.PURPOSES}
     assert forms["training"] == forms["evaluation"] == 2 * list(bench_attention.FORMS)
-    assert forms["training with dropout"] == 2 * ["SDPA", "two softmaxes", "explicit", "explicit by rows"]
+    assert forms["training with dropout"] == 2 * [
+        "SDPA",
+        "two softmaxes",
+        "explicit",
+        "explicit by rows",
+        "virtual key",
+    ]
 
 
 def test_step_runs(tmp_path):
