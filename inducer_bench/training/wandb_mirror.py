@@ -72,6 +72,7 @@ def open_mirror(
             group=group,
             config=_without_folders(config),
             dir=str(folder),
+            reinit="create_new",  # several seeds side by side have one each
             resume="allow" if online else None,
         )
     except ANYTHING as error:

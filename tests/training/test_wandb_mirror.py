@@ -22,6 +22,7 @@ from inducer_bench.options import typed
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import setting_key
 from inducer_bench.runs.run import run
+from inducer_bench.runs.several import run_all
 from inducer_bench.training import wandb_mirror
 from inducer_bench.training.options import TrackerOptions
 from inducer_bench.training.wandb_mirror import Mirror, open_mirror
@@ -296,6 +297,18 @@ def test_offline_run_reads_back_as_the_local_files(tiny_run, tmp_path):
     private = (socket.gethostname(), sys.executable, sys.prefix, str(tmp_path), str(Path.cwd()), tempfile.gettempdir())
     assert [word for word in private if re.search(rb"\b" + re.escape(word.encode()) + rb"\b", content)] == []
     assert [path.name for path in folder.glob("wandb/offline-run-*/files/*")] == []
+
+
+def test_seeds_side_by_side_are_mirrored_one_by_one(tiny_run, tmp_path):
+    overrides = [*tiny_run, "trainer.epochs=1", "trainer.log_every=1", f"output_dir={tmp_path}", "seeds=2"]
+    folders = [outcome.folder for outcome in run_all(compose([*overrides, "tracker=wandb", "tracker.mode=offline"]))]
+    for folder in folders:
+        found = logged(folder)
+        assert [start["run_id"] for start in found["run"]] == [folder.name]
+        told = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        sent = [entry["item"]["train/loss"] for entry in found["history"] if "train/loss" in entry["item"]]
+        assert sent == [row["loss"] for row in told if row["event"] == "train"]
+        assert found["exit"][0]["exit_code"] == 0
 
 
 def test_tables_are_one_artifact_that_holds_every_file(tmp_path, monkeypatch):
