@@ -200,9 +200,10 @@ def test_micro_batches_split_a_batch_without_losing_examples():
 @pytest.mark.parametrize(("processes", "size", "expected"), [(1, None, 4 * 9), (1, 3, 3 * 7 + 9), (2, 1, 25)])
 def test_padded_tokens_are_those_that_all_processes_compute(monkeypatch, processes, size, expected):
     monkeypatch.setenv("WORLD_SIZE", str(processes))
-    task = SimpleNamespace(padded_length=lambda examples, multiple: max(example["length"] for example in examples))
+    task = SimpleNamespace(padded_length=lambda examples, _, least: least or max(e["length"] for e in examples))
     examples = [{"length": length} for length in (4, 7, 5, 9)]
     assert padded_tokens(task, examples, size, 1) == expected
+    assert padded_tokens(task, examples, size, 1, 10) == 4 * 10
 
 
 def test_optimizer_holds_what_is_trained_and_decays_matrices_only():
