@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import sha256
@@ -44,6 +44,14 @@ class Identity:
     hash: str
     data: str
     plm: str
+
+
+class Planned(NamedTuple):
+    """One of several runs: its configuration, its identity and its folder."""
+
+    config: ExperimentConfig
+    identity: Identity
+    folder: Path
 
 
 def identify(config: ExperimentConfig) -> Identity:

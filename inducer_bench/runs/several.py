@@ -9,25 +9,16 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.runs.fetch import fetch
-from inducer_bench.runs.identity import Identity, identify, run_folder
+from inducer_bench.runs.identity import Planned, identify, run_folder
 from inducer_bench.runs.outcome import Outcome
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.run import already_done, failed, finished, locked, logging_to, run
 from inducer_bench.training import interruption
-
-
-class Planned(NamedTuple):
-    """One of the runs: its configuration, its identity and its folder."""
-
-    config: ExperimentConfig
-    identity: Identity
-    folder: Path
 
 
 def run_all(config: ExperimentConfig) -> list[Outcome]:

@@ -7,8 +7,8 @@ from functools import partial
 
 from inducer_bench.runs import places
 from inducer_bench.runs.experiment import build, checkpoint_of, closed, conclude, mirror
+from inducer_bench.runs.identity import Planned
 from inducer_bench.runs.record import FinishedRecord
-from inducer_bench.runs.several import Planned
 from inducer_bench.training import interruption
 from inducer_bench.training.loop import Experiment, check_weights, optimizer_of
 from inducer_bench.training.side_by_side import Run, train_side_by_side
