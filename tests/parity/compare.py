@@ -86,8 +86,9 @@ def _record_gates(fixture: Fixture) -> list[Tensor]:
             original = type(module).gate.__get__(module)
 
             def recording(*args, original=original, **kwargs):
-                gates.append(original(*args, **kwargs))
-                return gates[-1]
+                gate = original(*args, **kwargs)  # (B, H, T, 1)
+                gates.append(gate.squeeze(-1))
+                return gate
 
             module.gate = recording
     return gates
