@@ -23,7 +23,7 @@ class Generators:
     @classmethod
     def now(cls) -> "Generators":
         """As they are."""
-        cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+        cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
         return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)
 
     def of_device(self, device: torch.device) -> Tensor:
