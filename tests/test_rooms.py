@@ -17,7 +17,8 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parents[1] / "inducer_bench"
 # From the roof to the ground: a room may import only from the floors below its own.
 FLOORS = (
-    ("face",), ("cli",), ("report",), ("search",), ("runs",), ("config",), ("training",), ("tasks",), ("plm",), ("methods",),
+    ("face",), ("cli",), ("report",), ("search",), ("runs",), ("config",), ("training",), ("tasks",), ("plm",),
+    ("methods",),
     ("metrics", "mini"), ("basics",),
 )  # fmt: skip
 BASICS = (
