@@ -171,3 +171,5 @@ def _check_objective(config: ExperimentConfig) -> None:
 def _check_protocol(config: ExperimentConfig) -> None:
     if config.protocol.select_on == "held_out" and config.protocol.held_out == 0.0:
         raise UserError("protocol.held_out: found 0.0; allowed: above 0 and below 1 when protocol.select_on=held_out")
+    if config.protocol.score == "held_out" and config.protocol.select_on != "held_out":
+        raise UserError("protocol.score: found 'held_out'; allowed: reported, unless protocol.select_on=held_out")

@@ -30,7 +30,7 @@ from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import interruption, memory
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import make_accelerator, set_seed, settings
-from inducer_bench.training.evaluation import evaluate_final
+from inducer_bench.training.evaluation import evaluate, evaluate_final
 from inducer_bench.training.loop import Experiment, make_optimizer, train
 from inducer_bench.training.recompute import recompute_activations
 from inducer_bench.training.tracking import Tracker
@@ -98,18 +98,23 @@ def conclude(
     # -- evaluation ----------------------------------------------------------------------------------------------------
     accelerator, tuned, task = experiment.accelerator, experiment.tuned, experiment.task
     started = perf_counter()
-    evaluations = {
-        split: evaluate_final(
-            accelerator, tuned, task, data, config.trainer.eval_batch_size, f"{config.method.name}, {split}"
-        )
-        for split, data in experiment.eval_data.items()
-    }
+    trial, size = config.protocol.score == "held_out", config.trainer.eval_batch_size
+    if trial:
+        held_out = experiment.splits.selection
+        evaluations = {
+            "held_out": evaluate(accelerator, tuned, task, held_out, size, f"{config.method.name}, held out")
+        }
+    else:
+        evaluations = {
+            split: evaluate_final(accelerator, tuned, task, data, size, f"{config.method.name}, {split}")
+            for split, data in experiment.eval_data.items()
+        }
     eval_seconds = perf_counter() - started
-    checksums = files.write_results(folder, tuned, task, evaluations)
+    checksums = files.write_results(folder, tuned, task, evaluations, trial)
 
     # -- record --------------------------------------------------------------------------------------------------------
-    size = files.adapter_bytes(folder)
-    record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, size, checksums)
+    adapter = files.adapter_bytes(folder)
+    record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, adapter, checksums)
     summary: dict[str, Any] = {name: score.value for name, score in record.scores.items()}
     tracker.close({**summary, "parameters": dataclasses.asdict(record.parameters)})
     return record
@@ -141,7 +146,8 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     tokenizer = load_tokenizer(config.plm)
     task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)
-    eval_data = {split: task.eval_data(split) for split in config.task.report}
+    reported = config.task.report if config.protocol.score == "reported" else []
+    eval_data = {split: task.eval_data(split) for split in reported}
     set_seed(config.seed)
     outputs = config.task.outputs(task.labels)
     with settings(config.trainer), reuse.borrowed(config.plm, config.task.auto_class, outputs) as model:

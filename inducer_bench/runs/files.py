@@ -26,11 +26,14 @@ def write_config(folder: Path, config: ExperimentConfig) -> None:
     write_atomic(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))).encode())
 
 
-def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapping[str, Evaluation]) -> dict[str, str]:
+def write_results(
+    folder: Path, tuned: TunedModel, task: Task, evaluations: Mapping[str, Evaluation], trial: bool
+) -> dict[str, str]:
     """Write the adapter, the predictions, and further files of the task; returns the checksums of the run's files.
 
     Predictions are JSON lines, one per example, in the order of the data. Further files, such as the input of an
-    official scorer, are of the first split. Processes other than the main one write nothing.
+    official scorer, are of the first split. A trial leaves its predictions alone. Processes other than the main one
+    write nothing.
     """
     if not distributed.is_main_process():
         return {}
@@ -39,8 +42,10 @@ def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapp
         for split, result in evaluations.items()
         for i, prediction in enumerate(result.predictions)
     )
-    tuned.save(folder / ADAPTER)
     write_atomic(folder / PREDICTIONS, gzip.compress(lines.encode(), mtime=0))  # equal bytes for equal lines
+    if trial:
+        return checksums(folder, [tracking.FILE, PREDICTIONS])
+    tuned.save(folder / ADAPTER)
     further = task.files(next(iter(evaluations.values())).predictions)
     for name, content in further.items():
         write_atomic(folder / name, content)
@@ -48,8 +53,8 @@ def write_results(folder: Path, tuned: TunedModel, task: Task, evaluations: Mapp
 
 
 def adapter_bytes(folder: Path) -> int:
-    """The size of the adapter's weights on disk."""
-    return (folder / WEIGHTS).stat().st_size if distributed.is_main_process() else 0
+    """The size of the adapter's weights on disk; 0 for a trial, which keeps none."""
+    return (folder / WEIGHTS).stat().st_size if (folder / WEIGHTS).exists() and distributed.is_main_process() else 0
 
 
 @distributed.on_main_process

@@ -35,6 +35,8 @@ class FinishedRun:
         Raises:
             UserError: the files of the adapter or the PLM are missing, or are not those of the run.
         """
+        if self.record.is_trial:
+            raise UserError(f"RUN: found '{self.folder}', a trial, which keeps no adapter; allowed: other runs")
         for name in (artefacts.DESCRIPTION, artefacts.WEIGHTS):
             artefacts.check(self.folder, self.record, name)
         if plm_fingerprint(self.config.plm) != self.record.plm_fingerprint:

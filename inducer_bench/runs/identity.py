@@ -30,6 +30,7 @@ _NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_met
 # Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.
 _LATER: dict[str, dict[str, Any]] = {
     "trainer": {"batches": "windows", "deterministic": False, "frozen": "fp32", "gradient_checkpointing": False},
+    "protocol": {"score": "reported"},
 }
 # Of the trainer: they change numbers by rounding alone. Tables average over them, and footnote mixes of precisions.
 _MACHINE = {

@@ -118,6 +118,11 @@ class Record:
         """The score that selects the epoch and headlines tables."""
         return str(self.config["task"]["metric"])
 
+    @property
+    def is_trial(self) -> bool:
+        """Whether it scored nothing but its held-out slice of train, for a search."""
+        return bool(self.config["protocol"].get("score") == "held_out")
+
     def headline(self) -> str:
         """The status, for one line."""
         return self.status
@@ -313,9 +318,10 @@ def _check_results(record: FinishedRecord) -> None:
     for name, score in record.scores.items():
         if score.value is not None and not math.isfinite(score.value):
             raise UserError(f"scores.{name}: found {score.value}; allowed: a finite number")
-    own = "." in str(record.config["task"].get("kind"))  # a kind of the user's may name its scores as it likes
+    # A kind of the user's may name its scores as it likes; a trial has those that select its epoch.
+    unknown = "." in str(record.config["task"].get("kind")) or record.is_trial
     for key, needed in (
-        ("scores", () if own else (record.metric,)),
+        ("scores", () if unknown else (record.metric,)),
         ("examples", ("train", "selection")),
         ("versions", ("torch",)),
     ):

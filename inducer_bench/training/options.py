@@ -51,6 +51,8 @@ class ProtocolOptions:
     select_first: PositiveInt | None  # select on this many first examples only
     train_head: bool
     gate_before_mask: bool  # compute the inducers' gates of encoders before the padding mask
+    # reported: the splits of `task.report`; held_out: nothing but the slice, and no adapter is kept (a search's trial)
+    score: Literal["reported", "held_out"] = "reported"
 
 
 def _wandb_name(name: str) -> str:
