@@ -39,7 +39,7 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> ExperimentC
     try:
         overrides = as_meant(overrides)
         check_choices(overrides, config_dir)
-        return experiment_config(_compose(overrides, config_dir), overrides)
+        return experiment_config(composition(overrides, config_dir), overrides)
     except (UserError, MemoryError):
         raise
     except Exception as error:
@@ -58,7 +58,9 @@ def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Ex
         OmegaConfBaseException: a value is missing or cannot be resolved; see `explain`.
     """
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    plain["method"].pop("recipes", None)  # the source of the method's own values
+    plain.pop("tune", None)  # of `inducer-bench tune` alone
+    for source in ("recipes", "search"):  # of the method's own values, and of those that a search tries
+        plain["method"].pop(source, None)
     wanted = plain["method"].pop("budget", None)
     try:
         config = validated(plain)
@@ -78,7 +80,7 @@ def composed_with_hydra(overrides: list[str], config_dir: Path | None = None) ->
     """
     parsed = OverridesParser.create().parse_overrides(overrides)
     fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-    return _compose(fixed, config_dir, return_hydra_config=True)
+    return composition(fixed, config_dir, return_hydra_config=True)
 
 
 def choices(group: str, config_dir: Path | None = None) -> list[str]:
@@ -178,16 +180,21 @@ def _not_understood(override: str) -> UserError:
 
 def unknown_key(parent: str, name: str, overrides: list[str], config_dir: Path | None = None) -> UserError:
     """An unknown key inside `parent`, with the nearest key that exists there under the same group choices."""
-    node: Any = _compose(_group_choices(overrides, config_dir), config_dir, return_hydra_config=True)
+    node: Any = composition(_group_choices(overrides, config_dir), config_dir, return_hydra_config=True)
     for part in parent.split(".") if parent else []:
         node = node[part]
-    allowed = [str(key) for key in node if key not in ("recipes", "hydra")] if isinstance(node, DictConfig) else []
+    allowed = [str(key) for key in node if key not in ("recipes", "search", "hydra")] if isinstance(node, DictConfig) else []
     full = f"{parent}.{name}" if parent else name
     remedy = f"allowed in {parent or 'configuration'}: {', '.join(allowed)}" if allowed else "remove it"
     return UserError(f"{full}: there is no such key; {nearest(name, allowed)}{remedy}")
 
 
-def _compose(overrides: list[str], config_dir: Path | None, return_hydra_config: bool = False) -> DictConfig:
+def composition(overrides: list[str], config_dir: Path | None = None, return_hydra_config: bool = False) -> DictConfig:
+    """The configuration for these overrides, not resolved and not checked.
+
+    Raises:
+        HydraException, OmegaConfBaseException: see `explain`.
+    """
     own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(f'file://{config_dir.resolve()}')}]"]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return hydra_compose("config", [*own, *overrides], return_hydra_config)
@@ -210,7 +217,7 @@ def _groups(config_dir: Path | None) -> list[str]:
 
 
 def _top_level_keys(config_dir: Path | None) -> list[str]:
-    return [str(key) for key in _compose([], config_dir)]
+    return [str(key) for key in composition([], config_dir)]
 
 
 def _group_choices(overrides: list[str], config_dir: Path | None) -> list[str]:
