@@ -4,8 +4,6 @@ A record is complete and checksummed, or it does not exist. Reading one needs no
 """
 
 import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +11,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from inducer_bench import strict_json
 from inducer_bench.errors import UserError, shown
-from inducer_bench.files import read_bytes, write_atomic
 from inducer_bench.metrics.score import Scores
 from inducer_bench.options import options, typed
+from inducer_bench.runs import checksummed
 from inducer_bench.runs.identity import recorded_hash
 
 FILE = "record.json"
 SCHEMA = 4
 _WITHOUT_CHECKSUMS = 3  # the schema before this one: without `files`
 _SCORES_IN_A_LINE = 4
-_AGAIN = "move the folder away to run again"
 
 Status = Literal["done", "failed", "interrupted", "oom"]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -178,10 +174,7 @@ def write(folder: Path, record: Record) -> None:
         OSError: the folder cannot be written; an earlier record is left as it was.
         TypeError, ValueError: the configuration holds a value that JSON has no form for.
     """
-    values = {"schema": SCHEMA, **dataclasses.asdict(record)}
-    body = strict_json.loads(strict_json.dumps(values))  # as it will be read: keys of dicts become strings
-    text = strict_json.dumps({**body, "checksum": _checksum(body)}, indent=2, sort_keys=True)
-    write_atomic(folder / FILE, (text + "\n").encode())
+    checksummed.write(folder / FILE, SCHEMA, dataclasses.asdict(record))
 
 
 def read(folder: Path) -> Record | None:
@@ -192,16 +185,9 @@ def read(folder: Path) -> Record | None:
             contradicts itself.
     """
     path = folder / FILE
-    try:
-        body = _body(path)
-    except (FileNotFoundError, NotADirectoryError):
-        if not path.is_symlink():
-            return None
-        raise UserError(f"{path}: a link to what is not there; {_AGAIN}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from None
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise UserError(f"{path}: not a whole record; {_AGAIN}") from None
+    body = checksummed.read(path)
+    if body is None:
+        return None
     schema = body.pop("schema", None)
     if schema == 2:
         raise UserError(
@@ -243,7 +229,7 @@ def find(root: Path) -> tuple[list[tuple[Path, Record]], list[str]]:
     """
     found: list[tuple[Path, Record]] = []
     left_out: list[str] = []
-    for folder in _folders(root, left_out):
+    for folder in checksummed.folders(root, 4, left_out):
         try:
             record = read_in_place(folder)
         except UserError as error:
@@ -253,36 +239,7 @@ def find(root: Path) -> tuple[list[tuple[Path, Record]], list[str]]:
     return found, left_out
 
 
-def _folders(root: Path, left_out: list[str]) -> list[Path]:
-    """The folders four levels below `root`, sorted; adds a line for each one on the way that cannot be read."""
-    folders = [root]
-    for _ in range(4):
-        below: list[Path] = []
-        for folder in folders:
-            try:
-                below += sorted(path for path in folder.iterdir() if path.is_dir())
-            except OSError as error:
-                line = UserError(f"{folder}: cannot be read ({error.strerror})")
-                if folder is root:
-                    raise line from None
-                left_out.append(str(line))
-        folders = below
-    return folders
-
-
 # -- checks ------------------------------------------------------------------------------------------------------------
-
-
-def _body(path: Path) -> dict[str, Any]:
-    """The values in a record's file, without their checksum, which is checked."""
-    body: dict[str, Any] = strict_json.loads(read_bytes(path).decode())
-    if body.pop("checksum") != _checksum(body):
-        raise UserError(f"{path}: its checksum does not match; it was edited; {_AGAIN}")
-    return body
-
-
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _check(record: Record) -> None:

@@ -3,14 +3,20 @@
 Trials and final runs are ordinary runs with records of their own; this file names them by their hashes.
 """
 
+import dataclasses
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from inducer_bench.options import options
+from inducer_bench.errors import UserError, shown
+from inducer_bench.options import options, typed
+from inducer_bench.runs import checksummed
 from inducer_bench.runs.record import Count, NonNegative
 
 FILE = "search.json"
+SCHEMA = 1
 RECIPE = "recipe.yaml"
 FOLDER = "searches"  # in the output folder: searches/<task>/<plm>/<method>/<id>
 
@@ -74,7 +80,119 @@ class Search:
     seed: int  # of every trial
     space: Annotated[list[Dimension], Field(min_length=1)]
     trials: list[Trial]
-    winner: int | None = None  # number of a trial; None until all have ended, or if none was done
+    winner: Count | None = None  # number of a trial; None until all have ended, or if none was done
     finals: list[FinalRun]  # of the winner; empty until there is one
     untuned: list[FinalRun]  # of the method's own settings, where they were asked for
     config: dict[str, Any]  # the resolved configuration of the first trial, as plain values
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def write(folder: Path, search: Search) -> None:
+    """Write `search` into `folder`, with its schema version and checksum, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written; an earlier file is left as it was.
+    """
+    checksummed.write(folder / FILE, SCHEMA, dataclasses.asdict(search))
+
+
+def read(folder: Path) -> Search | None:
+    """The search in `folder`, which is where `tune` writes it: `<task>/<plm>/<method>/<id>`; None if there is none.
+
+    Raises:
+        UserError: the file cannot be read, is truncated, was edited, copied or moved, is of another schema, has a bad
+            key, or contradicts itself.
+    """
+    path = folder / FILE
+    body = checksummed.read(path)
+    if body is None:
+        return None
+    schema = body.pop("schema", None)
+    if schema != SCHEMA:
+        raise UserError(f"{path}: found schema {shown(schema)}; allowed: {SCHEMA}")
+    try:
+        search = typed(Search, body)
+        _check(search)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    place = (search.task, search.plm, search.method, search.id)
+    if folder.parts[-4:] != place:
+        raise UserError(f"{path}: a copy, or moved; the place of this search is '{'/'.join(place)}'")
+    return search
+
+
+def find(root: Path) -> tuple[list[tuple[Path, Search]], list[str]]:
+    """The searches in the output folder `root`, sorted by their folders; and one line for each that is left out."""
+    found: list[tuple[Path, Search]] = []
+    left_out: list[str] = []
+    if not os.path.lexists(root / FOLDER):
+        return found, left_out
+    try:
+        folders = checksummed.folders(root / FOLDER, 4, left_out)
+    except UserError as error:
+        return found, [str(error)]
+    for folder in folders:
+        try:
+            search = read(folder)
+        except UserError as error:
+            left_out.append(str(error))
+        else:
+            found += [] if search is None else [(folder, search)]
+    return found, left_out
+
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+
+def _check(search: Search) -> None:
+    """Check that the parts of a search agree.
+
+    Raises:
+        UserError: they do not.
+    """
+    for name in ("task", "plm", "method"):
+        section = search.config.get(name)
+        configured = section.get("name") if isinstance(section, dict) else None
+        if configured != getattr(search, name):
+            raise UserError(f"{name}: found {shown(getattr(search, name))}; its configuration says {shown(configured)}")
+    keys = [dimension.key for dimension in search.space]
+    for dimension in search.space:
+        _check_dimension(dimension)
+    if len(set(keys)) < len(keys):
+        raise UserError(f"space: found {shown(', '.join(keys))}; allowed: each key once")
+    for number, trial in enumerate(search.trials):
+        if trial.number != number:
+            raise UserError("trials: allowed: numbers from 0 on, in their order")
+        if len(trial.point) != len(keys) or set(trial.settings) != set(keys):
+            raise UserError(f"trials.{number}: allowed: a value for each key of the space")
+        if trial.score is not None and trial.status != "done":
+            raise UserError(f"trials.{number}.score: found {trial.score}; the trial is {trial.status}")
+    _check_winner(search)
+    for name, runs in (("finals", search.finals), ("untuned", search.untuned)):
+        if len({run.seed for run in runs}) < len(runs):
+            raise UserError(f"{name}: allowed: each seed once")
+
+
+def _check_dimension(dimension: Dimension) -> None:
+    low, high = dimension.low, dimension.high
+    if low is None or high is None:
+        sound = low is high and bool(dimension.values)
+    else:
+        sound = low < high and (low > 0 or not dimension.log) and dimension.values is None
+    if not sound:
+        raise UserError(f"space.{shown(dimension.key)}: allowed: low and high, or values")
+
+
+def _check_winner(search: Search) -> None:
+    if search.winner is None:
+        if search.finals:
+            raise UserError("finals: found runs of a winner; there is none")
+        return
+    if search.winner >= len(search.trials):
+        raise UserError(f"winner: found {search.winner}; there are {len(search.trials)} trials")
+    score = search.trials[search.winner].score
+    others = [trial.score for trial in search.trials if trial.score is not None]
+    if score is None or any(search.better * (other - score) > 0 for other in others):
+        raise UserError(f"winner: found {search.winner}; allowed: the trial with the best score")
