@@ -4,24 +4,27 @@
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 
 from hydra import version
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, create_automatic_config_search_path, get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.plugins import Plugins
 from hydra.core.utils import env_override
-from hydra.types import TaskFunction
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import UserError, first_line
 
 Explain = Callable[[Exception, list[str]], UserError]
+Launch = Callable[[Sequence[Sequence[str]]], None]
 REFUSED = "refused"  # the key that the configuration of a job has which does not compose
 
 
@@ -91,15 +94,56 @@ def run_hydra(
         task: called with each composed configuration; that of a job that does not compose has the key `REFUSED`.
         explained: the message for an error of a job's composition, from its overrides. Launchers pickle it.
     """
+    hydra = _hydra(options, conf_dir, explained)
+    overrides = [*options.overrides, f"hydra.mode={'MULTIRUN' if sweep else 'RUN'}"]
+    (hydra.multirun if sweep else hydra.run)(options.config_name or "config", task, overrides)
+
+
+def run_batches(
+    options: argparse.Namespace,
+    conf_dir: Path,
+    task: TaskFunction,
+    explained: Explain,
+    batches: Callable[[Launch], None],
+) -> None:
+    """Give `batches` a function that runs jobs, each a list of overrides, on the launcher that the options choose.
+
+    What Hydra's own sweepers do, but the jobs need not be known before, nor be all combinations of some values. The
+    other arguments are those of `run_hydra`.
+    """
+    hydra = _hydra(options, conf_dir, explained)
+    name = options.config_name or "config"
+    overrides = [*options.overrides, "hydra.mode=MULTIRUN"]
+    config = hydra.compose_config(name, overrides, run_mode=RunMode.MULTIRUN, with_log_configuration=True)
+    callbacks = Callbacks(config)
+    callbacks.on_multirun_start(config=config, config_name=name)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+        task_function=task,
+        config=config,
+    )
+    begun = 0
+
+    def launch(jobs: Sequence[Sequence[str]]) -> None:
+        nonlocal begun
+        if jobs:  # not every launcher takes none
+            results = launcher.launch(jobs, initial_job_idx=begun)
+            begun += len(jobs)
+            for result in results:
+                _ = result.return_value  # raises the error of a job
+
+    batches(launch)
+    callbacks.on_multirun_end(config=config, config_name=name)
+
+
+def _hydra(options: argparse.Namespace, conf_dir: Path, explained: Explain) -> Hydra:
     version.setbase("1.3")
     path = create_automatic_config_search_path(None, __name__, options.config_path or str(conf_dir))
     if options.config_dir is not None:
         found = f"file://{Path(options.config_dir).absolute()}"
         path.prepend(provider="command-line", path=found, anchor=SearchPathQuery(provider="schema"))
     # It is not made the global one: then nothing could be composed until the last job has ended.
-    hydra = Hydra("inducer-bench", _Loader(path, explained))
-    overrides = [*options.overrides, f"hydra.mode={'MULTIRUN' if sweep else 'RUN'}"]
-    (hydra.multirun if sweep else hydra.run)(options.config_name or "config", task, overrides)
+    return Hydra("inducer-bench", _Loader(path, explained))
 
 
 class _Loader(ConfigLoaderImpl):

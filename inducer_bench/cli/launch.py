@@ -1,9 +1,8 @@
 """Hand over to Hydra, which composes the configuration of a run, or those of a sweep, and calls `Jobs` with each."""
 
-import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def launch(arguments: list[str]) -> int:
         if options.multirun or hydra.mode == RunMode.MULTIRUN:
             jobs.sweep = planned(jobs.overrides, hydra, config_dir)
             options.overrides = [*jobs.overrides, jobs.sweep.folder_override()]
-            return _sweep(options, jobs, jobs.sweep)
+            return run_sweep(jobs, lambda: run_hydra(options, True, CONF_DIR, jobs, jobs.explained), jobs.sweep.report)
         run_hydra(options, False, CONF_DIR, jobs, jobs.explained)
     except KeyboardInterrupt:
         if not jobs.outcomes:
@@ -64,23 +63,30 @@ def launch(arguments: list[str]) -> int:
     return _worst(jobs)
 
 
-def _sweep(options: argparse.Namespace, jobs: "Jobs", sweep: Sweep) -> ExitCode:
-    """Run the jobs of a sweep, and report them however it ends."""
+def run_sweep(jobs: "Jobs", run: Callable[[], None], report: Callable[[bool], ExitCode]) -> ExitCode:
+    """Run the jobs of a sweep, and report them however it ends.
+
+    Args:
+        jobs: of a sweep.
+        run: runs them.
+        report: prints what they came to, and returns the worst exit code; it is told whether they were interrupted.
+    """
     complete = interrupted = False
     try:
-        run_hydra(options, True, CONF_DIR, jobs, jobs.explained)
+        run()
         complete = True
     except KeyboardInterrupt:
         interrupted = True
     except Exception as error:
         interrupted = interruption.requested()  # and a launcher made it an error of its own
-        if not (interrupted or sweep.found() or isinstance(error, BrokenExecutor)):  # a launcher's workers died
+        begun = jobs.sweep is not None and jobs.sweep.found()
+        if not (interrupted or begun or isinstance(error, BrokenExecutor)):  # a launcher's workers died
             raise
         if not interrupted:
             print(f"inducer-bench: the sweep ended early: {shown(first_line(error), 400)}", file=sys.stderr)
     if not distributed.is_main_process():
         return _worst(jobs)
-    code = sweep.report(interrupted)
+    code = report(interrupted)
     return code if complete or code != ExitCode.DONE else ExitCode.FAILED
 
 

@@ -12,7 +12,7 @@ from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.errors import ExitCode, TrainingDiverged, UserError, first_line, lacks_memory, shown, unknown
 from inducer_bench.training import interruption
 
-COMMANDS = ("params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
+COMMANDS = ("tune", "params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
 
 
 def entry_point() -> None:

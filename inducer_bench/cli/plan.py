@@ -35,6 +35,15 @@ def planned(overrides: list[str], hydra: DictConfig, config_dir: Path | None = N
         HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
     """
     jobs = _count(overrides, hydra, config_dir) if str(hydra.sweeper._target_).endswith(".BasicSweeper") else None
+    return begun(overrides, hydra, jobs)
+
+
+def begun(overrides: list[str], hydra: DictConfig, jobs: int | None) -> Sweep:
+    """A sweep of so many jobs, None if that is not known yet, with a folder that no other sweep has.
+
+    Raises:
+        UserError: there is no folder to write.
+    """
     chosen = any(override.startswith("hydra.sweep.dir=") for override in overrides)
     folder = distributed.broadcast_from_main(lambda: _folder(Path(hydra.sweep.dir).absolute(), chosen))
     return Sweep(folder, jobs, time.monotonic())

@@ -103,7 +103,7 @@ class Sweep:
                 jobs[number] = Job(number, f"job {number + 1}", "not started", message="the same command starts it")
             elif interrupted and jobs[number].status == "lost":
                 jobs[number] = replace(jobs[number], status="interrupted", message="the same command resumes")
-        _print([job for _, job in sorted(jobs.items())])
+        report_jobs([job for _, job in sorted(jobs.items())], "sweep of")
         if interrupted:
             return ExitCode.INTERRUPTED
         return max((job.code for job in jobs.values()), key=SEVERITY.index, default=ExitCode.DONE)
@@ -118,10 +118,10 @@ def _read(path: Path) -> Job:
         return Job(int(path.stem), f"job {int(path.stem) + 1}", message=f"'{path}' cannot be read")
 
 
-def _print(jobs: list[Job]) -> None:
-    """Print a table in a terminal, and elsewhere one unbroken line for each job."""
+def report_jobs(jobs: list[Job], what: str) -> None:
+    """Print a table in a terminal, and elsewhere one unbroken line for each job; `what` begins the title."""
     runs = sum(job.runs for job in jobs)
-    title = f"sweep of {len(jobs)} jobs{f', {runs} runs' if runs > len(jobs) else ''}:"
+    title = f"{what} {len(jobs)} jobs{f', {runs} runs' if runs > len(jobs) else ''}:"
     rows = [
         (
             shown(job.status),

@@ -183,7 +183,9 @@ def unknown_key(parent: str, name: str, overrides: list[str], config_dir: Path |
     node: Any = composition(_group_choices(overrides, config_dir), config_dir, return_hydra_config=True)
     for part in parent.split(".") if parent else []:
         node = node[part]
-    allowed = [str(key) for key in node if key not in ("recipes", "search", "hydra")] if isinstance(node, DictConfig) else []
+    allowed = (
+        [str(key) for key in node if key not in ("recipes", "search", "hydra")] if isinstance(node, DictConfig) else []
+    )
     full = f"{parent}.{name}" if parent else name
     remedy = f"allowed in {parent or 'configuration'}: {', '.join(allowed)}" if allowed else "remove it"
     return UserError(f"{full}: there is no such key; {nearest(name, allowed)}{remedy}")

@@ -47,6 +47,9 @@ class ExperimentConfig:
     dry_run: bool
     optimized_metric: str | None  # the score that a searching sweeper optimises; by default what selects the epoch
 
+    # The id of the search that the settings come from; see `search/record.py`.
+    search: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
+
     def each_run(self) -> list["ExperimentConfig"]:
         """The configuration of each run: of one for each seed where there are `seeds`, else this one."""
         if self.seeds is None:

@@ -7,9 +7,9 @@ The learning rate is uniform in its logarithm over `tune.decades`, with the meth
       method.dropout: [0.0, 0.05, 0.1]                  # values, each as likely
       method.scale: {low: 0.25, high: 4.0, log: true}   # an interval; whole numbers if both ends are
 
-Points are those of Sobol's sequence (https://doi.org/10.1016/0041-5553(67)90144-9, by scipy), all shifted by one random
-vector modulo 1 (Cranley and Patterson 1976, https://doi.org/10.1137/0713071). They fill the range evenly, more trials go
-on where fewer ended, and each point alone is uniform, as one of a random search would be.
+Points are those of Sobol's sequence (https://doi.org/10.1016/0041-5553(67)90144-9, by scipy), all shifted by one
+random vector modulo 1 (Cranley and Patterson 1976, https://doi.org/10.1137/0713071). They fill the range evenly, more
+trials go on where fewer ended, and each point alone is uniform, as one of a random search would be.
 """
 
 import math
@@ -96,7 +96,9 @@ def _dimension(config: DictConfig, key: str, values: Any) -> Dimension:
     """
     where = f"method.search.{key}"
     if key == LEARNING_RATE or not key.startswith(_SECTIONS):
-        raise UserError(f"{where}: allowed: keys of method and trainer, but the learning rate, which is always searched")
+        raise UserError(
+            f"{where}: allowed: keys of method and trainer, but the learning rate, which is always searched"
+        )
     missing = object()
     centre = OmegaConf.select(config, key, default=missing)
     if centre is missing or not isinstance(centre, Value):
@@ -109,6 +111,14 @@ def _dimension(config: DictConfig, key: str, values: Any) -> Dimension:
         raise UserError(f"{where}: found {shown(values)}; allowed: a list of values, or low and high")
     interval = typed(_Interval, {str(name): value for name, value in values.items()}, where)
     if interval.low >= interval.high or (interval.log and interval.low <= 0):
-        raise UserError(f"{where}: found low {interval.low}, high {interval.high}; allowed: low below high, and above 0 with log")
+        raise UserError(
+            f"{where}: found low {interval.low}, high {interval.high}; allowed: low below high, and above 0 with log"
+        )
     whole = isinstance(interval.low, int) and isinstance(interval.high, int)
-    return Dimension(key=key, centre=round(centre) if whole and isinstance(centre, float) else centre, low=interval.low, high=interval.high, log=interval.log)
+    return Dimension(
+        key=key,
+        centre=round(centre) if whole and isinstance(centre, float) else centre,
+        low=interval.low,
+        high=interval.high,
+        log=interval.log,
+    )

@@ -1,0 +1,337 @@
+"""A study: the search of each method on one task and PLM, with equal effort, and the runs that it asks for.
+
+    overrides + tune options -> a plan for each method: trials -> winner -> final runs
+
+Everything follows from the configuration and from the records of runs, so that a study that was killed goes on where it
+was: a plan is made anew, and `refreshed` takes in what has been recorded.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from inducer_bench.config.compose import choices, composition, experiment_config, explain
+from inducer_bench.config.overrides import quoted
+from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.errors import UserError, unknown
+from inducer_bench.methods.budget import value_of
+from inducer_bench.methods.options import METHODS, PeftOptions, options_class
+from inducer_bench.runs import record as records
+from inducer_bench.runs.identity import Identity, canonical, identify
+from inducer_bench.runs.record import FinishedRecord, Record
+from inducer_bench.search.options import TuneOptions
+from inducer_bench.search.record import FOLDER, FinalRun, Search, Trial, Value
+from inducer_bench.search.space import points, setting, space
+
+ENDED = ("done", "diverged", "failed", "oom")  # the last three count as the worst score
+AGAIN = (
+    "planned",
+    "interrupted",
+    "failed",
+    "oom",
+)  # what the same command runs; a trial that diverged would do so again
+_METHODS_OWN = ("method.", "ablation")  # keys of overrides that are about the method
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The runs of one method: a composed configuration, and the overrides that make a job of it."""
+
+    overrides: list[str]
+    composed: DictConfig
+
+    def config(self, settings: dict[str, Value], seed: int) -> ExperimentConfig:
+        """The configuration with further values.
+
+        Raises:
+            UserError: a value is impossible.
+        """
+        return experiment_config(_updated(self.composed, {**settings, "seed": seed}), self.overrides)
+
+    def with_values(self, values: Mapping[str, Value]) -> "Asked":
+        """The same with further values."""
+        return Asked([*self.overrides, *_words(values)], _updated(self.composed, values))
+
+    def job(self, settings: dict[str, Value], seed: int, search: str | None = None) -> list[str]:
+        """The overrides of a job with further values, and the search that they come from."""
+        values = {**settings, "seed": seed, **({"search": search} if search else {})}
+        return [*self.overrides, *_words(values)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The search of one method, and how its runs are asked for."""
+
+    search: Search
+    output_dir: Path
+    trial: Asked
+    final: Asked
+    seeds: tuple[int, ...]  # of the final runs
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the search."""
+        return self.output_dir / FOLDER / self.search.task / self.search.plm / self.search.method / self.search.id
+
+    @property
+    def ended(self) -> bool:
+        """Whether every trial has."""
+        return all(trial.status in ENDED for trial in self.search.trials)
+
+    def winner(self) -> Trial | None:
+        """The best trial; None until there is one."""
+        return None if self.search.winner is None else self.search.trials[self.search.winner]
+
+    def record(self, run: str) -> Record | None:
+        """The record of one of its runs.
+
+        Raises:
+            UserError: it is damaged; see `runs.record.read`.
+        """
+        search = self.search
+        return records.read_in_place(self.output_dir / search.task / search.plm / search.method / run)
+
+    def is_done(self, run: FinalRun) -> bool:
+        """Whether a final run is."""
+        return isinstance(self.record(run.run), FinishedRecord)
+
+    def trial_jobs(self) -> dict[int, list[str]]:
+        """Number of a trial -> the overrides of its job, of those that are to run."""
+        return {
+            trial.number: self.trial.job(trial.settings, self.search.seed)
+            for trial in self.search.trials
+            if trial.status in AGAIN
+        }
+
+    def untuned_jobs(self) -> list[list[str]]:
+        """The jobs of runs at the method's own settings that are not done."""
+        return [self.final.job({}, run.seed) for run in self.search.untuned if not self.is_done(run)]
+
+    def final_jobs(self) -> list[list[str]]:
+        """The jobs of the winner's runs that are not done."""
+        winner = self.winner()
+        settings = {} if winner is None else winner.settings
+        return [
+            self.final.job(settings, run.seed, self.search.id) for run in self.search.finals if not self.is_done(run)
+        ]
+
+    def refreshed(self) -> "Plan":
+        """The plan with what its trials have come to, and with a winner and its runs once all have ended.
+
+        Raises:
+            UserError: a record is damaged.
+        """
+        trials = [self._refreshed(trial) for trial in self.search.trials]
+        winner = None
+        if all(trial.status in ENDED for trial in trials):
+            scored = [trial for trial in trials if trial.score is not None]
+            best = max(scored, key=lambda trial: self.search.better * (trial.score or 0.0), default=None)  # the first
+            winner = None if best is None else best.number
+        finals = [] if winner is None else _runs(self.final, trials[winner].settings, self.seeds)
+        return dataclasses.replace(
+            self, search=dataclasses.replace(self.search, trials=trials, winner=winner, finals=finals)
+        )
+
+    def _refreshed(self, trial: Trial) -> Trial:
+        record = self.record(trial.run)
+        if record is None:
+            return trial
+        if not isinstance(record, FinishedRecord):
+            diverged = record.status == "failed" and str(record.error).startswith("diverged")
+            return dataclasses.replace(trial, status="diverged" if diverged else record.status)
+        score = record.selection_score
+        seconds = record.train_seconds + record.eval_seconds
+        return dataclasses.replace(
+            trial, status="done" if score is not None else "failed", score=score, seconds=seconds
+        )
+
+
+def plans(overrides: Sequence[str], options: TuneOptions, config_dir: Path | None = None) -> list[Plan]:
+    """The search of each method, before it begins.
+
+    Args:
+        overrides: of one scenario: without sweeps, the method, and keys of `tune`.
+        options: the effort.
+        config_dir: the user's folder of configuration files.
+
+    Raises:
+        UserError: the configuration of a run is impossible, or cannot be searched.
+    """
+    common = _with_protocol(list(overrides), config_dir)
+    methods = _methods(options, config_dir)
+    reference = [word for word in common if not word.lstrip("+").startswith(_METHODS_OWN)]
+    study = _study(_asked([*reference, "method=head_only"], config_dir), sorted({*common} - {*reference}), options)
+    return [_plan(common, choice, study, options, config_dir) for choice in methods]
+
+
+def _plan(common: list[str], choice: str, study: str, options: TuneOptions, config_dir: Path | None) -> Plan:
+    final = _asked([*common, f"method={choice}"], config_dir)
+    if options.budget is not None and options_class(str(final.composed.method.name)).ranks:
+        final = final.with_values({"method.budget": options.budget})
+    final = _with_ranks(final)
+    trial = final.with_values(_trial(final.composed, options))
+    dimensions = space(final.composed, options.decades, options.dimensions)
+    tried, seed = [], int(final.composed.seed)
+    for number, point in enumerate(points(options.trials, len(dimensions), options.points)):
+        settings = {one.key: setting(one, at) for one, at in zip(dimensions, point, strict=True)}
+        config = trial.config(settings, seed)
+        tried.append((config, Trial(number=number, point=point, settings=settings, run=identify(config).hash)))
+    first = tried[0][0]
+    seeds = tuple(range(seed + 1, seed + 1 + options.seeds))
+    untuned = _runs(final, {}, seeds if options.untuned else seeds[:1])
+    metric, better = _objective(first)
+    search = Search(
+        id=_hash([trial.run for _, trial in tried] + [untuned[0].run]),
+        study=study,
+        suite=first.suite,
+        task=first.task.name,
+        plm=first.plm.name,
+        method=first.method.name,
+        choice=choice,
+        overrides=common,
+        metric=metric,
+        better=better,
+        decades=options.decades,
+        max_train=None if options.max_train is None else first.task.max_train,
+        epochs=first.trainer.epochs,
+        held_out=options.held_out,
+        seed=seed,
+        space=dimensions,
+        trials=[trial for _, trial in tried],
+        finals=[],
+        untuned=untuned if options.untuned else [],
+        config=dataclasses.asdict(first),
+    )
+    return Plan(search, Path(first.output_dir), trial, final, seeds)
+
+
+def _trial(final: DictConfig, options: TuneOptions) -> dict[str, Value]:
+    """The values that make a trial of a final run.
+
+    Raises:
+        UserError: a warm-up in steps would not suit both.
+    """
+    part: dict[str, Value] = {}
+    if options.max_train is not None:
+        part["task.max_train"] = min(options.max_train, final.task.max_train or options.max_train)
+    if options.epochs is not None:
+        part["trainer.epochs"] = options.epochs
+    if part and final.trainer.warmup >= 1:
+        raise UserError(
+            f"trainer.warmup: found {final.trainer.warmup} steps; allowed with tune.max_train or tune.epochs: a "
+            "fraction of all steps, such as 0.06, which suits trials and final runs"
+        )
+    return {"protocol.score": "held_out", "protocol.held_out": options.held_out, **part}
+
+
+def _with_protocol(overrides: list[str], config_dir: Path | None) -> list[str]:
+    """The overrides with `protocol=clean`, unless they choose one.
+
+    Raises:
+        UserError: the protocol selects on what is reported.
+    """
+    chosen = any(word.startswith("protocol=") for word in overrides)
+    words = overrides if chosen else ["protocol=clean", *overrides]
+    asked = _asked([*words, "method=head_only"], config_dir) if chosen else None
+    if asked is not None and asked.composed.protocol.select_on != "held_out":
+        found = asked.composed.protocol.name
+        raise UserError(f"protocol: found '{found}', which selects on what is reported; allowed in tune: clean")
+    return words
+
+
+def _methods(options: TuneOptions, config_dir: Path | None) -> list[str]:
+    """The choices of `tune.methods`.
+
+    Raises:
+        UserError: there is no such choice, or it is there twice.
+    """
+    known = choices("method", config_dir)
+    if isinstance(options.methods, list):
+        for choice in options.methods:
+            if choice not in known:
+                raise unknown("methods", choice, ["all", "with_ranks", *known])
+            if options.methods.count(choice) > 1:
+                raise UserError(f"methods: found '{choice}' twice")
+        return options.methods
+    shipped = [name for name, kind in METHODS.items() if kind is not PeftOptions]
+    names = {name: name for name in shipped}
+    for choice in sorted(set(known) - set(choices("method"))):
+        names[choice] = str(_asked([f"method={choice}"], config_dir).composed.method.name)
+    if options.methods == "with_ranks":
+        return [choice for choice, name in names.items() if options_class(name).ranks]
+    return list(names)
+
+
+def _asked(overrides: list[str], config_dir: Path | None) -> Asked:
+    """Compose.
+
+    Raises:
+        UserError: that is not possible.
+    """
+    try:
+        return Asked(overrides, composition(overrides, config_dir))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise explain(error, overrides, config_dir) from None
+
+
+def _with_ranks(asked: Asked) -> Asked:
+    """The same with the ranks of a budget, which do not depend on what is searched, so that they are found once."""
+    if asked.composed.method.get("budget") is None:
+        return asked
+    method = experiment_config(asked.composed, asked.overrides).method
+    ranks: dict[str, Value] = {".".join(("method", *rank.path)): value_of(method, rank) for rank in method.ranks}
+    return Asked(asked.overrides, _updated(asked.composed, {"method.budget": None, **ranks}))
+
+
+def _updated(composed: DictConfig, values: Mapping[str, Value]) -> DictConfig:
+    own = composed.copy()
+    for key, value in values.items():
+        OmegaConf.update(own, key, value)
+    return own
+
+
+def _objective(config: ExperimentConfig) -> tuple[str, Any]:
+    """The score that selects the epoch, and its direction; see `tasks.base.Task.selection`."""
+    if config.task.family == "nlg":
+        from inducer_bench.metrics.generation import PERPLEXITY
+
+        return PERPLEXITY.name, PERPLEXITY.better
+    metric = config.task.metric_of(config.task.metric)
+    return config.task.metric, metric.better if metric else 1
+
+
+def _runs(asked: Asked, settings: dict[str, Value], seeds: Sequence[int]) -> list[FinalRun]:
+    return [FinalRun(seed=seed, run=identify(asked.config(settings, seed)).hash) for seed in seeds]
+
+
+def _study(reference: Asked, own: list[str], options: TuneOptions) -> str:
+    """The hash of what all methods of a study share: a run of theirs without the method, and the effort."""
+    config = reference.config({}, int(reference.composed.seed))
+    identity: Identity = identify(config)
+    effort = {
+        key: value for key, value in dataclasses.asdict(options).items() if key not in ("methods", "seeds", "untuned")
+    }
+    return _hash([canonical(config), identity.data, identity.plm, config.suite, own, effort])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _words(values: Mapping[str, Value]) -> list[str]:
+    """Values as overrides."""
+    return [f"{key}={quoted(value) if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
+
+
+def in_turn(each: Sequence[dict[int, list[str]]]) -> Iterator[list[str]]:
+    """The jobs of several plans by their number: the first of each plan, the second of each, and so on."""
+    for number in sorted({number for jobs in each for number in jobs}):
+        yield from (jobs[number] for jobs in each if number in jobs)
