@@ -57,8 +57,12 @@ def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Ex
         UserError: a key or value that is impossible.
         OmegaConfBaseException: a value is missing or cannot be resolved; see `explain`.
     """
+    if searched := [
+        key for override in overrides if (key := override.partition("=")[0].lstrip("+")).startswith("tune.")
+    ]:
+        raise UserError(f"{searched[0]}: a run has no use for it; allowed: inducer-bench tune ...")
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    plain.pop("tune", None)  # of `inducer-bench tune` alone
+    plain.pop("tune", None)
     for source in ("recipes", "search"):  # of the method's own values, and of those that a search tries
         plain["method"].pop(source, None)
     wanted = plain["method"].pop("budget", None)

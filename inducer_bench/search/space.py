@@ -96,9 +96,7 @@ def _dimension(config: DictConfig, key: str, values: Any) -> Dimension:
     """
     where = f"method.search.{key}"
     if key == LEARNING_RATE or not key.startswith(_SECTIONS):
-        raise UserError(
-            f"{where}: allowed: keys of method and trainer, but the learning rate, which is always searched"
-        )
+        raise UserError(f"{where}: allowed: keys of method and trainer; the learning rate is always searched")
     missing = object()
     centre = OmegaConf.select(config, key, default=missing)
     if centre is missing or not isinstance(centre, Value):
