@@ -1,0 +1,27 @@
+"""`recipe.yaml`: the winner of a search, as a file that `recipe=FILE` takes in any later command."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from inducer_bench.config.recipe import Recipe
+from inducer_bench.errors import printable
+from inducer_bench.files import write_atomic
+
+
+def write(path: Path, recipe: Recipe, comments: Sequence[str] = ()) -> None:
+    """Write a recipe, atomically; `config.recipe.read` gives an equal one.
+
+    Args:
+        path: of the file; its folder exists.
+        recipe: what it says.
+        comments: lines at its top, without the sign of a comment.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    lines = [f"# {printable(comment)}\n" for comment in comments]
+    text = OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(recipe)))
+    write_atomic(path, "".join([*lines, text]).encode())
