@@ -21,6 +21,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from inducer_bench.cli.parser import Parser
+from inducer_bench.config.compose import with_recipe
 from inducer_bench.errors import UserError, first_line
 
 Explain = Callable[[Exception, list[str]], UserError]
@@ -139,27 +140,29 @@ def run_batches(
 def _hydra(options: argparse.Namespace, conf_dir: Path, explained: Explain) -> Hydra:
     version.setbase("1.3")
     path = create_automatic_config_search_path(None, __name__, options.config_path or str(conf_dir))
-    if options.config_dir is not None:
-        found = f"file://{Path(options.config_dir).absolute()}"
-        path.prepend(provider="command-line", path=found, anchor=SearchPathQuery(provider="schema"))
+    own = None if options.config_dir is None else Path(options.config_dir).absolute()
+    if own is not None:
+        path.prepend(provider="command-line", path=f"file://{own}", anchor=SearchPathQuery(provider="schema"))
     # It is not made the global one: then nothing could be composed until the last job has ended.
-    return Hydra("inducer-bench", _Loader(path, explained))
+    return Hydra("inducer-bench", _Loader(path, explained, own))
 
 
 class _Loader(ConfigLoaderImpl):
     """Hydra's loader, but a job that does not compose gets a configuration that says so instead of ending the sweep."""
 
-    def __init__(self, path: ConfigSearchPath, explained: Explain) -> None:
+    def __init__(self, path: ConfigSearchPath, explained: Explain, config_dir: Path | None) -> None:
         super().__init__(path)
         self.explained = explained
+        self.config_dir = config_dir
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         try:
-            return super().load_sweep_config(master_config, sweep_overrides)
+            overrides = with_recipe(sweep_overrides, self.config_dir, Path(master_config.hydra.runtime.cwd))
+            job = super().load_sweep_config(master_config, overrides)
         except Exception as error:  # Hydra and OmegaConf have errors of many types
-            message = str(self.explained(error, sweep_overrides))
-            refused = OmegaConf.create({REFUSED: message, "hydra": master_config.hydra})
-            with open_dict(refused):
-                refused.hydra.overrides.task = sweep_overrides
-                refused.hydra.sweep.subdir = "."
-            return refused
+            message = str(error if isinstance(error, UserError) else self.explained(error, sweep_overrides))
+            job = OmegaConf.create({REFUSED: message, "hydra": master_config.hydra})
+            with open_dict(job):
+                job.hydra.sweep.subdir = "."
+        job.hydra.overrides.task = sweep_overrides  # the short form, for the table of jobs
+        return job

@@ -16,7 +16,7 @@ from inducer_bench.cli.hydra_internals import REFUSED, only_shows, parse, run_hy
 from inducer_bench.cli.parser import folder, search_modules_in
 from inducer_bench.cli.plan import planned
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
-from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, experiment_config, explain
+from inducer_bench.config.compose import CONF_DIR, composed_with_hydra, experiment_config, explain, with_recipe
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
@@ -38,15 +38,15 @@ def launch(arguments: list[str]) -> int:
     jobs = Jobs(options.overrides, config_dir)
     options.resolve = options.resolve or options.cfg == "job"
     try:
-        options.overrides = jobs.overrides = as_meant(options.overrides)
-        check_choices(jobs.overrides, config_dir)
+        jobs.overrides = as_meant(options.overrides)
+        options.overrides = with_recipe(jobs.overrides, config_dir)
         if only_shows(options):
             show(options, CONF_DIR)
             return ExitCode.DONE
-        hydra = composed_with_hydra(jobs.overrides, config_dir).hydra
+        hydra = composed_with_hydra(options.overrides, config_dir).hydra
         if options.multirun or hydra.mode == RunMode.MULTIRUN:
-            jobs.sweep = planned(jobs.overrides, hydra, config_dir)
-            options.overrides = [*jobs.overrides, jobs.sweep.folder_override()]
+            jobs.sweep = planned(options.overrides, hydra, config_dir)
+            options.overrides.append(jobs.sweep.folder_override())
             return run_sweep(jobs, lambda: run_hydra(options, True, CONF_DIR, jobs, jobs.explained), jobs.sweep.report)
         run_hydra(options, False, CONF_DIR, jobs, jobs.explained)
     except KeyboardInterrupt:
@@ -148,7 +148,7 @@ class Jobs:
     def _outcomes(self, composed: DictConfig, overrides: list[str]) -> list[Outcome]:
         """The outcome of each run of a job, none for an `error`. Bad input is one, and in a sweep any error is."""
         try:
-            return run_all(self._config(composed, overrides))
+            return run_all(self._config(composed, [*self.overrides, *overrides]))
         except UserError as error:
             return [Outcome(ExitCode.BAD_INPUT, Path(), "refused", str(error))]
         except (Exception, SystemExit) as error:
@@ -162,7 +162,7 @@ class Jobs:
             return [Outcome(ExitCode.FAILED, Path(), "failed", f"{type(error).__name__}: {first_line(error)}")]
 
     def _config(self, composed: DictConfig, overrides: list[str]) -> ExperimentConfig:
-        """The typed configuration.
+        """The typed configuration; the overrides are for messages.
 
         Raises:
             UserError: it does not compose, or is impossible.

@@ -25,12 +25,13 @@ from inducer_bench.cli.plan import begun
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, report_jobs
 from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, explain
 from inducer_bench.config.overrides import as_meant
+from inducer_bench.config.recipe import is_file
 from inducer_bench.errors import ExitCode, UserError, printable
 from inducer_bench.options import typed
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.search import record as searches
 from inducer_bench.search.options import TuneOptions
-from inducer_bench.search.recipe import write_recipe
+from inducer_bench.search.recipe import write_winner
 from inducer_bench.search.study import ENDED, Plan, in_turn, plans
 
 _SHORT = ("methods", "trials", "seeds")  # keys that need no `tune.` before them here
@@ -120,10 +121,11 @@ def _is_hydras(override: Override) -> bool:
 def _check(override: Override) -> None:
     key = override.key_or_group
     remedies = {"method": "give methods=[...]", "seeds": "it is the number of final runs here",
-                "dry_run": "inducer-bench plan tune ... says what would run", "recipe": "its values are searched for",
-                "search": "it is made here"}  # fmt: skip
+                "dry_run": "inducer-bench plan tune ... says what would run", "search": "it is made here"}  # fmt: skip
     if key == "seed" and override.is_sweep_override():
         raise UserError("seed: found several; allowed in tune: one, of the trials; the final runs have the next ones")
+    if key == "recipe" and is_file(str(override.value())):
+        raise UserError("recipe: not a file in tune; its values are searched for")
     if key in remedies:
         raise UserError(f"{key}: not allowed in tune; {remedies[key]}")
 
@@ -209,7 +211,7 @@ class _Tuning:
                 plan.folder.mkdir(parents=True, exist_ok=True)
                 searches.write(plan.folder, plan.search)
                 if (winner := plan.winner()) is not None:
-                    write_recipe(plan.folder / searches.RECIPE, plan.search, winner)
+                    write_winner(plan.folder / searches.RECIPE, plan.search, winner)
             except OSError as error:
                 raise UserError(f"output_dir: '{plan.folder}' cannot be written ({error.strerror})") from None
 

@@ -17,7 +17,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from inducer_bench.config import resolvers
+from inducer_bench.config import recipe, resolvers
 from inducer_bench.config.budget import within_budget
 from inducer_bench.config.overrides import as_meant, quoted
 from inducer_bench.config.schema import ExperimentConfig
@@ -38,12 +38,27 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> ExperimentC
     """
     try:
         overrides = as_meant(overrides)
-        check_choices(overrides, config_dir)
-        return experiment_config(composition(overrides, config_dir), overrides)
+        return experiment_config(composition(with_recipe(overrides, config_dir), config_dir), overrides)
     except (UserError, MemoryError):
         raise
     except Exception as error:
         raise explain(error, overrides, config_dir) from None
+
+
+def with_recipe(overrides: list[str], config_dir: Path | None = None, folder: Path = Path()) -> list[str]:
+    """Overrides with those of a recipe's file in the place of its name, after `check_choices`.
+
+    Args:
+        overrides: made by `config.overrides.as_meant`.
+        config_dir: the user's folder of configuration files.
+        folder: what the names of files are relative to.
+
+    Raises:
+        UserError: see `check_choices` and `recipe.expanded`.
+    """
+    found = recipe.expanded(overrides, choices("method", config_dir), folder)
+    check_choices(found, config_dir)
+    return found
 
 
 def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -51,7 +66,7 @@ def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Ex
 
     Args:
         composed: without Hydra's own configuration.
-        overrides: that it was composed with, for hints in messages.
+        overrides: that it was composed with, as the user wrote them, for hints in messages.
 
     Raises:
         UserError: a key or value that is impossible.
@@ -63,12 +78,13 @@ def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Ex
         raise UserError(f"{searched[0]}: a run has no use for it; allowed: inducer-bench tune ...")
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     plain.pop("tune", None)
-    for source in ("recipes", "search"):  # of the method's own values, and of those that a search tries
-        plain["method"].pop(source, None)
+    published = plain["method"].pop("recipes", None) or {}
+    plain["method"].pop("search", None)  # what a search tries
     wanted = plain["method"].pop("budget", None)
     try:
         config = validated(plain)
         check_new(config)
+        recipe.check_name(config.recipe, resolvers.recipe_names(composed, published))
     except UserError as error:
         raise _hinted(error, overrides) from None
     return config if wanted is None else within_budget(config, str(wanted))
@@ -125,7 +141,8 @@ def explain(error: Exception, overrides: list[str], config_dir: Path | None = No
     The same for what other libraries raise where Hydra calls them.
     """
     try:
-        return _hinted(_explained(error, overrides, config_dir), overrides)
+        composed = recipe.expanded(overrides, choices("method", config_dir))
+        return _hinted(_explained(error, composed, config_dir), overrides)
     except Exception:  # the configuration is composed again to see what is allowed, which may fail as before
         return UserError(f"configuration: {first_line(error)}")
 
@@ -172,7 +189,7 @@ def _hinted(error: UserError, overrides: Sequence[str]) -> UserError:
             return UserError(
                 f"{group}={named[-1]} instead of {group}.{key}={named[-1]} brings all of its keys; {error}"
             )
-    return error
+    return recipe.blamed(error, overrides)
 
 
 def _not_understood(override: str) -> UserError:

@@ -3,10 +3,12 @@
 `${recipe:KEY}`, `${by_family:{...}}` and `${by_seeds:{...}}`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from inducer_bench.config.recipe import check_name
 from inducer_bench.errors import UserError, unknown
 
 _NONE = object()
@@ -19,15 +21,22 @@ def register() -> None:
     OmegaConf.register_new_resolver("by_seeds", _by_seeds, replace=True)
 
 
+def recipe_names(config: DictConfig, published: Iterable[Any]) -> list[str]:
+    """The names that `recipe` may have: those of the chosen method's published settings, and those of the suites."""
+    suites = (config.suite, "full", "mini")  # the chosen one may be a wrong one, which is not for `recipe` to tell
+    return sorted({f"{suite}_{family}" for suite in suites for family in ("nlu", "nlg")} | set(map(str, published)))
+
+
 def _recipe(key: str, default: Any = _NONE, *, _root_: DictConfig) -> Any:
     """`${recipe:KEY}` or `${recipe:KEY,DEFAULT}`: a published setting of the chosen method.
 
     It comes from the recipe of the method that applies, or if that has none, from the recipe called `default`.
 
     Raises:
-        UserError: neither has the key, and there is no default.
+        UserError: there is no recipe of that name, or neither has the key, and there is no default.
     """
     recipes = _root_.method.get("recipes") or {}
+    check_name(_root_.recipe, recipe_names(_root_, recipes))
     for name in (_root_.recipe, "default"):
         if key in recipes.get(name, {}):
             return recipes[name][key]

@@ -4,9 +4,11 @@ The YAML files of `conf/` hold the values. The room that uses a value defines it
 """
 
 import dataclasses
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from inducer_bench.methods import options as methods
 from inducer_bench.methods.options import MethodOptions
@@ -29,6 +31,15 @@ def _task(values: dict[str, Any] | TaskOptions) -> TaskOptions:
     return typed(tasks.options_class(str(values.get("kind"))), values, "task")
 
 
+def _search_id(found: Any) -> str | None:
+    if found is None or (isinstance(found, str) and re.fullmatch("[0-9a-f]{16}", found)):
+        return found
+    raise PydanticCustomError("search_id", "a text of 16 hexadecimal digits, or null")
+
+
+SearchId = Annotated[str | None, PlainValidator(_search_id)]
+
+
 @options
 class ExperimentConfig:
     """One experiment."""
@@ -45,10 +56,8 @@ class ExperimentConfig:
     seeds: Annotated[int, Field(ge=1, le=1000)] | None = None  # side by side, from `seed` on; null: one run
     output_dir: str
     dry_run: bool
+    search: SearchId = None  # the search that the settings come from; see search/record.py
     optimized_metric: str | None  # the score that a searching sweeper optimises; by default what selects the epoch
-
-    # The id of the search that the settings come from; see `search/record.py`.
-    search: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
 
     def each_run(self) -> list["ExperimentConfig"]:
         """The configuration of each run: of one for each seed where there are `seeds`, else this one."""

@@ -26,9 +26,7 @@ _NEUTRAL = {
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
     "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint", "gpu_memory"},
 }
-_NEUTRAL_SECTIONS = {
-    "seeds", "search", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe",
-}  # fmt: skip
+_NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe", "search"}
 # Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.
 _LATER: dict[str, dict[str, Any]] = {
     "trainer": {"batches": "windows", "deterministic": False, "frozen": "fp32", "gradient_checkpointing": False},

@@ -1,22 +1,41 @@
-"""The winner of a search as a file that `recipe=FILE` takes."""
+"""`recipe.yaml`: the winner of a search, as a file that `recipe=FILE` takes in any later command."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
+from omegaconf import OmegaConf
 
+from inducer_bench.config.recipe import Recipe
+from inducer_bench.errors import printable
 from inducer_bench.files import write_atomic
 from inducer_bench.search.record import Search, Trial
 
 
-def write_recipe(path: Path, search: Search, winner: Trial) -> None:
-    """Write the settings of the winner as YAML.
+def write(path: Path, recipe: Recipe, comments: Sequence[str] = ()) -> None:
+    """Write a recipe, atomically; `config.recipe.read` gives an equal one.
+
+    Args:
+        path: of the file; its folder exists.
+        recipe: what it says.
+        comments: lines at its top, without the sign of a comment.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    lines = [f"# {printable(comment)}\n" for comment in comments]
+    text = OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(recipe)))
+    write_atomic(path, "".join([*lines, text]).encode())
+
+
+def write_winner(path: Path, search: Search, winner: Trial) -> None:
+    """Write the recipe of a search's winner, with its effort and score in a comment.
 
     Raises:
         OSError: it cannot be written.
     """
     comment = (
-        f"# The best of {len(search.trials)} trials of {search.method} on {search.task}, {search.plm}: "
-        f"{search.metric} {winner.score:.4g} on the held-out {search.held_out:.0%} of train.\n"
+        f"The best of {len(search.trials)} trials of {search.method} on {search.task}, {search.plm}: {search.metric} "
+        f"{winner.score:.4g} on the held-out {search.held_out:.0%} of train."
     )
-    values = {"method": search.choice, "settings": winner.settings, "search": search.id}
-    write_atomic(path, (comment + yaml.safe_dump(values, sort_keys=False)).encode())
+    write(path, Recipe(method=search.choice, settings=winner.settings, search=search.id), [comment])

@@ -63,7 +63,7 @@ def test_what_is_computed_changes_the_hash(originals, plain_name, override):
         "output_dir=elsewhere", "tracker=wandb", "tracker.project=other", "trainer.log_every=3",
         "trainer.checkpoint_every=7", "trainer.checkpoint_minutes=0.5", "trainer.keep_checkpoint=true", "dry_run=true",
         "trainer.gpu_memory=0.2",
-        "optimized_metric=accuracy", "task.hub.revision=v2",
+        "optimized_metric=accuracy", "search=0123456789012345", "task.hub.revision=v2",
         "plm.revision=v2",
         "task.hub.splits.dev=test",
     ],
@@ -210,7 +210,7 @@ def test_folder_is_named_by_task_plm_method_and_hash(folders):
 def test_canonical_form_has_every_key_that_is_not_neutral():
     config = compose([])
     canonical, whole = identity.canonical(config), dataclasses.asdict(config)
-    neutral = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe"}
+    neutral = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe", "search"}
     assert set(whole) - set(canonical) == neutral
     assert canonical["method"] == whole["method"]
     assert set(whole["task"]) - set(canonical["task"]) == {"source", "data_dir", "files", "hub"}
