@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     config_dir = None if options.config_dir is None else folder(options.config_dir)
     overrides = as_meant(_with_long_names(options.overrides))
-    jobs = Jobs(overrides, config_dir)
+    jobs = Jobs(_of_jobs(overrides), config_dir)
     try:
         check_choices(overrides, config_dir)
         composed = composed_with_hydra(overrides, config_dir)
