@@ -46,8 +46,12 @@ def legend(table: Table) -> str:
         parts.append(
             f"Bold: best of its column, by a paired test against the runner-up (p < {LEVEL}, Holm over columns)."
         )
+        if not table.equal_effort:
+            parts.append("Settings are the published ones or the user's; they were not tuned with equal effort.")
     elif any(column.p_value is not None for column in table.columns):
         parts.append(f"No best is marked: no column's best differs from its runner-up at p < {LEVEL} (paired, Holm).")
+    if any(column.one_seed for column in table.columns):
+        parts.append("No best is marked where it or its runner-up has one seed.")
     return " ".join(parts)
 
 
