@@ -19,7 +19,7 @@ from inducer_bench.search import record as searches
 from inducer_bench.search.record import FinalRun, Search, Trial
 
 _OPEN = ("planned", "interrupted")  # the status of a trial that has not ended
-_OF_TASK_OR_PLM = ("task=", "task.", "plm=", "plm.")  # overrides that efforts on several tasks may differ in
+_OF_ONE_TASK = ("task=", "task.data_dir=")  # overrides in which equal efforts on several tasks differ
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,14 @@ class Searched:
         """The best trial; None until all have ended, or if none was done."""
         return None if self.search.winner is None else self.search.trials[self.search.winner]
 
+    @property
+    def ended(self) -> list[Trial]:
+        """The trials that have, whatever came of them."""
+        return [trial for trial in self.search.trials if trial.status not in _OPEN]
+
     def missing(self) -> str | None:
         """What has not ended yet, in words; None if everything has."""
-        ended = sum(trial.status not in _OPEN for trial in self.search.trials)
+        ended = len(self.ended)
         if ended < len(self.search.trials):
             return f"{ended} of {len(self.search.trials)} trials"
         if self.winner is None:
@@ -97,7 +102,7 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
     studies = []
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):
         first = methods[0].search
-        words = [word for word in first.overrides if not word.startswith(_OF_TASK_OR_PLM)]
+        words = [word for word in first.overrides if not word.startswith(_OF_ONE_TASK)]
         effort = (first.suite, first.plm, *_amounts(first), *sorted(words))
         studies.append(Study(short_hash(key), effort, _labelled(methods)))
     return studies, left_out

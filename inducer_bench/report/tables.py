@@ -226,10 +226,10 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned
         for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
     )
     scope = plan.scope
-    name = "_".join([plan.name, *([plan.task] if plan.task else []), scope.plm,
-                     *([] if scope.protocol in ("paper", "any") else [scope.protocol])])  # fmt: skip
+    parts = [plan.name, *([plan.task] if plan.task else []), scope.plm,
+             *([] if scope.protocol in ("paper", "any") else [scope.protocol])]  # fmt: skip
     return Table(
-        name=re.sub(r"[^\w.-]+", "_", name),
+        name=file_name(*parts),
         title=plan.layout.title.format(task=plan.task),
         scope=scope,
         columns=tuple(columns),
@@ -240,6 +240,11 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned
         figures=tuple(plan.layout.figures),
         equal_effort=_equal_effort(by_column, tuned),
     )
+
+
+def file_name(*parts: str) -> str:
+    """The name of a table's files."""
+    return re.sub(r"[^\w.-]+", "_", "_".join(parts))
 
 
 def _measure(column: ColumnLayout, task: str, known: Sequence[Group]) -> Measure | None:
@@ -347,11 +352,16 @@ def _paired(best: Measured, other: Measured) -> float | None:
     """
     if best.measure.metric is None or best.group.data != other.group.data:
         return None
-    left, right = ([_predictions(run) for run in _runs(cell)] for cell in (best, other))
+    left, right = ([predictions_of(run) for run in _runs(cell)] for cell in (best, other))
     return statistics.paired_p_value(best.measure.name, best.measure.metric, left, right)
 
 
-def _predictions(run: DoneRun) -> Rows:
+def predictions_of(run: DoneRun) -> Rows:
+    """The predictions of a run.
+
+    Raises:
+        UserError: they are missing or damaged, in words for a reader of the table.
+    """
     try:
         return read_predictions(run.folder, run.record)
     except UserError:  # its path is of no use to a reader of the table
