@@ -36,12 +36,12 @@ def draw(study: Study) -> list[Picture]:
 def _curves(study: Study, methods: Sequence[Searched]) -> list[Picture]:
     found: list[tuple[Searched, Curve]] = []
     for method in methods:
-        curve = tuning_curve([trial.score for trial in method.ended], method.search.better)
-        if curve is not None and len(curve.trials) > 1:
+        scores = [trial.score for trial in method.ended]
+        if len(scores) > 1 and (curve := tuning_curve(scores, method.search.better)):
             found.append((method, curve))
     if not found:
         return []
-    low, high = _limits(_near([curve.centre for _, curve in found]))
+    low, high = _limits(near([curve.centre for _, curve in found]))
     with _panels([method for method, _ in found]) as (figure, panels):
         for (method, look, axes), (_, curve) in zip(panels, found, strict=True):
             colour, _, line = look
@@ -65,7 +65,7 @@ def _curves(study: Study, methods: Sequence[Searched]) -> list[Picture]:
         return [picture("tuning_curves", title, figure)]
 
 
-def _near(curves: Sequence[Array]) -> list[float]:
+def near(curves: Sequence[Array]) -> list[float]:
     """The values from two trials on, without the curves that end far from all others (Tukey's outer fences)."""
     ends = np.array([curve[-1] for curve in curves])
     first, third = np.quantile(ends, (0.25, 0.75))

@@ -127,10 +127,10 @@ def write_run(
 
 
 def write_run_of(
-    root: Path, config: ExperimentConfig, seed: int = 0, score: float = 80.0, predictions: bool = True, **changes: Any
+    root: Path, of: ExperimentConfig, /, seed: int = 0, score: float = 80.0, predictions: bool = True, **changes: Any
 ) -> Path:
     """`write_run`, of a configuration."""
-    config = dataclasses.replace(config, seed=seed, output_dir=str(root))
+    config = dataclasses.replace(of, seed=seed, output_dir=str(root))
     record = record_of(config, score=score, **changes)
     folder = root / record.task / record.plm / record.method / record.config_hash
     folder.mkdir(parents=True)
