@@ -13,7 +13,7 @@ from helpers.searches import tune
 from inducer_bench.cli.main import main
 from inducer_bench.report import render, store, studies, tuned, tuned_figures
 
-METHODS = "fine_tune head_only bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
+METHODS = "adapter bitfit fine_tune head_only lora mam".split()
 EVIL = '=HYPERLINK("http://x")<script>alert(1)</script>[a](http://y)`|&lt;$\\bad$_%#'
 
 
@@ -23,7 +23,7 @@ def load(root):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Every method; one of them far below the others, one of them failed."""
+    """Several methods, one of them far below the others, one of them failed."""
     root = tmp_path_factory.mktemp("study")
     for number, method in enumerate(METHODS):
         tried = [80 + number - 3 * (at - 4) ** 2 for at in range(8)]
@@ -92,8 +92,8 @@ def evil(study):
 
 def test_every_format_shows_odd_names_and_obeys_none(evil):
     table = tuned.table(evil)
-    pictures = tuned_figures.draw(evil)
-    page = render.html([table], {table.path: pictures})
+    two = dataclasses.replace(evil, methods=evil.methods[:2])
+    page = render.html([table], {table.path: tuned_figures.draw(two)})
     assert "&lt;script&gt;alert(1)" in page
     assert "<script" not in page
     text = render.markdown(table)
