@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser, runs_folder
@@ -22,20 +22,29 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     runs = runs_folder(args.runs)
 
-    from inducer_bench.report import figures, reference, render, store, tables
+    from inducer_bench.report import across, figures, reference, render, store, studies, tables, tuned, tuned_figures
 
     found = store.load(runs)
-    for line in found.left_out:
+    known, odd = studies.load(runs, found)
+    left_out = list(dict.fromkeys([*found.left_out, *odd]))
+    for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
-    built = tables.build(found, reference.sources(), args.runs, args.config_dir)
-    pictures = {table.path: figures.draw(table) for table in built}
+    pictures: dict[str, Sequence[figures.Picture]] = {}
+    built = across.tables(known)
+    for study in known:
+        built.append(tuned.table(study))
+        pictures[built[-1].path] = tuned_figures.draw(study)
+    for table in tables.build(found, reference.sources(), args.runs, args.config_dir, known):
+        built.append(table)
+        pictures[table.path] = figures.draw(table)
+    built.sort(key=lambda table: table.scope.suite == "mini")
 
     files = {"index.html": render.html(built, pictures).encode()}
     for table in built:
         files[f"{table.path}.md"] = render.markdown(table).encode()
         files[f"{table.path}.csv"] = render.csv_text([table]).encode()
         files[f"{table.path}.tex"] = render.latex(table).encode()
-        for picture in pictures[table.path]:
+        for picture in pictures.get(table.path, ()):
             files[f"{table.path}.{picture.name}.svg"] = picture.svg
             files[f"{table.path}.{picture.name}.png"] = picture.png
     out = Path(args.out)
@@ -50,7 +59,7 @@ def main(arguments: list[str]) -> int:
         log_tables(args.wandb, out, sorted(files))
     finished = sum(len(group.done) for group in found.groups)
     print(f"{len(built)} tables of {finished} finished runs: {printable(str(out / 'index.html'))}")
-    return ExitCode.FAILED if found.left_out else ExitCode.DONE
+    return ExitCode.FAILED if left_out else ExitCode.DONE
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:

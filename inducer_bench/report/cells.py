@@ -93,6 +93,25 @@ class Measured(Cell):
         return self.measure.format(self.mean), spread, str(len(self.values))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fact(Cell):
+    """A number that is no mean over seeds, or a few words: a difference, a learning rate, a verdict.
+
+    Args:
+        written: as tables show it.
+        value: in full; None for words.
+        values: further numbers by name, such as the ends of an interval.
+    """
+
+    written: str
+    value: float | None = None
+    values: tuple[tuple[str, float], ...] = ()
+
+    def shown(self) -> tuple[str, str, str]:
+        """The number or the words alone."""
+        return self.written, "", ""
+
+
 class Notes:
     """The footnotes of a table, lettered in the order in which they were added."""
 

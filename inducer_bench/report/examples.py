@@ -51,7 +51,8 @@ class Examples:
 
     def scores(self, weights: "Array") -> "Array":
         """(R, units) -> (R): the score in percent for each weighting of the units; NaN where it is undefined."""
-        return self.corpus(self.statistics, weights[:, self.units])
+        own = np.array_equal(self.units, np.arange(len(self.units)))  # every example is a unit of its own: no copy
+        return self.corpus(self.statistics, weights if own else weights[:, self.units])
 
     def pooled(self, other: "Examples") -> "Examples":
         """These examples and those of another run, whose units are numbered after these."""

@@ -24,14 +24,14 @@ from inducer_bench.report.layout import FigureKind
 from inducer_bench.report.store import DoneRun
 from inducer_bench.report.tables import Row, Table
 
-_BLACK, _ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE = (
+BLACK, _ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 Look = tuple[str, str, Any]  # colour, marker, line
 
 _LOOKS: dict[str, Look] = {  # by method
-    "fine_tune": (_BLACK, "*", "-"),
-    "head_only": (_BLACK, "x", ":"),
+    "fine_tune": (BLACK, "*", "-"),
+    "head_only": (BLACK, "x", ":"),
     "bitfit": (_ORANGE, "P", "--"),
     "prefix": (_ORANGE, "v", "-"),
     "adapter": (_SKY, "s", "-"),
@@ -46,9 +46,9 @@ _LOOKS: dict[str, Look] = {  # by method
 _SPARE: list[Look] = [  # for methods from outside; no shipped method has one of these markers
     (colour, marker, line)
     for marker in "d>H81234"
-    for colour, line in ((_BLUE, "-"), (_PURPLE, "--"), (_GREEN, "-."), (_ORANGE, ":"), (_BLACK, "--"), (_SKY, "-"))
+    for colour, line in ((_BLUE, "-"), (_PURPLE, "--"), (_GREEN, "-."), (_ORANGE, ":"), (BLACK, "--"), (_SKY, "-"))
 ]
-_FAINT = "#6b6f76"
+FAINT = "#6b6f76"
 _NUMBER = FuncFormatter(lambda number, _: f"{number:,.10g}")
 _SIZE = (5.2, 4.4)  # inches
 SETTINGS: dict[Any, Any] = {  # of matplotlib
@@ -138,7 +138,7 @@ def _against(table: Table, value: str, label: str) -> Picture | None:
     with canvas() as (figure, axes):
         points = [(cost.mean, better * score.mean) for _, score, cost in pairs]
         front = pareto_front(points)
-        axes.step([x for x, _ in front], [better * y for _, y in front], where="post", color=_FAINT, lw=1, ls="--",
+        axes.step([x for x, _ in front], [better * y for _, y in front], where="post", color=FAINT, lw=1, ls="--",
                   zorder=1, label="Pareto front")  # fmt: skip
         _points(axes, pairs)
         _cost_axis(axes, [x for x, _ in points], value)
@@ -176,7 +176,7 @@ def _zoom(axes: Axes, pairs: Sequence[_Point]) -> None:
     inset.tick_params(labelsize=7)
     inset.xaxis.set_major_locator(MaxNLocator(3))
     inset.xaxis.set_major_formatter(_NUMBER)
-    axes.indicate_inset_zoom(inset, edgecolor=_FAINT)
+    axes.indicate_inset_zoom(inset, edgecolor=FAINT)
 
 
 def _cost_axis(axes: Axes, costs: Sequence[float], value: str) -> None:
@@ -244,7 +244,7 @@ def _seed_spread(table: Table) -> list[Picture]:
             numbers = cell.numbers
             axes.plot([min(numbers), max(numbers)], [height, height], color=colour, lw=1, alpha=0.6)
             axes.plot(numbers, [height] * len(numbers), color=colour, marker=marker, ms=7, ls="none", alpha=0.8)
-            axes.plot([cell.mean] * 2, [height - 0.32, height + 0.32], color=_BLACK, lw=1.6)
+            axes.plot([cell.mean] * 2, [height - 0.32, height + 0.32], color=BLACK, lw=1.6)
         axes.set_yticks(range(len(rows)), [row.label for row, _ in rows])
         axes.set_xlabel(_score_label(table))
         axes.grid(axis="y", visible=False)
@@ -273,12 +273,12 @@ def _bars(table: Table) -> list[Picture]:
             mean = statistics.fmean(differences)
             spread = statistics.stdev(differences) if len(differences) > 1 else 0
             worse = mean * table.better < 0
-            axes.barh(height, mean, height=0.66, edgecolor=_BLACK, lw=0.8, color=_ORANGE if worse else _SKY,
+            axes.barh(height, mean, height=0.66, edgecolor=BLACK, lw=0.8, color=_ORANGE if worse else _SKY,
                       hatch="///" if worse else "")  # fmt: skip
-            axes.errorbar(mean, height, xerr=spread, color=_BLACK, capsize=3, lw=1.2)
-            axes.plot(differences, [height] * len(differences), ls="none", marker="o", ms=4, mfc="white", mec=_BLACK,
+            axes.errorbar(mean, height, xerr=spread, color=BLACK, capsize=3, lw=1.2)
+            axes.plot(differences, [height] * len(differences), ls="none", marker="o", ms=4, mfc="white", mec=BLACK,
                       mew=0.8, zorder=3)  # fmt: skip
-        axes.axvline(0, color=_BLACK, lw=1)
+        axes.axvline(0, color=BLACK, lw=1)
         axes.set_yticks(range(len(bars)), list(bars))
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"{_score_label(table)}: difference from {whole.label}")

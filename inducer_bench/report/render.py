@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from inducer_bench.errors import printable
 from inducer_bench.escape import code_block, csv_cell, tex
 from inducer_bench.escape import markdown as md
-from inducer_bench.report.cells import Cell, Measured, Published
+from inducer_bench.report.cells import Cell, Fact, Measured, Published
 from inducer_bench.report.figures import Picture
 from inducer_bench.report.tables import LEVEL, Column, Table
 
@@ -46,8 +46,12 @@ def legend(table: Table) -> str:
         parts.append(
             f"Bold: best of its column, by a paired test against the runner-up (p < {LEVEL}, Holm over columns)."
         )
+        if not table.equal_effort:
+            parts.append("Settings are the published ones or the user's; they were not tuned with equal effort.")
     elif any(column.p_value is not None for column in table.columns):
         parts.append(f"No best is marked: no column's best differs from its runner-up at p < {LEVEL} (paired, Holm).")
+    if any(column.one_seed for column in table.columns):
+        parts.append("No best is marked where it or its runner-up has one seed.")
     return " ".join(parts)
 
 
@@ -57,7 +61,7 @@ def markdown(table: Table) -> str:
     lines = [f"### {md(caption(table))}", "", f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
     for row in table.rows:
         lines.append(f"| {md(row.label)} | {' | '.join(_markdown_cell(cell) for cell in row.cells)} |")
-    below = [legend(table), md(f"{table.made_with}.") if table.made_with else ""]
+    below = [*map(md, table.text), legend(table), md(f"{table.made_with}.") if table.made_with else ""]
     below += [f"{_superscript((letter,))} {md(text)}" for letter, text in table.notes]
     lines += [line for text in below if text for line in ("", text)]
     if table.commands:
@@ -75,12 +79,16 @@ def csv_text(tables: Sequence[Table]) -> str:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 mean, std = (cell.mean, cell.std) if isinstance(cell, Measured | Published) else (None, None)
+                text = cell.text
+                if isinstance(cell, Fact):
+                    mean, text = cell.value, cell.written if cell.value is None else ""
                 seeds = cell.values if isinstance(cell, Measured) else ()
-                values = " ".join(f"{seed}:{value!r}" for seed, value in seeds)
+                numbers = cell.values if isinstance(cell, Measured | Fact) else ()
+                values = " ".join(f"{name}:{value!r}" for name, value in numbers)
                 writer.writerow([
                     *map(csv_cell, (scope.suite, scope.plm, scope.protocol, row.label, row.method, column.task,
                                     column.value, column.source or "")),
-                    _exact(mean), _exact(std), len(seeds) or "", values, csv_cell(cell.text), int(cell.best),
+                    _exact(mean), _exact(std), len(seeds) or "", values, csv_cell(text), int(cell.best),
                     _exact(column.p_value) if seeds else "",
                     csv_cell(" | ".join(notes[mark] for mark in (*column.marks, *cell.marks))),
                 ])  # fmt: skip
@@ -105,7 +113,7 @@ def latex(table: Table) -> str:
         r"\bottomrule",
         r"\end{tabular}}",
     ]
-    below = [tex(legend(table)), tex(f"{table.made_with}.") if table.made_with else ""]
+    below = [*map(tex, [*table.text, legend(table)]), tex(f"{table.made_with}.") if table.made_with else ""]
     below += [rf"\textsuperscript{{{letter}}}\,{tex(text)}" for letter, text in table.notes]
     lines += [rf"\par\smallskip{{\footnotesize\raggedright {text}\par}}" for text in below if text]
     return "\n".join([*lines, r"\end{table}"]) + "\n"

@@ -61,6 +61,66 @@ class PairedTest:
     name: str
 
 
+@dataclass(frozen=True)
+class Method:
+    """The runs of one method.
+
+    Args:
+        scores: (S), of each run.
+        drawn: (resamples, S), their scores on resampled examples, the same ones for all methods of a comparison.
+    """
+
+    scores: Array
+    drawn: Array
+
+    @property
+    def runs(self) -> int:
+        """S."""
+        return len(self.scores)
+
+    @property
+    def spread(self) -> float:
+        """s^2, the variance of the scores of its runs; S must be above 1."""
+        return float(self.scores.var(ddof=1))
+
+    @property
+    def noise(self) -> float:
+        """e^2, the part of `spread` that is due to the examples."""
+        alone = self.drawn - self.drawn.mean(axis=1, keepdims=True)
+        return float(np.nanvar(alone, axis=0).sum() / (self.runs - 1))
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The difference of mean scores of two methods, with its variance over examples and seeds.
+
+    Args:
+        difference: the right method's mean minus the left one's.
+        of_examples: v, the variance over examples alone.
+        variance: over both.
+        freedom: degrees of freedom of the variance; infinite where it is 0.
+    """
+
+    difference: float
+    of_examples: float
+    variance: float
+    freedom: float
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided; without variance, every example makes the same difference."""
+        if self.variance == 0:
+            return float(self.difference == 0)
+        return 2 * float(stdtr(self.freedom, -abs(self.difference) / np.sqrt(self.variance)))
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """The two-sided confidence interval of the difference."""
+        if self.variance == 0:
+            return self.difference, self.difference
+        margin = float(stdtrit(self.freedom, (1 + confidence) / 2) * np.sqrt(self.variance))
+        return self.difference - margin, self.difference + margin
+
+
 def paired_p_value(score: str, metric: Metric, left: Sequence[Rows], right: Sequence[Rows]) -> float | None:
     """The p-value of `paired_test`, or None where there is no test."""
     test = paired_test(score, metric, left, right)
@@ -82,19 +142,18 @@ def paired_test(
         None where no test is possible: the runs predicted different examples, the metric has no statistics per example
         (METEOR), there are fewer than two examples, or the score is undefined.
     """
-    if not same_examples([*left, *right]):
+    sides = examples_of(score, metric, [left, right])
+    if sides is None:
         return None
-    sides = [[found for rows in side if (found := examples(score, metric, rows))] for side in (left, right)]
-    if not sides[0] or sides[0][0].count() < 2:
-        return None
-    everything = np.ones((1, sides[0][0].count()))
-    scores = [np.array([run.scores(everything)[0] for run in side]) for side in sides]
+    scores = [scores_of(side) for side in sides]
     difference = float(scores[1].mean() - scores[0].mean())
     if not np.isfinite(difference):
         return None
     if len(left) == len(right) == 1:
         return _of_models(sides[0][0], sides[1][0], difference, resamples)
-    return _of_methods(sides, scores, difference, resamples)
+    one, two = methods(sides, resamples)
+    found = contrast(one, two, sides[0][0].count())
+    return PairedTest(found.difference, found.interval(), found.p_value, _METHODS)
 
 
 def mcnemar(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
@@ -132,6 +191,41 @@ def bootstrap(runs: Sequence[Examples], resamples: int = RESAMPLES, seed: int = 
     return _by_blocks(scores, resamples, units)
 
 
+def examples_of(score: str, metric: Metric, sides: Sequence[Sequence[Rows]]) -> list[list[Examples]] | None:
+    """The examples of each run of each method; None where no test over them is possible, as `paired_test` says."""
+    if not same_examples([rows for side in sides for rows in side]):
+        return None
+    found = [[run for rows in side if (run := examples(score, metric, rows))] for side in sides]
+    return found if found[0] and found[0][0].count() > 1 else None
+
+
+def scores_of(runs: Sequence[Examples]) -> Array:
+    """(S): the scores of runs; NaN where undefined."""
+    return np.array([run.scores(np.ones((1, run.count())))[0] for run in runs])
+
+
+def methods(sides: Sequence[Sequence[Examples]], resamples: int = RESAMPLES) -> list[Method]:
+    """Each side's runs, on resampled examples that are drawn once for all of them."""
+    drawn = bootstrap([run for side in sides for run in side], resamples)
+    ends = np.cumsum([len(side) for side in sides])[:-1]
+    return [Method(scores_of(side), part) for side, part in zip(sides, np.split(drawn, ends, axis=1), strict=True)]
+
+
+def contrast(left: Method, right: Method, units: int) -> Contrast:
+    """The test over examples and seeds, of two methods with more than one run on at least one side."""
+    difference = float(right.scores.mean() - left.scores.mean())
+    of_examples = float(np.nanvar(right.drawn.mean(axis=1) - left.drawn.mean(axis=1)))
+    excess, uncertainty = 0.0, of_examples**2 / (units - 1)
+    for side, other in ((left, right), (right, left)):
+        if side.runs > 1:
+            share = 1 / side.runs + (other.runs == 1)  # a single run on the other side has this side's spread
+            excess += share * (side.spread - side.noise)
+            uncertainty += (share * side.spread) ** 2 / (side.runs - 1)
+    variance = of_examples + max(0.0, excess)
+    freedom = variance**2 / uncertainty if variance else np.inf
+    return Contrast(difference, of_examples, variance, freedom)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values, in the given order, adjusted to control the family-wise error rate (Holm 1979)."""
     values = np.asarray(p_values, dtype=np.float64)
@@ -153,30 +247,6 @@ def _of_models(left: Examples, right: Examples, difference: float, resamples: in
     else:
         p_value, name = approximate_randomisation(left, right, resamples), "approximate randomisation"
     return PairedTest(difference, (float(low), float(high)), p_value, name)
-
-
-def _of_methods(
-    sides: Sequence[Sequence[Examples]], scores: Sequence[Array], difference: float, resamples: int
-) -> PairedTest:
-    """The test over examples and seeds, from the scores, (S,), of each side's runs."""
-    drawn = np.split(bootstrap([*sides[0], *sides[1]], resamples), [len(sides[0])], axis=1)  # (resamples, S) each
-    of_examples = np.nanvar(drawn[1].mean(axis=1) - drawn[0].mean(axis=1))
-    excess, uncertainty = 0.0, of_examples**2 / (sides[0][0].count() - 1)
-    for side, other in ((0, 1), (1, 0)):
-        runs = len(sides[side])
-        if runs > 1:
-            share = 1 / runs + (len(sides[other]) == 1)  # a single run on the other side has this side's spread
-            spread = scores[side].var(ddof=1)
-            alone = drawn[side] - drawn[side].mean(axis=1, keepdims=True)
-            excess += share * (spread - np.nanvar(alone, axis=0).sum() / (runs - 1))
-            uncertainty += (share * spread) ** 2 / (runs - 1)
-    variance = of_examples + max(0.0, excess)
-    if variance == 0:  # every example makes the same difference
-        return PairedTest(difference, (difference, difference), float(difference == 0), _METHODS)
-    error, freedom = np.sqrt(variance), variance**2 / uncertainty
-    margin = float(stdtrit(freedom, 0.975) * error)
-    p_value = 2 * float(stdtr(freedom, -abs(difference) / error))
-    return PairedTest(difference, (difference - margin, difference + margin), p_value, _METHODS)
 
 
 def _by_blocks(draw: Callable[[int], Array], resamples: int, units: int) -> Array:

@@ -1,6 +1,7 @@
 """The records below a folder, in groups of runs that differ only in the seed.
 
-Damaged records are named and left out. Records of random weights are left out: they show nothing about a method.
+Damaged records are named and left out. Records of random weights are left out: they show nothing about a method. So are
+trials of a search, which are scored on a part of train; `report/studies.py` finds them by their hashes.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import flat, setting, setting_key
 from inducer_bench.runs.record import FinishedRecord, Record
 
-_LARGEST = 1e100
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Store:
-    """All groups, and one line for each record that cannot be read or understood."""
+    """All groups, every run by its hash, and one line for each record that cannot be read or understood."""
 
     groups: list[Group]
+    runs: dict[str, tuple[ExperimentConfig, Run]]  # trials of searches among them
     left_out: list[str]
 
 
@@ -75,20 +77,23 @@ def load(root: Path) -> Store:
         UserError: `root` is not a folder that can be read.
     """
     recorded, left_out = records.find(root)
+    runs: dict[str, tuple[ExperimentConfig, Run]] = {}
     found: dict[tuple[str, ...], list[tuple[ExperimentConfig, Run]]] = defaultdict(list)
     for folder, record in recorded:
         try:
-            config = _configuration(record)
+            config = configuration(record.config, record.method)
             _check_sizes(record)
         except UserError as error:
             left_out.append(str(UserError(f"{folder / records.FILE}: {error}")))
             continue
         run = DoneRun(folder, record) if isinstance(record, FinishedRecord) else Run(folder, record)
-        if run.record.plm_weights != "random":
+        runs[record.config_hash] = config, run
+        if record.plm_weights != "random" and not record.is_trial:
             key = (config.suite, config.protocol.name, config.task.name, config.plm.name, config.method.name,
                    setting_key(config), run.record.data.fingerprint, run.record.plm_fingerprint)  # fmt: skip
             found[key].append((config, run))
-    return Store([_group(members) for _, members in sorted(found.items(), key=lambda item: item[0])], left_out)
+    groups = [group_of(members) for _, members in sorted(found.items(), key=lambda item: item[0])]
+    return Store(groups, runs, left_out)
 
 
 def labels(groups: Sequence[Group]) -> list[str]:
@@ -123,19 +128,18 @@ def distinguishing_keys(settings: Sequence[dict[str, str]], ranks: Sequence[str]
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _configuration(record: Record) -> ExperimentConfig:
+def configuration(values: dict[str, Any], method: str) -> ExperimentConfig:
     """The typed configuration; options of a method from outside whose module is gone keep their values unchecked.
 
     Raises:
         UserError: a key is unknown or impossible, or a metric of the user's is gone, without which no table is made.
     """
-    values, method = record.config, record.config["method"]
     try:
-        if "." not in record.method or _importable(record.method):
+        if "." not in method or _importable(method):
             config = typed(ExperimentConfig, values)
         else:
             others = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
-            config = dataclasses.replace(others, method=_unchecked(method))
+            config = dataclasses.replace(others, method=_unchecked(values["method"]))
         config.task.metric_of(config.task.metric)
     except UserError as error:
         raise UserError(f"its configuration is of another release ({error})") from None
@@ -153,8 +157,8 @@ def _check_sizes(record: Record) -> None:
         numbers += [number for entry in record.evaluations for number in entry.items()]
         numbers += [("train_seconds", record.train_seconds), ("eval_seconds", record.eval_seconds)]
         for name, value in [*numbers, ("percent", record.parameters.percent)]:
-            if value is not None and abs(value) > _LARGEST:
-                raise UserError(f"{name}: found {shown(value)}; allowed in tables: up to {_LARGEST:g}")
+            if value is not None and abs(value) > LARGEST:
+                raise UserError(f"{name}: found {shown(value)}; allowed in tables: up to {LARGEST:g}")
 
 
 def _importable(method: str) -> bool:
@@ -182,8 +186,8 @@ def _unchecked(values: dict[str, Any]) -> MethodOptions:
     return found
 
 
-def _group(members: list[tuple[ExperimentConfig, Run]]) -> Group:
-    """The runs of one setting; of several with one seed a finished one counts, then that of the latest version."""
+def group_of(members: Sequence[tuple[ExperimentConfig, Run]]) -> Group:
+    """At least one run of one setting; of several with one seed a finished one counts, then the latest version."""
     by_seed: dict[int, Run] = {}
     for _, run in sorted(members, key=lambda member: _precedence(member[1])):
         by_seed[run.seed] = run

@@ -4,7 +4,7 @@ Each suite, PLM and protocol that has records gets its own tables, so that mini 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +17,12 @@ from inducer_bench.report.layout import ColumnLayout, FigureKind, RowLayout, Sco
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.reference import Source
 from inducer_bench.report.store import DoneRun, Group, Store, labels
+from inducer_bench.report.studies import Study, searches_of_runs
+from inducer_bench.search.record import Search
 from inducer_bench.tasks.options import TaskOptions
 
 LEVEL = 0.05  # significance level
+Tuned = Mapping[str, tuple[Study, Search]]  # by hash of run
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Column:
         better: 1 if higher is better, -1 if lower is.
         source: the publication that the figures are from; None: our runs.
         p_value: of the best row against the runner-up, Holm-adjusted over the table; None if not tested.
+        one_seed: whether it was not tested because one of the two has one seed.
     """
 
     task: str
@@ -40,6 +44,7 @@ class Column:
     better: int
     source: str | None = None
     p_value: float | None = None
+    one_seed: bool = False
     marks: tuple[str, ...] = ()
 
     @property
@@ -70,6 +75,8 @@ class Table:
     notes: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]  # that would fill what is missing
     figures: tuple[FigureKind, ...]
+    equal_effort: bool  # all settings were tuned, with the same effort
+    text: tuple[str, ...] = ()  # below the table, before its legend
 
     @property
     def path(self) -> str:
@@ -106,14 +113,22 @@ class _Plan:
         return list(dict.fromkeys(self.task_of(column) for column in self.layout.columns))
 
 
-def build(store: Store, sources: Sequence[Source], output_dir: str, config_dir: Path | None = None) -> list[Table]:
+def build(
+    store: Store,
+    sources: Sequence[Source],
+    output_dir: str,
+    config_dir: Path | None = None,
+    studies: Sequence[Study] = (),
+) -> list[Table]:
     """The tables that have a record, in the order of `conf/table/`; those of the mini suite come last."""
+    tuned = searches_of_runs(studies)
     plans = [
         plan
         for name, layout in layouts.layouts(config_dir).items()
         for plan in _plans(name, layout, store.groups, config_dir)
     ]
-    return [_table(plan, sources, output_dir) for plan in sorted(plans, key=lambda plan: plan.scope.suite == "mini")]
+    plans.sort(key=lambda plan: plan.scope.suite == "mini")
+    return [_table(plan, sources, output_dir, tuned) for plan in plans]
 
 
 # -- which groups are the rows of which table --------------------------------------------------------------------------
@@ -185,7 +200,7 @@ def _plm_parameters(groups: Sequence[Group]) -> int:
 # -- numbers, tests, footnotes -----------------------------------------------------------------------------------------
 
 
-def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
+def _table(plan: _Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned) -> Table:
     notes = Notes()
     columns, by_column = [], []
     for column in plan.layout.columns:
@@ -195,7 +210,8 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         value = shown.name if shown else column.value
         own = Column(task, column.group or "", label, value, better=shown.better if shown else 1)
         columns.append(own)
-        by_column.append([_cell(row, found, task, shown, plan, notes) for _, row, found in plan.rows])
+        cells = [_cell(row, found, task, shown, plan, notes) for _, row, found in plan.rows]
+        by_column.append([cell.marked(_search_of(cell, tuned, notes)) for cell in cells])
         for source in sources:
             published = _published(source, plan, task, value, notes)
             if published:
@@ -210,10 +226,10 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
     )
     scope = plan.scope
-    name = "_".join([plan.name, *([plan.task] if plan.task else []), scope.plm,
-                     *([] if scope.protocol in ("paper", "any") else [scope.protocol])])  # fmt: skip
+    parts = [plan.name, *([plan.task] if plan.task else []), scope.plm,
+             *([] if scope.protocol in ("paper", "any") else [scope.protocol])]  # fmt: skip
     return Table(
-        name=re.sub(r"[^\w.-]+", "_", name),
+        name=file_name(*parts),
         title=plan.layout.title.format(task=plan.task),
         scope=scope,
         columns=tuple(columns),
@@ -222,7 +238,13 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str) -> Table:
         notes=notes.listed(),
         commands=tuple(layouts.commands(scope, _missing(plan), plan.known, output_dir)),
         figures=tuple(plan.layout.figures),
+        equal_effort=_equal_effort(by_column, tuned),
     )
+
+
+def file_name(*parts: str) -> str:
+    """The name of a table's files."""
+    return re.sub(r"[^\w.-]+", "_", "_".join(parts))
 
 
 def _measure(column: ColumnLayout, task: str, known: Sequence[Group]) -> Measure | None:
@@ -238,6 +260,24 @@ def _cell(row: RowLayout, found: dict[str, Group], task: str, shown: Measure | N
         left_out = "runs of this setting with other files of data or PLM are left out; see the table of all settings"
         return cell.marked([notes.add(left_out)] if others and plan.layout.methods else [])
     return Cell(IMPOSSIBLE if _impossible(row, task, plan) else MISSING)
+
+
+def _search_of(cell: Cell, tuned: Tuned, notes: Notes) -> list[str]:
+    """A footnote for the score of a setting that a search has found."""
+    if not isinstance(cell, Measured) or not cell.measure.score:
+        return []
+    found = [tuned[run.record.config_hash][1] for run in cell.group.runs if run.record.config_hash in tuned]
+    if found:
+        return [notes.add(f"tuned: {len(found[0].trials)} trials")]
+    named = [run.record.config["search"] for run in cell.group.runs if run.record.config.get("search")]
+    return [notes.add(f"tuned by search {named[0]}, which is not there")] if named else []
+
+
+def _equal_effort(by_column: Sequence[Sequence[Cell]], tuned: Tuned) -> bool:
+    """Whether all settings with a score are winners of one study."""
+    runs = [run for cells in by_column for cell in cells if isinstance(cell, Measured) for run in cell.group.done]
+    studies = {tuned[run.record.config_hash][0].id if run.record.config_hash in tuned else None for run in runs}
+    return len(studies) == 1 and None not in studies
 
 
 def _impossible(row: RowLayout, task: str, plan: _Plan) -> bool:
@@ -274,12 +314,18 @@ def _citation(source: Source, plm: str) -> str:
 
 
 def _tested(columns: list[Column], by_column: list[list[Cell]], notes: Notes) -> tuple[list[Column], list[list[Cell]]]:
-    """Mark the best of each column where a paired test against the runner-up supports it, Holm over the columns."""
+    """Mark the best of each column where a paired test against the runner-up supports it, Holm over the columns.
+
+    One seed supports nothing: there is no test where either mean is of one.
+    """
     tests: dict[int, tuple[Cell, float]] = {}
     for number, cells in enumerate(by_column):
         better = columns[number].better
         scored = [cell for cell in cells if isinstance(cell, Measured) and cell.measure.score]
         ranked = sorted(scored, key=lambda cell: -better * cell.mean)
+        if len(ranked) > 1 and any(len(cell.values) == 1 for cell in ranked[:2]):
+            columns[number] = replace(columns[number], one_seed=True)
+            continue
         try:
             p_value = _paired(ranked[0], ranked[1]) if len(ranked) > 1 else None
         except UserError as error:
@@ -306,11 +352,16 @@ def _paired(best: Measured, other: Measured) -> float | None:
     """
     if best.measure.metric is None or best.group.data != other.group.data:
         return None
-    left, right = ([_predictions(run) for run in _runs(cell)] for cell in (best, other))
+    left, right = ([predictions_of(run) for run in _runs(cell)] for cell in (best, other))
     return statistics.paired_p_value(best.measure.name, best.measure.metric, left, right)
 
 
-def _predictions(run: DoneRun) -> Rows:
+def predictions_of(run: DoneRun) -> Rows:
+    """The predictions of a run.
+
+    Raises:
+        UserError: they are missing or damaged, in words for a reader of the table.
+    """
     try:
         return read_predictions(run.folder, run.record)
     except UserError:  # its path is of no use to a reader of the table

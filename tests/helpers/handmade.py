@@ -123,7 +123,14 @@ def write_run(
 
     The predictions are right on the first `score` percent of the examples.
     """
-    config = dataclasses.replace(configuration(overrides), seed=seed, output_dir=str(root))
+    return write_run_of(root, configuration(overrides), seed=seed, score=score, predictions=predictions, **changes)
+
+
+def write_run_of(
+    root: Path, of: ExperimentConfig, /, seed: int = 0, score: float = 80.0, predictions: bool = True, **changes: Any
+) -> Path:
+    """`write_run`, of a configuration."""
+    config = dataclasses.replace(of, seed=seed, output_dir=str(root))
     record = record_of(config, score=score, **changes)
     folder = root / record.task / record.plm / record.method / record.config_hash
     folder.mkdir(parents=True)

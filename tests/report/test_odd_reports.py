@@ -87,6 +87,7 @@ def test_numbers_in_markdown_are_as_they_are():
 @pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
 def test_predictions_that_are_gone_or_damaged_are_a_footnote_and_scores_stand(tmp_path, change):
     for method, score in (("lora", 90.0), ("bitfit", 60.0)):
+        handmade.write_run(tmp_path, *MINI, f"method={method}", seed=1, score=score)
         folder = handmade.write_run(tmp_path, *MINI, f"method={method}", score=score)
     assert notes(tmp_path) == []
     change(folder / "predictions.jsonl.gz")

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from helpers.scores import generation_scores, metric_for
+from helpers.simulated import answers, models
 from scipy import stats
 
 from inducer_bench.report import statistics
@@ -29,11 +30,6 @@ def paired_test(score, left, right, *resamples, **options):
 
 def paired_p_value(score, left, right):
     return statistics.paired_p_value(score, metric_for(score, left[0]), left, right)
-
-
-def answers(right, split="dev"):
-    """Predictions that are right (1) or not (0)."""
-    return [{"split": split, "index": i, "label": 1, "prediction": int(ok)} for i, ok in enumerate(right)]
 
 
 def numbers(labels, predictions):
@@ -209,17 +205,6 @@ def test_variance_of_means_is_that_of_a_two_way_analysis():
 
 
 # -- what is claimed of p-values: few wrong alarms among equal methods, and differences are found ----------------------
-
-
-def models(random, runs, count, better=0.0, seed_spread=0.0):
-    """Which examples each of several runs has right; examples differ in difficulty, and runs in luck."""
-
-    def run(difficulty, shift):
-        logits = difficulty + shift + random.normal(0, seed_spread) + random.normal(0, 0.7, count)
-        return random.random(count) < 1 / (1 + np.exp(-logits))
-
-    difficulty = random.normal(1.2, 1.5, count)
-    return [[run(difficulty, shift) for _ in range(number)] for number, shift in zip(runs, (0, better), strict=True)]
 
 
 def rejected(trials, runs, metric="accuracy", **setting):

@@ -56,59 +56,6 @@ def test_mini_and_real_records_never_share_a_table(built):
         assert suites == {path.split("/")[0]}
 
 
-def test_best_is_marked_only_where_a_test_supports_it(tmp_path):
-    for seed in range(2):
-        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=90)
-        handmade.write_run(tmp_path, *MINI, "method=bitfit", seed=seed, score=60)
-    assert cells(build(tmp_path)["mini/nlu_main_mini_roberta"], "lora")[0].best
-    handmade.write_run(tmp_path, *MINI, "method=inducer", seed=0, score=90.5)  # one more of 200 right
-    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
-    assert not any(cell.best for row in table.rows for cell in row.cells)
-    assert table.columns[0].p_value > 0.05
-
-
-def test_nothing_is_marked_without_predictions_to_test(tmp_path):
-    handmade.write_run(tmp_path, *MINI, "method=lora", score=90, predictions=False)
-    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60)
-    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
-    assert not any(cell.best for row in table.rows for cell in row.cells)
-    assert table.columns[0].p_value is None
-
-
-def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path):
-    handmade.write_run(tmp_path, *MINI, "method=lora", score=90)
-    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60, data=data("other", "local"))
-    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
-    assert table.columns[0].p_value is None
-    assert not any(cell.best for row in table.rows for cell in row.cells)
-
-
-def test_significance_is_over_all_seeds_of_both_sides_though_they_share_none(tmp_path, monkeypatch):
-    runs = set()
-    monkeypatch.setattr(
-        tables.statistics, "paired_p_value", lambda score, metric, *sides: runs.add((*map(len, sides),)) or 0.9
-    )
-    for seed in (0, 1, 2):
-        handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed, score=90)
-    for seed in (3, 4):
-        handmade.write_run(tmp_path, *MINI, "method=bitfit", seed=seed, score=60)
-    assert build(tmp_path)["mini/nlu_main_mini_roberta"].columns[0].p_value == 0.9
-    assert runs == {(3, 2)}
-
-
-def test_p_values_are_adjusted_over_the_columns_of_a_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables.statistics, "paired_p_value", lambda *_: 0.03)
-    for method, score in (("lora", 90.0), ("bitfit", 60.0)):
-        handmade.write_run(tmp_path, *MINI, f"method={method}", score=score)
-    assert cells(build(tmp_path)["mini/nlu_main_mini_roberta"], "lora")[0].best
-    for method, score in (("lora", 90.0), ("bitfit", 60.0)):
-        both = {"accuracy": score, "accuracy_mismatched": score}
-        handmade.write_run(tmp_path, "preset=mini", "task=mnli", f"method={method}", scores=both)
-    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
-    assert [column.p_value for column in table.columns] == pytest.approx([0.09, 0.09, 0.09])
-    assert not any(cell.best for cell in cells(table, "lora"))
-
-
 def test_failed_and_out_of_memory_show_as_such(built):
     table = built["mini/nlu_main_mini_roberta"]
     assert cells(table, "fine_tune")[0].shown()[0] == "oom"
@@ -263,21 +210,6 @@ def test_published_figures_stay_out_of_mini_tables_and_of_other_plms(tmp_path):
     handmade.write_run(tmp_path, *FULL, "plm=roberta-large", "method=lora")
     for table in build(tmp_path).values():
         assert not any(column.source for column in table.columns)
-
-
-def test_lower_is_better_for_ter(tmp_path, monkeypatch):
-    compared = []
-    monkeypatch.setattr(
-        tables.statistics, "paired_p_value", lambda score, _, *sides: compared.append((score, sides[0][0])) or 0.001
-    )
-    for method, ter in (("lora", 40.0), ("inducer", 60.0)):
-        folder = handmade.write_run(tmp_path, "task=webnlg", f"method={method}", scores={"bleu": 30.0, "ter": ter})
-        assert folder.is_dir()
-    table = build(tmp_path)["full/nlg_main_gpt2"]
-    position = next(i for i, column in enumerate(table.columns) if column.value == "ter")
-    assert cells(table, "lora")[position].best
-    assert not cells(table, "inducer")[position].best
-    assert {metric for metric, _ in compared} == {"bleu", "ter"}
 
 
 def test_costs_come_from_the_record_and_the_adapter_s_files(built):

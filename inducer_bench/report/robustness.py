@@ -1,0 +1,98 @@
+"""How far off may the learning rate be?
+
+The width, in decades, of the range of learning rates about a method's best one whose scores are within one point of it.
+Two neighbouring trials are joined by a straight line over the logarithm of the learning rate; the range ends where that
+line crosses the bar. It can be known no better than the trials are spaced: `narrowest` is the distance between the
+outermost trials that are within the range, `widest` that between the first ones outside. A failed trial has no score to
+draw a line to, so the range ends halfway. Where the range reaches the end of what was tried, it may be wider.
+
+Scores of single trials vary by chance, and the best of many is one of the lucky ones: the width is a description of the
+trials and no estimate with an error rate.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The range of learning rates that are nearly as good as the best one.
+
+    Args:
+        low, high: its ends, as learning rates.
+        decades: its width.
+        narrowest, widest: what the spacing of the trials allows; widest is infinite where `open_ends` is not empty.
+        open_ends: the ends of what was tried that the range reaches: its width is then a lower bound.
+    """
+
+    low: float
+    high: float
+    decades: float
+    narrowest: float
+    widest: float
+    open_ends: tuple[Literal["low", "high"], ...]
+
+
+def robustness(
+    trials: Sequence[tuple[float, float | None]], better: int, within: float = 1.0, dimensions: int = 1
+) -> Robustness | None:
+    """The range of learning rates whose scores are within some points of the best.
+
+    Args:
+        trials: learning rate, and score; None or NaN where a trial failed.
+        better: 1 if higher is better, -1 if lower is.
+        within: in the score's unit.
+        dimensions: how many settings were searched. If more than the learning rate, a bad trial may owe its score to
+            the others, so that the best of each 2^(dimensions - 1) neighbours stands for all of them. That is rough,
+            and coarser than in one dimension.
+
+    Returns:
+        None if fewer than two different learning rates were tried, or none has a score.
+    """
+    best_at: dict[float, float] = {}  # of equal learning rates, the best counts
+    for rate, score in trials:
+        value = -math.inf if score is None or math.isnan(score) else better * score
+        best_at[rate] = max(value, best_at.get(rate, -math.inf))
+    points = sorted(best_at.items())
+    size = 2 ** (dimensions - 1)
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    points = [max(group, key=lambda point: point[1]) for group in groups]
+    decades = [math.log10(rate) for rate, _ in points]
+    scores = [score for _, score in points]
+    bar = max(scores, default=-math.inf) - within
+    if len(points) < 2 or bar == -math.inf:
+        return None
+    top = int(np.argmax(scores))
+    outside = [number for number, score in enumerate(scores) if score < bar]
+    left = max((number for number in outside if number < top), default=-1)
+    right = min((number for number in outside if number > top), default=len(points))
+
+    def crossing(inside: int, beyond: int) -> float:
+        share = 0.5 if scores[beyond] == -math.inf else (scores[inside] - bar) / (scores[inside] - scores[beyond])
+        return decades[inside] + share * (decades[beyond] - decades[inside])
+
+    low = crossing(left + 1, left) if left >= 0 else decades[0]
+    high = crossing(right - 1, right) if right < len(points) else decades[-1]
+    open_ends: tuple[Literal["low", "high"], ...] = (*(("low",) if left < 0 else ()),
+                                                     *(("high",) if right == len(points) else ()))  # fmt: skip
+    widest = math.inf if open_ends else decades[right] - decades[left]
+    return Robustness(10**low, 10**high, high - low, decades[right - 1] - decades[left + 1], widest, open_ends)
+
+
+def at_edge(winner: float, tried: Sequence[float]) -> Literal["low", "high"] | None:
+    """The end of the tried values at which the winner lies: a better one may lie beyond, and the prior was too narrow.
+
+    Args:
+        winner: its value of one setting.
+        tried: the values of all trials, failed ones included: a failed one beyond the winner shows what lies there.
+
+    Returns:
+        None if there are values on both sides of it, or no other value at all.
+    """
+    if winner > min(tried) and winner >= max(tried):
+        return "high"
+    return "low" if winner <= min(tried) and winner < max(tried) else None

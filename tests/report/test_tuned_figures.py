@@ -1,0 +1,137 @@
+"""Figures of studies, and studies in every format."""
+
+import csv
+import dataclasses
+import io
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from helpers.handmade import MINI
+from helpers.searches import tune
+
+from inducer_bench.cli.main import main
+from inducer_bench.report import render, store, studies, tuned, tuned_figures
+
+METHODS = "adapter bitfit fine_tune head_only lora mam".split()
+EVIL = '=HYPERLINK("http://x")<script>alert(1)</script>[a](http://y)`|&lt;$\\bad$_%#'
+
+
+def load(root):
+    return studies.load(root, store.load(root))[0]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Several methods, one of them far below the others, one of them failed."""
+    root = tmp_path_factory.mktemp("study")
+    for number, method in enumerate(METHODS):
+        tried = [80 + number - 3 * (at - 4) ** 2 for at in range(8)]
+        tried = {"head_only": [50.0] * 8, "mam": ["failed"] * 8}.get(method, [*tried[:7], "diverged"])
+        tune(root, *MINI, f"method={method}", tried=tried)
+    (found,) = load(root)
+    return found
+
+
+@pytest.fixture(scope="module")
+def drawn(study):
+    return {picture.name: picture for picture in tuned_figures.draw(study)}
+
+
+def test_a_study_has_tuning_curves_and_learning_rates(drawn):
+    assert list(drawn) == ["tuning_curves", "learning_rates"]
+    for picture in drawn.values():
+        assert ElementTree.fromstring(picture.svg).tag.endswith("svg")
+        assert picture.png.startswith(b"\x89PNG")
+
+
+def test_figures_are_the_same_bytes_every_time(study, drawn):
+    assert {picture.name: picture for picture in tuned_figures.draw(study)} == drawn
+
+
+def test_range_of_curves_ignores_one_that_is_far_off():
+    curves = [np.array([70.0, 80.0 + number, 82.0 + number]) for number in range(6)]
+    assert tuned_figures.near([*curves, np.array([20.0, 30.0, 40.0])]) == tuned_figures.near(curves)
+    assert min(tuned_figures.near(curves)) == 80.0
+    assert tuned_figures.near([np.array([-np.inf, 50.0])]) == [50.0]
+
+
+@pytest.mark.parametrize(
+    ("tried", "names"),
+    [
+        (("failed", "failed"), []),
+        (("failed", 80.0), ["tuning_curves", "learning_rates"]),
+        (("planned", 80.0), []),
+        ((80.0, 80.0), ["tuning_curves", "learning_rates"]),
+        ((80.0,), []),
+    ],
+)
+def test_figures_of_few_trials_are_drawn_or_left(tmp_path, tried, names):
+    tune(tmp_path, *MINI, "method=lora", tried=tried)
+    assert [picture.name for picture in tuned_figures.draw(load(tmp_path)[0])] == names
+
+
+def test_lower_scores_may_be_better(tmp_path):
+    for method in ("lora", "prefix"):
+        tune(tmp_path, "preset=mini", "task=webnlg", f"method={method}", metric="perplexity", better=-1,
+             tried=(9.0, 8.0, 8.5, "failed"))  # fmt: skip
+    (study,) = load(tmp_path)
+    assert [method.winner.score for method in study.methods] == [8.0, 8.0]
+    assert [picture.name for picture in tuned_figures.draw(study)] == ["tuning_curves", "learning_rates"]
+
+
+# -- formats -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evil(study):
+    """A study whose first method has a file with an odd name."""
+    first = dataclasses.replace(study.methods[0], label=EVIL)
+    return dataclasses.replace(study, methods=(first, *study.methods[1:]))
+
+
+def test_every_format_shows_odd_names_and_obeys_none(evil):
+    table = tuned.table(evil)
+    two = dataclasses.replace(evil, methods=evil.methods[:2])
+    page = render.html([table], {table.path: tuned_figures.draw(two)})
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script" not in page
+    text = render.markdown(table)
+    assert "&lt;script&gt;" in text
+    assert not any(part in text for part in ("<script", "](http", "://", "&lt;$"))
+    assert r"\textbackslash{}bad\$\_\%\#" in render.latex(table)
+    rows = list(csv.DictReader(io.StringIO(render.csv_text([table]))))
+    assert {row["row"] for row in rows} == {f"'{EVIL}", *METHODS} - {"adapter"}
+
+
+def test_words_below_are_in_every_format(study):
+    table = tuned.table(study)
+    for text in (render.markdown(table), render.latex(table), render.html([table], {})):
+        assert "Effort, equal for every method: 8 trials" in text
+
+
+def test_csv_has_facts_in_full(study):
+    table = tuned.table(study)
+    rows = {row["score"]: row for row in csv.DictReader(io.StringIO(render.csv_text([table]))) if row["row"] == "lora"}
+    (lora,) = (method for method in study.methods if method.label == "lora")
+    assert rows["settings"]["values"] == f"trainer.lr:{lora.winner.settings['trainer.lr']!r}"
+    assert float(rows["trials"]["mean"]) == 8
+    assert rows["trials"]["values"] == "diverged:1.0"
+    assert rows["verdict"]["text"] in ("best", "tied")
+
+
+def test_command_writes_studies_before_other_tables_and_the_same_bytes_twice(tmp_path, capsys):
+    for task in ("sst2", "mnli"):
+        for method in ("lora", "bitfit"):
+            tune(tmp_path / "runs", "preset=mini", f"task={task}", f"method={method}")
+    contents = []
+    for place in ("one", "two"):
+        assert main(["tables", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / place)]) == 0
+        files = [path for path in (tmp_path / place).rglob("*") if path.is_file()]
+        contents.append({str(path.relative_to(tmp_path / place)): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    names = {path.partition("_mini_roberta")[0] for path in contents[0] if "tuned" in path}
+    assert names == {"mini/tuned_sst2", "mini/tuned_mnli", "mini/tuned_ranks"}
+    page = contents[0]["index.html"].decode()
+    assert page.index("Tuned: ranks") < page.index("Tuned: mnli") < page.index("All settings: mnli")
+    assert "of 8 finished runs" in capsys.readouterr().out
