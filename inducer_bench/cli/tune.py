@@ -124,6 +124,8 @@ def _check(override: Override) -> None:
                 "dry_run": "inducer-bench plan tune ... says what would run", "search": "it is made here"}  # fmt: skip
     if key == "seed" and override.is_sweep_override():
         raise UserError("seed: found several; allowed in tune: one, of the trials; the final runs have the next ones")
+    if override.is_sweep_override() and not override.is_discrete_sweep():
+        raise UserError(f"{key}: found an interval; allowed in tune: values, or a range of them")
     if key == "recipe" and is_file(str(override.value())):
         raise UserError("recipe: not a file in tune; its values are searched for")
     if key in remedies:
