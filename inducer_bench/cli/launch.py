@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
+from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import REFUSED, only_shows, parse, run_hydra, show
 from inducer_bench.cli.parser import folder, search_modules_in
 from inducer_bench.cli.plan import planned
@@ -48,7 +49,8 @@ def launch(arguments: list[str]) -> int:
         if options.multirun or hydra.mode == RunMode.MULTIRUN:
             jobs.sweep = planned(options.overrides, hydra, config_dir)
             options.overrides.append(jobs.sweep.folder_override())
-            return _sweep(options, jobs, jobs.sweep)
+            with shared(hydra, jobs.sweep.jobs):
+                return _sweep(options, jobs, jobs.sweep)
         run_hydra(options, False, CONF_DIR, jobs, jobs.explained)
     except KeyboardInterrupt:
         if not jobs.outcomes:
