@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
+from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import REFUSED, only_shows, parse, run_hydra, show
 from inducer_bench.cli.parser import folder, search_modules_in
 from inducer_bench.cli.plan import planned
@@ -47,7 +48,10 @@ def launch(arguments: list[str]) -> int:
         if options.multirun or hydra.mode == RunMode.MULTIRUN:
             jobs.sweep = planned(options.overrides, hydra, config_dir)
             options.overrides.append(jobs.sweep.folder_override())
-            return run_sweep(jobs, lambda: run_hydra(options, True, CONF_DIR, jobs, jobs.explained), jobs.sweep.report)
+            with shared(hydra, jobs.sweep.jobs):
+                return run_sweep(
+                    jobs, lambda: run_hydra(options, True, CONF_DIR, jobs, jobs.explained), jobs.sweep.report
+                )
         run_hydra(options, False, CONF_DIR, jobs, jobs.explained)
     except KeyboardInterrupt:
         if not jobs.outcomes:

@@ -18,6 +18,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
+from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import Launch, parse, run_batches
 from inducer_bench.cli.launch import Jobs, run_sweep
 from inducer_bench.cli.parser import folder
@@ -75,7 +76,8 @@ def main(arguments: list[str]) -> int:
         raise explain(error, overrides, config_dir) from None
     options.overrides = [*_of_jobs(overrides), jobs.sweep.folder_override()]
     tuning = _Tuning(studies, jobs, jobs.sweep)
-    return run_sweep(jobs, lambda: run_batches(options, CONF_DIR, jobs, jobs.explained, tuning.run), tuning.report)
+    with shared(composed.hydra, tuning.most()):
+        return run_sweep(jobs, lambda: run_batches(options, CONF_DIR, jobs, jobs.explained, tuning.run), tuning.report)
 
 
 def planned_studies(overrides: Sequence[str], composed: DictConfig, config_dir: Path | None) -> list[list[Plan]]:
@@ -147,6 +149,12 @@ class _Tuning:
     def plans(self) -> list[Plan]:
         """All of them."""
         return [plan for study in self.studies for plan in study]
+
+    def most(self) -> int:
+        """The largest number of jobs that are launched together."""
+        plans = self.plans()
+        first = sum(len(plan.trial_jobs()) + len(plan.untuned_jobs()) for plan in plans)
+        return max(first, sum(len(plan.seeds) for plan in plans))
 
     def run(self, launch: Launch) -> None:
         """Launch what is left: trials and untuned runs, then final runs."""

@@ -141,8 +141,7 @@ def explain(error: Exception, overrides: list[str], config_dir: Path | None = No
     The same for what other libraries raise where Hydra calls them.
     """
     try:
-        composed = recipe.expanded(overrides, choices("method", config_dir))
-        return _hinted(_explained(error, composed, config_dir), overrides)
+        return _hinted(_explained(error, overrides, config_dir), overrides)
     except Exception:  # the configuration is composed again to see what is allowed, which may fail as before
         return UserError(f"configuration: {first_line(error)}")
 
@@ -245,6 +244,6 @@ def _top_level_keys(config_dir: Path | None) -> list[str]:
 
 def _group_choices(overrides: list[str], config_dir: Path | None) -> list[str]:
     """Only those overrides that choose an option of a config group, and one value of each."""
-    parsed = OverridesParser.create().parse_overrides(overrides)
+    parsed = OverridesParser.create().parse_overrides(recipe.expanded(overrides, choices("method", config_dir)))
     chosen = [o for o in parsed if o.key_or_group in _groups(config_dir) and not o.is_sweep_override()]
     return [f"{o.key_or_group}={o.value()}" for o in chosen if o.value() in choices(o.key_or_group, config_dir)]

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import AfterValidator
@@ -130,11 +131,11 @@ def expanded(overrides: list[str], methods: Sequence[str], folder: Path = Path()
 
 def blamed(error: UserError, overrides: Sequence[str]) -> UserError:
     """The error, with the file of the recipe that sets the key which the error is about, if one does."""
-    given = OverridesParser.create().parse_overrides(list(overrides))
-    last = {o.key_or_group: str(o.value()) for o in given}
     key = str(error).partition(":")[0]
-    for name in _chosen(given)[1]:
-        with suppress(UserError):
+    with suppress(UserError, HydraException):
+        given = OverridesParser.create().parse_overrides(list(overrides))
+        last = {o.key_or_group: str(o.value()) for o in given}
+        for name in _chosen(given)[1]:
             for own in OverridesParser.create().parse_overrides(read(name).overrides()):
                 about, value = f"{key}.".startswith(f"{own.key_or_group}."), str(own.value())
                 if about and last.get(own.key_or_group, value) == value:
