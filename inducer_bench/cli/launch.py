@@ -184,7 +184,7 @@ class Jobs:
 
 
 def optimized(records: Sequence[FinishedRecord], metric: str | None) -> float | None:
-    """The objective value for a searching sweeper (Optuna): a score, by default the one that selected the epoch.
+    """The objective value for a sweeper that searches: a score, by default the one that selected the epoch.
 
     Of several seeds it is the mean; None if one of them has no such score.
     """

@@ -112,7 +112,7 @@ def _size(override: Override, config_dir: Path | None) -> int:
     elif isinstance(value, RangeSweep):
         size = _range_size(value, key)
     else:
-        raise UserError(f"{key}: an interval needs a sweeper that searches, such as Optuna; allowed: values or a range")
+        raise UserError(f"{key}: an interval needs a sweeper that searches; allowed: values or a range")
     if not size:
         raise UserError(f"{key}: {override.get_value_string()} stands for no value at all")
     return size

@@ -139,7 +139,6 @@ hydra.nope=1
 hydra.mode=nope
 hydra.searchpath=[3]
 ? hydra.searchpath=[file://nowhere]
--m > hydra/sweeper=optuna hydra.sweeper.n_trials=0 seed=1,2
 """.splitlines()
 _FINE = """\
 > hydra.verbose=true
@@ -248,8 +247,6 @@ _SWEEPS = {
     "one job": "seed=7",
     "all bad": "seed=a,b",
     "joblib": "seed=1,abc hydra/launcher=joblib hydra.launcher.n_jobs=1",
-    "optuna, unknown metric": "hydra/sweeper=optuna hydra.sweeper.n_trials=2 optimized_metric=nope seed=choice(1,2)",
-    "optuna, all refused": "hydra/sweeper=optuna hydra.sweeper.n_trials=2 seed=choice(-1,-2)",
 }
 
 

@@ -92,29 +92,43 @@ def test_launcher_gives_the_same_numbers_and_the_table(launcher, options, in_pro
     assert [line.split()[0] for line in summary] == ["done"] * 4
 
 
-@needs("hydra-joblib-launcher")
-def test_jobs_side_by_side_share_the_cores(run_cli, overrides, tmp_path, monkeypatch):
-    import joblib
+SEARCHING = """
+from pathlib import Path
 
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    arguments = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *overrides, "method=lora", "seed=0,1"]
-    process = run_cli(*arguments, "trainer.epochs=0", cwd=tmp_path, timeout=300, installed=True)
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+
+
+class Searching(Sweeper):
+    def setup(self, *, hydra_context, task_function, config):
+        parts = dict(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.launcher = Plugins.instance().instantiate_launcher(**parts)
+
+    def sweep(self, arguments):
+        jobs = [[*arguments, f"trainer.lr={lr}"] for lr in (1e-9, 0.02)]
+        objectives = [self.launcher.launch([job], n)[0].return_value for n, job in enumerate(jobs)]
+        Path("objectives").write_text(str(objectives))
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="searching", node={"_target_": f"{__name__}.Searching"})
+"""
+
+
+@pytest.mark.parametrize("metric", [None, "f1"])
+def test_sweeper_that_searches_is_given_the_score_that_it_asks_for(metric, run_cli, overrides, tmp_path):
+    (tmp_path / "hydra_plugins" / "searching").mkdir(parents=True)
+    (tmp_path / "hydra_plugins" / "searching" / "__init__.py").write_text(SEARCHING)
+    arguments = ["hydra/sweeper=searching", *overrides, "method=lora", "task.metrics=[accuracy,f1]"]
+    wanted = [] if metric is None else [f"optimized_metric={metric}"]
+    process = run_cli("-m", *arguments, *wanted, cwd=tmp_path, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
-    found = [record for _, record in records.find(tmp_path / "runs")[0]]
-    assert [record.device.threads for record in found] == [max(joblib.cpu_count() // 2, 1)] * 2
-
-
-@needs("hydra-optuna-sweeper")
-def test_optuna_finds_the_learning_rate_that_does_something(run_cli, overrides, tmp_path):
-    search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.seed=1"]
-    search += ["hydra.sweeper.direction=maximize", "optimized_metric=accuracy", "trainer.lr=choice(1e-9,0.02)"]
-    process = run_cli("-m", *search, *overrides, "method=lora", cwd=tmp_path)
-    assert process.returncode == 0, process.stderr
-    (result,) = (tmp_path / "runs").glob("sweeps/*/optimization_results.yaml")
-    found = [record for _, record in records.find(tmp_path / "runs")[0]]
-    best = max(record.scores["accuracy"].value for record in found)
-    assert f"best_value: {best}" in result.read_text()
-    assert "sweep of 3 jobs:" in process.stderr
+    assert "sweep of 2 jobs:" in process.stderr
+    found = sorted(
+        (record for _, record in records.find(tmp_path / "runs")[0]), key=lambda r: r.config["trainer"]["lr"]
+    )
+    expected = [record.scores[metric].value if metric else record.selection_score for record in found]
+    assert json.loads((tmp_path / "objectives").read_text()) == expected
 
 
 def test_jobs_leave_whole_results_in_the_folder_of_the_sweep(tmp_path):
