@@ -33,7 +33,8 @@ from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.search import record as searches
 from inducer_bench.search.options import TuneOptions
 from inducer_bench.search.recipe import write_winner
-from inducer_bench.search.study import ENDED, Plan, in_turn, plans
+from inducer_bench.search.record import ENDED
+from inducer_bench.search.study import Plan, in_turn, plans
 
 _SHORT = ("methods", "trials", "seeds")  # keys that need no `tune.` before them here
 _HELP = """\

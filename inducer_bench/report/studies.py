@@ -16,9 +16,8 @@ from inducer_bench.errors import UserError, shown
 from inducer_bench.report.store import LARGEST, Group, Run, Store, configuration, group_of
 from inducer_bench.runs.record import FinishedRecord, Record
 from inducer_bench.search import record as searches
-from inducer_bench.search.record import FinalRun, Search, Trial
+from inducer_bench.search.record import ENDED, FinalRun, Search, Trial, came_to
 
-_OPEN = ("planned", "interrupted")  # the status of a trial that has not ended
 _OF_ONE_TASK = ("task=", "task.data_dir=")  # overrides in which equal efforts on several tasks differ
 
 
@@ -30,6 +29,7 @@ class Searched:
         label: its row in tables.
         finals: the runs at the winner's settings that have a record; None if there is none.
         untuned: those at the method's own settings.
+        tried: hash -> the run of each trial that has a record.
     """
 
     label: str
@@ -37,6 +37,7 @@ class Searched:
     search: Search
     finals: Group | None
     untuned: Group | None
+    tried: dict[str, Run]
 
     @property
     def winner(self) -> Trial | None:
@@ -46,7 +47,7 @@ class Searched:
     @property
     def ended(self) -> list[Trial]:
         """The trials that have, whatever came of them."""
-        return [trial for trial in self.search.trials if trial.status not in _OPEN]
+        return [trial for trial in self.search.trials if trial.status in ENDED]
 
     def missing(self) -> str | None:
         """What has not ended yet, in words; None if everything has."""
@@ -93,12 +94,18 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
             config = configuration(search.config, search.method)
             _check_trials(search, store)
             finals, untuned = _finals(search, store)
+            trials = [
+                trial if trial.status in ENDED else came_to(trial, _record(search, trial.run, store))
+                for trial in search.trials
+            ]
         except UserError as error:
             left_out.append(str(UserError(f"{folder / searches.FILE}: {error}")))
             continue
         if config.plm.weights != "random":
             key = (search.suite, search.task, search.plm, search.study, *_amounts(search))
-            members[key].append(Searched(search.choice, config, search, finals, untuned))
+            search = dataclasses.replace(search, trials=trials)  # `tune` may have been killed
+            tried = {trial.run: store.runs[trial.run][1] for trial in trials if trial.run in store.runs}
+            members[key].append(Searched(search.choice, config, search, finals, untuned, tried))
     studies = []
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):
         first = methods[0].search
@@ -150,7 +157,7 @@ def _check_trials(search: Search, store: Store) -> None:
         key = f"trials.{trial.number}"
         if max(abs(trial.score or 0.0), trial.seconds) > LARGEST:
             raise UserError(f"{key}: found numbers beyond {LARGEST:g}, the largest in tables")
-        if trial.status in _OPEN:
+        if trial.status not in ENDED:
             continue
         record = _record(search, trial.run, store)
         if record is None:

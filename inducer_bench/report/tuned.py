@@ -15,7 +15,8 @@ from inducer_bench.report.examples import Rows
 from inducer_bench.report.layout import Scope
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.robustness import at_edge, robustness
-from inducer_bench.report.store import Group
+from inducer_bench.report.statistics import paired_p_value
+from inducer_bench.report.store import DoneRun, Group
 from inducer_bench.report.studies import Searched, Study
 from inducer_bench.report.tables import LEVEL, Column, Row, Table, file_name, predictions_of
 from inducer_bench.report.tied import Standing, Verdict
@@ -24,6 +25,7 @@ from inducer_bench.search.record import Value
 LEARNING_RATE = "trainer.lr"
 _ROUNDING = 0.005  # of a score in a record
 _TESTED = 2  # runs that a method needs
+_COMPARED = 4  # trials; of fewer, the best and the middle one may be neighbours
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _settings(method: Searched, notes: Notes) -> Cell:
     written = ", ".join(f"{key.partition('.')[2]}={_value(value)}" for key, value in winner.settings.items())
     numbers = [(key, value) for key, value in winner.settings.items() if isinstance(value, int | float)]
     fact = Fact(written=written, values=tuple(numbers))
-    return fact.marked([notes.add(remark)]) if (remark := _edge(method)) else fact
+    return fact.marked(notes.add(remark) for remark in (_edge(method), _chance(method)) if remark)
 
 
 def _edge(method: Searched) -> str | None:
@@ -171,6 +173,28 @@ def _edge(method: Searched) -> str | None:
     if end is None:
         return None
     return f"the {'lowest' if end == 'low' else 'highest'} learning rate that was tried: a better one may lie beyond"
+
+
+def _chance(method: Searched) -> str | None:
+    """A remark where the winner is no better than the trial in the middle, as far as the held-out examples can tell."""
+    scored = [trial for trial in method.ended if trial.score is not None]
+    middle = sorted(scored, key=lambda trial: method.search.better * (trial.score or 0.0))[(len(scored) - 1) // 2]
+    metric, runs = method.config.task.metric_of(method.search.metric), []
+    for trial in (method.winner, middle):
+        run = method.tried.get(trial.run) if trial else None
+        if not isinstance(run, DoneRun):
+            return None
+        runs.append(run)
+    if metric is None or len(scored) < _COMPARED:
+        return None
+    try:
+        best, other = ([predictions_of(run)] for run in runs)
+    except UserError:  # without them there is nothing to remark
+        return None
+    p_value = paired_p_value(method.search.metric, metric, best, other)
+    if p_value is None or p_value < LEVEL:
+        return None
+    return "chance: on the held-out examples it cannot be told apart from the trial that is in the middle of all"
 
 
 def _width(method: Searched, notes: Notes) -> Cell:
@@ -201,7 +225,8 @@ def _hours(seconds: Sequence[float]) -> Cell:
 
 
 def _signed(number: float, headline: Measure) -> str:
-    return f"{number or 0.0:+.{headline.decimals}f}" if math.isfinite(number) else "∞" if number > 0 else "-∞"
+    number = round(number, headline.decimals) or 0.0 if math.isfinite(number) else number  # no -0.0
+    return f"{number:+.{headline.decimals}f}" if math.isfinite(number) else "∞" if number > 0 else "-∞"
 
 
 def _value(value: Value) -> str:

@@ -13,12 +13,14 @@ from pydantic import Field
 from inducer_bench.errors import UserError, shown
 from inducer_bench.options import options, typed
 from inducer_bench.runs import checksummed
-from inducer_bench.runs.record import Count, NonNegative
+from inducer_bench.runs.record import Count, FinishedRecord, NonNegative, Record
 
 FILE = "search.json"
 SCHEMA = 1
 RECIPE = "recipe.yaml"
 FOLDER = "searches"  # in the output folder: searches/<task>/<plm>/<method>/<id>
+
+ENDED = ("done", "diverged", "failed", "oom")  # status of a trial; the last three count as the worst score
 
 Value = bool | int | float | str | None
 
@@ -84,6 +86,17 @@ class Search:
     finals: list[FinalRun]  # of the winner; empty until there is one
     untuned: list[FinalRun]  # of the method's own settings, where they were asked for
     config: dict[str, Any]  # the resolved configuration of the first trial, as plain values
+
+
+def came_to(trial: Trial, record: Record | None) -> Trial:
+    """The trial with what the record of its run says; as it is without one."""
+    if record is None:
+        return trial
+    if not isinstance(record, FinishedRecord):
+        diverged = record.status == "failed" and str(record.error).startswith("diverged")
+        return dataclasses.replace(trial, status="diverged" if diverged else record.status)
+    score, seconds = record.selection_score, record.train_seconds + record.eval_seconds
+    return dataclasses.replace(trial, status="done" if score is not None else "failed", score=score, seconds=seconds)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

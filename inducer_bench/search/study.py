@@ -26,10 +26,9 @@ from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import Identity, canonical, identify
 from inducer_bench.runs.record import FinishedRecord, Record
 from inducer_bench.search.options import TuneOptions
-from inducer_bench.search.record import FOLDER, FinalRun, Search, Trial, Value
+from inducer_bench.search.record import ENDED, FOLDER, FinalRun, Search, Trial, Value, came_to
 from inducer_bench.search.space import points, setting, space
 
-ENDED = ("done", "diverged", "failed", "oom")  # the last three count as the worst score
 AGAIN = (
     "planned",
     "interrupted",
@@ -127,7 +126,7 @@ class Plan:
         Raises:
             UserError: a record is damaged.
         """
-        trials = [self._refreshed(trial) for trial in self.search.trials]
+        trials = [came_to(trial, self.record(trial.run)) for trial in self.search.trials]
         winner = None
         if all(trial.status in ENDED for trial in trials):
             scored = [trial for trial in trials if trial.score is not None]
@@ -136,19 +135,6 @@ class Plan:
         finals = [] if winner is None else _runs(self.final, trials[winner].settings, self.seeds)
         return dataclasses.replace(
             self, search=dataclasses.replace(self.search, trials=trials, winner=winner, finals=finals)
-        )
-
-    def _refreshed(self, trial: Trial) -> Trial:
-        record = self.record(trial.run)
-        if record is None:
-            return trial
-        if not isinstance(record, FinishedRecord):
-            diverged = record.status == "failed" and str(record.error).startswith("diverged")
-            return dataclasses.replace(trial, status="diverged" if diverged else record.status)
-        score = record.selection_score
-        seconds = record.train_seconds + record.eval_seconds
-        return dataclasses.replace(
-            trial, status="done" if score is not None else "failed", score=score, seconds=seconds
         )
 
 

@@ -91,6 +91,7 @@ def tune(
     tried: Scores = (70.0, "failed", 80.0, 75.0),
     finals: Scores = (80.0, 80.0),
     untuned: Scores = (),
+    predictions: bool = False,
     **changes: Any,
 ) -> Path:
     """The folder of a search with the records of its runs; `changes` replace fields of the search.
@@ -101,12 +102,16 @@ def tune(
         tried: of trials; `planned` ones have no record.
         finals: of the winner's runs, with seeds from 1 on; `missing` ones have no record.
         untuned: of runs at the method's own settings, with the same seeds.
+        predictions: whether trials left theirs.
     """
     config = configuration((*overrides, "protocol=clean"))
     planned = changes.pop("trials", None) or trials(tried, config.trainer.lr)
     known = search_of(
         _with(_with(config, "trainer", epochs=2), "task", max_train=2000),
-        trials=[_tried(root, config, trial, str(changes.get("metric", config.task.metric))) for trial in planned],
+        trials=[
+            _tried(root, config, trial, str(changes.get("metric", config.task.metric)), predictions)
+            for trial in planned
+        ],
         **{"space": space(config.trainer.lr), **changes},
     )
     winner = {} if known.winner is None else known.trials[known.winner].settings
@@ -117,7 +122,7 @@ def tune(
     return write_search(root, dataclasses.replace(known, **{**runs, **changes}))
 
 
-def _tried(root: Path, config: ExperimentConfig, trial: Trial, metric: str) -> Trial:
+def _tried(root: Path, config: ExperimentConfig, trial: Trial, metric: str, predictions: bool) -> Trial:
     """The trial with the hash of its run, which gets a record if it was begun."""
     if trial.status == "planned":
         return trial
@@ -125,7 +130,7 @@ def _tried(root: Path, config: ExperimentConfig, trial: Trial, metric: str) -> T
     done = trial.status == "done"
     scores = {"scores": {metric: trial.score}, "selection_score": trial.score} if done else {}
     status = "failed" if trial.status == "diverged" else trial.status
-    folder = write_run_of(root, own, config.seed, status=status, predictions=False, **scores)
+    folder = write_run_of(root, own, config.seed, trial.score or 0.0, status=status, predictions=predictions, **scores)
     return dataclasses.replace(trial, run=folder.name)
 
 

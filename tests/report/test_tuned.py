@@ -112,6 +112,14 @@ def test_best_at_the_edge_of_what_was_tried_is_remarked(tmp_path, tried, end):
     assert notes(table, cell(table, "lora", "width")) == [f"reaches the {end} learning rate that was tried"]
 
 
+@pytest.mark.parametrize(("tried", "chance"), [((50.0, 51.0, 52.0, 51.5), True), ((50.0, 51.0, 95.0, 50.5), False)])
+def test_winner_that_may_be_one_by_chance_is_remarked(tmp_path, tried, chance):
+    tune(tmp_path, *MINI, "method=lora", tried=tried, predictions=True)
+    (table,) = build(tmp_path)
+    remark = "chance: on the held-out examples it cannot be told apart from the trial that is in the middle of all"
+    assert notes(table, cell(table, "lora", "settings")) == ([remark] if chance else [])
+
+
 def test_methods_that_search_more_settings_are_named(tmp_path):
     dimension = dataclasses.replace(space(CENTRE)[0], key="trainer.weight_decay", low=0.01, high=0.1, centre=0.0)
     tried = [
