@@ -11,7 +11,7 @@ from inducer_bench.errors import printable
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
+    "|": r"\textbar{}", "±": r"$\pm$", "–": "--", "≥": r"$\geq$", "∞": r"$\infty$",
 }  # fmt: skip
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 
