@@ -22,8 +22,8 @@ from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import Launch, parse, run_batches
 from inducer_bench.cli.launch import Jobs, run_sweep
 from inducer_bench.cli.parser import folder
-from inducer_bench.cli.plan import begun
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, report_jobs
+from inducer_bench.cli.sweep_folder import begun
 from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, explain
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.recipe import is_file

@@ -1,4 +1,4 @@
-"""What a sweep is going to do, before it starts: the number of its jobs, and a folder of its own."""
+"""What a sweep needs before it starts: the number of its jobs, and a folder of its own."""
 
 import itertools
 import math
@@ -34,7 +34,7 @@ def planned(overrides: list[str], hydra: DictConfig, config_dir: Path | None = N
         UserError: there are no jobs or far too many, the sweeper cannot enumerate them, or there is no folder to write.
         HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
     """
-    jobs = _count(overrides, hydra, config_dir) if str(hydra.sweeper._target_).endswith(".BasicSweeper") else None
+    jobs = count(overrides, hydra, config_dir) if str(hydra.sweeper._target_).endswith(".BasicSweeper") else None
     return begun(overrides, hydra, jobs)
 
 
@@ -85,8 +85,18 @@ def _folder(wanted: Path, chosen: bool) -> Path:
     return folder
 
 
-def _count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> int:
-    """The number of jobs that Hydra's basic sweeper makes, before it makes them."""
+def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> int:
+    """The number of jobs that Hydra's basic sweeper makes, before it makes them.
+
+    Args:
+        overrides: of the command line.
+        hydra: Hydra's own configuration for those of them that are no sweeps.
+        config_dir: the user's folder of configuration files.
+
+    Raises:
+        UserError: there are no jobs or far too many, or the sweeper cannot enumerate them.
+        HydraException: an override is not understood.
+    """
     batch = hydra.sweeper.max_batch_size
     if batch is not None and batch < 1:
         raise UserError(f"hydra.sweeper.max_batch_size: found {batch}; allowed: null, or greater than 0")
