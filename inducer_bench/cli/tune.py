@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
         return ExitCode.DONE
     options = parse(arguments)
     config_dir = None if options.config_dir is None else folder(options.config_dir)
-    overrides = as_meant(_with_long_names(options.overrides))
+    overrides = as_meant(with_long_names(options.overrides))
     jobs = Jobs(_of_jobs(overrides), config_dir)
     try:
         check_choices(overrides, config_dir)
@@ -101,7 +101,7 @@ def planned_studies(overrides: Sequence[str], composed: DictConfig, config_dir: 
     return [[plan.refreshed() for plan in plans(scenario, options, config_dir)] for scenario in scenarios]
 
 
-def _with_long_names(overrides: Sequence[str]) -> list[str]:
+def with_long_names(overrides: Sequence[str]) -> list[str]:
     """The overrides with `tune.` before the short keys; methods may be given without brackets, as in a sweep."""
     found = []
     for override in overrides:

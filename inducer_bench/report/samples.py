@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ class Sample:
     further: int  # bytes of the other files that it left
     memory: int  # bytes, at its peak
     timed: bool = False  # by some of its steps, and not finished
+    settings: dict[str, str] = field(init=False)  # that decide how long an example takes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", settings(self.config))
 
     @property
     def is_trial(self) -> bool:
@@ -149,13 +153,8 @@ def amount(config: ExperimentConfig, samples: Iterable[Sample]) -> Amount | None
     return Amount(train, selection, sum(numbers)) if len(numbers) == len(scored) else None
 
 
-def differences(config: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The settings that decide how long an example takes and differ; those that an old record lacks do not."""
-    ours, theirs = _settings(config), _settings(other)
-    return [key for key in ours if key in theirs and ours[key] != theirs[key]]
-
-
-def _settings(config: dict[str, Any]) -> dict[str, str]:
+def settings(config: dict[str, Any]) -> dict[str, str]:
+    """The settings of a configuration, as plain values, that decide how long an example takes."""
     trainer = {key: config["trainer"][key] for key in _TRAINER if key in config["trainer"]}
     task = {key: config["task"].get(key) for key in ("max_length", "decoding", "source_tokens", "history_turns")}
     return flat({"method": config["method"], "trainer": trainer, "task": task})
