@@ -1,5 +1,6 @@
 """What runs took: finished ones, or some of their steps that were timed; and how much work another run has."""
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from inducer_bench.runs import artefacts, checksummed
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import flat
 from inducer_bench.runs.record import Device, FinishedRecord, Parameters
+from inducer_bench.runs.timing import Timing
 
 SCORING = 1 / 3  # of an example's training step is its forward pass, which costs as much as each half of the backward
 # Settings that decide how long an example takes.
@@ -38,8 +40,7 @@ class Sample:
     side_by_side: int
     parameters: Parameters
     trained: int  # parameters
-    adapter: int  # bytes
-    further: int  # bytes of the other files that it left
+    further: int  # bytes of the files that it left, without the adapter
     memory: int  # bytes, at its peak
     timed: bool = False  # by some of its steps, and not finished
     settings: dict[str, str] = field(init=False)  # that decide how long an example takes
@@ -88,9 +89,29 @@ def of_record(folder: Path, record: FinishedRecord) -> Sample | None:
         side_by_side=record.side_by_side,
         parameters=record.parameters,
         trained=max(round(trained), 0),
-        adapter=record.adapter_bytes,
         further=_further(folder),
         memory=record.peak_memory_bytes,
+    )
+
+
+def of_timing(config: ExperimentConfig, timing: Timing, data: str | None) -> Sample:
+    """The sample of a run that was timed, whose data have this fingerprint."""
+    return Sample(
+        suite=config.suite,
+        method=config.method.name,
+        data=data or "",
+        config=dataclasses.asdict(config),
+        examples=timing.examples,
+        train_seconds=timing.train_seconds,
+        eval_seconds=timing.eval_seconds,
+        device=timing.device,
+        precision=timing.precision,
+        side_by_side=1,
+        parameters=timing.parameters,
+        trained=timing.trained,
+        further=0,
+        memory=timing.memory,
+        timed=True,
     )
 
 
