@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from typing import Any, cast
 
 from hydra import version
 from hydra._internal.callbacks import Callbacks
@@ -191,14 +192,16 @@ class Composer:
     def composed(self, job: list[str], number: int) -> DictConfig:
         """The configuration of a job, without Hydra's own, which `${hydra:...}` in it can refer to."""
         parsed = OverridesParser.create().parse_overrides(job)
-        groups = [o for o in parsed if self._repository.group_exists(o.key_or_group) and not isinstance(o.value(), dict)]
+        groups = [
+            o for o in parsed if self._repository.group_exists(o.key_or_group) and not isinstance(o.value(), dict)
+        ]
         chosen = tuple(str(o.input_line) for o in groups)
         if chosen not in self._chosen:
             self._chosen[chosen] = self._loader.load_configuration("config", [*self._hydra, *chosen], RunMode.RUN)
         whole = self._chosen[chosen]
         with open_dict(whole.hydra):
             whole.hydra.job.num = number
-        HydraConfig.instance().cfg = whole
+        HydraConfig.instance().cfg = cast(Any, whole)  # its own setter would copy all of it
         config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
         OmegaConf.set_struct(config, True)
         self._loader._apply_overrides_to_config([o for o in parsed if o not in groups], config)

@@ -12,15 +12,14 @@ process of its own. Nothing is recorded, but timing fills the cache of encoded e
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
+from math import inf
 
 from inducer_bench.cli import plan_page
 from inducer_bench.cli.parser import Parser
-from inducer_bench.cli.plan_summary import Plan, summary
+from inducer_bench.cli.plan_summary import summary
 from inducer_bench.cli.planned import Planned, PlannedRun, planned_study, planned_sweep
 from inducer_bench.config.compose import choices
-from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, UserError, unknown
 from inducer_bench.report.costs import Costs
 from inducer_bench.runs.machine import expected_device
@@ -56,11 +55,11 @@ def _parser() -> Parser:
     parser = Parser(prog="inducer-bench plan", description=(__doc__ or "").splitlines()[0].partition(": ")[2])
     parser.add_argument("overrides", nargs="*", metavar="EXPERIMENT | tune | group=choice | key=value")
     parser.add_config_dir()
-    parser.add_argument("-m", "--multirun", action="store_true", help="as for a sweep; lists are planned without it, too")
-    parser.add_argument("--difference", type=_positive, metavar="D",
-                        help="say how many seeds it takes to see a difference of D, in the score's unit")  # fmt: skip
-    parser.add_argument("--time", type=_seconds, default=_SECONDS, metavar="SECONDS",
-                        help="time a few steps where no finished run helps, for so long at most (default: 60; 0: not)")  # fmt: skip
+    parser.add_argument("-m", "--multirun", action="store_true", help="as for a sweep; lists need it not here")
+    about = "say how many seeds it takes to see a difference of D, in the score's unit"
+    parser.add_argument("--difference", type=_positive, metavar="D", help=about)
+    about = "where no finished run helps, time a few steps for so long at most (default: 60; 0: not)"
+    parser.add_argument("--time", type=_seconds, default=_SECONDS, metavar="SECONDS", help=about)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -74,8 +73,11 @@ def _costs(planned: Planned, seconds: float) -> tuple[Costs, list[str]]:
     if not unknown_ones or not seconds:
         return costs, []
     names = ", ".join(f"{run.config.method.name} on {run.config.task.name}" for run in unknown_ones)
-    print(f"inducer-bench: no finished runs like these: timing a few steps of {names}, for at most {seconds:g} s "
-          "(--time 0: not)", file=sys.stderr)  # fmt: skip
+    print(
+        f"inducer-bench: timing a few steps, for at most {seconds:g} s (--time 0: not), as no finished run says what "
+        f"these take: {names}",
+        file=sys.stderr,
+    )
     notes = []
     found = [*timings([run.config for run in unknown_ones], seconds)]
     for run, timing in zip(unknown_ones, found, strict=False):
@@ -89,15 +91,17 @@ def _costs(planned: Planned, seconds: float) -> tuple[Costs, list[str]]:
 
 
 def _without_cost(runs: Iterable[PlannedRun], costs: Costs) -> Iterable[PlannedRun]:
-    """One run of each task, PLM and method that are here and about which nothing is known; the shortest to load first."""
-    seen: set[tuple[str, ...]] = set()
+    """One run of each task, PLM and method about which nothing is known, and whose data and PLM are here.
+
+    It is the one with the most data: from those of a part of them does not follow how many there are.
+    """
+    found: dict[tuple[str, ...], PlannedRun] = {}
     for run in runs:
-        config: ExperimentConfig = run.config
+        config = run.config
         key = (config.task.name, config.plm.name, config.method.name)
-        if run.state.name in ("to do", "failed", "interrupted", "oom") and key not in seen:
-            seen.add(key)
-            if costs.of(config, run.state.data) is None:
-                yield run
+        if run.state.name in ("to do", "failed", "interrupted", "oom") and costs.of(config, run.state.data) is None:
+            found[key] = max(found.get(key, run), run, key=lambda run: run.config.task.max_train or inf)
+    return found.values()
 
 
 def _positive(text: str) -> float:

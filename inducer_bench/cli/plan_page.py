@@ -13,7 +13,6 @@ from inducer_bench.report.pilots import Power
 
 _COLUMNS = ("task", "plm", "method", "kind", "runs", "done", "each", "left", "from")
 _NUMBERS = ("runs", "done", "each", "left")
-_REFUSED = 20  # jobs that are listed
 
 
 def print_json(plan: Plan) -> None:
@@ -26,7 +25,9 @@ def print_json(plan: Plan) -> None:
     """
     rows = [
         {
-            **{name: getattr(row, name) for name in ("task", "plm", "method", "kind", "runs", "done", "left", "costed")},
+            **{
+                name: getattr(row, name) for name in ("task", "plm", "method", "kind", "runs", "done", "left", "costed")
+            },
             **{name: getattr(row, name) for name in ("seconds", "low", "high")},
             "states": dict(row.states),
             "memory_bytes": row.memory,
@@ -50,13 +51,13 @@ def print_json(plan: Plan) -> None:
 
 def print_page(plan: Plan, command: str) -> None:
     """Print a plan: a table in a terminal, and elsewhere one unbroken line for each row; then lines about all of it."""
-    _print_rows([_cells(row) for row in plan.rows])
+    if plan.rows:
+        _print_rows([_cells(row) for row in plan.rows])
     for line in _totals(plan):
         print(line)
-    for overrides, reason in plan.refused[:_REFUSED]:
-        print(f"refused: {shown(overrides, 200)}: {shown(reason, LONGEST_MESSAGE)}")
-    if len(plan.refused) > _REFUSED:
-        print(f"refused: {len(plan.refused) - _REFUSED} more")
+    for reason, jobs in _by_reason(plan.refused).items():
+        others = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+        print(f"refused: {shown(jobs[0], 200)}{others}: {shown(reason, LONGEST_MESSAGE)}")
     for power in plan.powers:
         print(_power(power))
     for note in plan.notes:
@@ -108,16 +109,25 @@ def _range(middle: float, low: float, high: float) -> str:
     return text if ends[0] == ends[1] else f"{text} ({ends[0]} to {ends[1]})"
 
 
+def _by_reason(refused: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Reason -> the overrides of the jobs that are refused for it."""
+    found: dict[str, list[str]] = {}
+    for overrides, reason in refused:
+        found.setdefault(reason, []).append(overrides)
+    return found
+
+
 def _totals(plan: Plan) -> list[str]:
     runs, done, left, costed = (int(_sum(plan, name)) for name in ("runs", "done", "left", "costed"))
     unknown = any(row.states["unknown"] for row in plan.rows)
-    jobs = f"{plan.jobs} job{'s' if plan.jobs != 1 else ''}" + (f", {runs} runs" if runs != plan.jobs else "")
-    lines = [f"{jobs}: {'?' if unknown else done} done, {'at most ' if unknown else ''}{left} to run"]
+    jobs = f"{plan.jobs} job{'s' if plan.jobs != 1 else ''}" + (f", {runs} runs" if runs > plan.jobs else "")
+    refused = f", {len(plan.refused)} refused" if plan.refused else ""
+    lines = [f"{jobs}: {'?' if unknown else done} done, {'at most ' if unknown else ''}{left} to run{refused}"]
     if costed:
         hours = _range(*(_sum(plan, name) for name in ("seconds", "low", "high")))
         if plan.elapsed is not None and plan.workers != 1:
             hours += f"; {min(plan.workers or 1, plan.jobs)} at a time: {duration(plan.elapsed)}, if none slows another"
-        lines.append(f"time: about {hours}, with loading and starts beside")
+        lines.append(f"time: about {hours}; the start of each run comes on top")
         free = f"{size(plan.free_bytes)} are free at '{printable(str(plan.output_dir))}'"
         lines.append(f"disk: {size(plan.left_bytes)} stay, {size(plan.peak_bytes)} more while they run; {free}")
     if memory := max((row.memory for row in plan.rows), default=0):

@@ -2,11 +2,11 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inducer_bench.cli.planned import Planned, PlannedJob, PlannedRun, elapsed
+from inducer_bench.errors import listed
 from inducer_bench.report.costs import Cost, Costs
 from inducer_bench.report.pilots import Power, power
 
@@ -107,8 +107,7 @@ def summary(planned: Planned, costs: Costs, notes: list[str], difference: float 
         notes=[],
     )
     plan.notes.extend([*_notes(planned, plan, repeated), *notes, *_left_out(costs)])
-    for result in _powers(planned, plan, difference):
-        (plan.notes if isinstance(result, str) else plan.powers).append(result)  # type: ignore[arg-type]
+    _add_powers(planned, plan, difference)
     return plan
 
 
@@ -141,7 +140,7 @@ def _notes(planned: Planned, plan: Plan, repeated: int) -> list[str]:
     if repeated:
         notes.append(f"{repeated} of the runs are there twice, and run once")
     if missing := sum(row.left - row.costed for row in plan.rows):
-        notes.append(f"{missing} runs are not in the hours: no finished run of their task and PLM, and none was timed")
+        notes.append(f"without hours: {missing} of the runs, as nothing is known of their kind, and none was timed")
     needed = plan.left_bytes + plan.peak_bytes
     if needed > plan.free_bytes:
         notes.append("disk: there is less free than the runs need; free some, or give another output_dir")
@@ -155,19 +154,28 @@ def _left_out(costs: Costs) -> list[str]:
     return [f"{len(lines)} records are not used, the first: {lines[0]}"] if lines else []
 
 
-def _powers(planned: Planned, plan: Plan, difference: float | None) -> list[Power | str]:
-    """What each comparison can show, of the methods on one task and PLM."""
+def _add_powers(planned: Planned, plan: Plan, difference: float | None) -> None:
+    """Add what each comparison can show, of the methods on one task and PLM; a note names those without a pilot."""
     methods: dict[tuple[str, str], dict[str, set[int]]] = {}
     for job in planned.jobs:
         for run in job.runs if job.kind in ("", "final") else ():
             config = run.config
             of_task = methods.setdefault((config.task.name, config.plm.name), {})
             of_task.setdefault(config.method.name, set()).add(config.seed)
-    return [
-        power(plan.output_dir, task, plm, [*seeds], min(map(len, seeds.values())), difference)
-        for (task, plm), seeds in methods.items()
-        if len(seeds) > 1 or difference is not None
-    ]
+    without = []
+    for (task, plm), seeds in methods.items():
+        if len(seeds) == 1 and difference is None:
+            continue
+        found = power(plan.output_dir, task, plm, [*seeds], min(map(len, seeds.values())), difference)
+        if found is None:
+            without.append(f"{task} on {plm}")
+        else:
+            plan.powers.append(found)
+    if without:
+        plan.notes.append(
+            f"seeds: first run two methods, one of them with two seeds, on {listed(without)}; such runs say which "
+            "difference can be seen"
+        )
 
 
 def _free(folder: Path) -> int:

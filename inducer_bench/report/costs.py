@@ -78,16 +78,16 @@ class Costs:
         size = amount(config, [sample for sample in found if data in (None, sample.data)])
         if size is None:
             return None
-        if own := [sample for sample in found if sample.method == config.method.name]:
+        if own := [sample for sample in found if sample.method["name"] == config.method.name]:
             return self._from(config, size, own)
         each = {
-            method: self._ratio(config, method, [sample for sample in found if sample.method == method])
-            for method in sorted({sample.method for sample in found})
+            method: self._ratio(config, method, [sample for sample in found if sample.method["name"] == method])
+            for method in sorted({sample.method["name"] for sample in found})
         }
         measured = {method: ratio for method, (ratio, task) in each.items() if task}
         ratios = measured or {method: ratio for method, (ratio, _) in each.items()}
         costs = [
-            self._from(config, size, [sample for sample in found if sample.method == method], ratio)
+            self._from(config, size, [sample for sample in found if sample.method["name"] == method], ratio)
             for method, ratio in ratios.items()
         ]
         how = f"in the ratio that they have on {each[next(iter(ratios))][1]}" if measured else "by operations"
@@ -123,7 +123,7 @@ class Costs:
         )
 
     def _scoring(self, config: ExperimentConfig, found: Sequence[Sample]) -> Sequence[Sample]:
-        """Samples that were scored as the run will be: of these, or else of another method; if there are none, these."""
+        """Samples that were scored as the run will be: of these, else of another method; if there are none, these."""
         every = self._of(config.task.name, config.plm.name)
         alike = ([s for s in some if s.is_trial == _is_trial(config)] for some in (found, every))
         return next(filter(None, alike), found)
@@ -139,9 +139,11 @@ class Costs:
 
     def _other(self, config: ExperimentConfig, sample: Sample) -> list[str]:
         """The settings that a sample has and differ; of another method, not its own. Old records lack some settings."""
-        ours, theirs = samples.settings(dataclasses.asdict(config)), sample.settings
-        own = sample.method == config.method.name
-        return [key for key in ours if ours[key] != theirs.get(key, ours[key]) and (own or not key.startswith("method."))]
+        ours, theirs = samples.settings(config, dataclasses.asdict(config.method)), sample.settings
+        own = sample.method["name"] == config.method.name
+        return [
+            key for key in ours if ours[key] != theirs.get(key, ours[key]) and (own or not key.startswith("method."))
+        ]
 
     def _nearest(self, config: ExperimentConfig, found: Sequence[Sample]) -> list[Sample]:
         """Those of the samples that are nearest to a run."""
@@ -157,7 +159,7 @@ class Costs:
             device.type != self._device.type,
             device.name != self._device.name,
             sample.precision != precision,
-            sample.suite != config.suite,
+            sample.config.suite != config.suite,
             sample.side_by_side > 1,
             threads,
             len(self._other(config, sample)),
@@ -171,7 +173,7 @@ class Costs:
         for task in self._tasks():
             speeds = []
             for method in (config.method.name, other):
-                some = [s for s in self._of(task, config.plm.name) if s.method == method and s.train_work]
+                some = [s for s in self._of(task, config.plm.name) if s.method["name"] == method and s.train_work]
                 speeds.append(fmean(s.train_seconds / s.train_work for s in some) if some else 0.0)
             if all(speeds):
                 return speeds[0] / speeds[1], task
@@ -181,7 +183,7 @@ class Costs:
     def _deployed(self, config: ExperimentConfig, sample: Sample) -> int | None:
         """The parameters that a run leaves; of another method's sample, head and special tokens count."""
         counts = sample.parameters
-        if sample.method == config.method.name:
+        if sample.method["name"] == config.method.name:
             own = counts.method
         elif not config.method.shares_plm:
             own = counts.plm

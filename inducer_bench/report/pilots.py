@@ -45,8 +45,8 @@ class Power:
 
 def power(
     root: Path, task: str, plm: str, methods: Sequence[str], seeds: int, difference: float | None
-) -> Power | str:
-    """What a comparison can show, or what to run first to know it.
+) -> Power | None:
+    """What a comparison can show; None without finished runs of two methods, one of them with two seeds.
 
     Args:
         root: the output folder.
@@ -63,12 +63,8 @@ def power(
         except UserError:
             continue  # its predictions are gone, or damaged; what has the record has no line of each example
     pilots = [*_pilots(found, runs)]
-    where = f"{task} on {plm}"
     if not pilots:
-        return (
-            f"seeds: no two methods with finished runs on {where}, one of them with two seeds; such runs first say what "
-            "difference can be seen"
-        )
+        return None
     pairs = max(len(methods) * (len(methods) - 1) // 2, 1)
     level = LEVEL / pairs
     shown = median_low([pilot.smallest_difference(seeds, level) for pilot in pilots]) if seeds > 1 else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
+from inducer_bench.options import typed
 from inducer_bench.runs import artefacts, checksummed
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import flat
@@ -21,6 +22,8 @@ _TRAINER = (
     "batch_size", "micro_batch_size", "eval_batch_size", "batches", "compile", "frozen", "gradient_checkpointing",
     "deterministic",
 )  # fmt: skip
+_TASK = ("max_length", "source_tokens", "history_turns", "decoding")
+_LONGEST = 1e9  # seconds
 _ONE_EACH = ("classification", "coqa", "text_to_text")  # kinds of task whose limits count what is encoded
 
 
@@ -28,10 +31,9 @@ _ONE_EACH = ("classification", "coqa", "text_to_text")  # kinds of task whose li
 class Sample:
     """What one run took."""
 
-    suite: str
-    method: str
+    config: ExperimentConfig  # of a recorded run without its method, which may be gone
+    method: dict[str, Any]  # its options, as plain values
     data: str  # fingerprint
-    config: dict[str, Any]  # plain values
     examples: dict[str, int]  # of train, of the selection set, and of each reported split
     train_seconds: float
     eval_seconds: float
@@ -46,41 +48,44 @@ class Sample:
     settings: dict[str, str] = field(init=False)  # that decide how long an example takes
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "settings", settings(self.config))
+        object.__setattr__(self, "settings", settings(self.config, self.method))
 
     @property
     def is_trial(self) -> bool:
         """Whether it is scored on a held-out part of train alone, and keeps no adapter."""
-        return bool(self.config["protocol"].get("score") == "held_out")
+        return self.config.protocol.score == "held_out"
 
     @property
     def train_work(self) -> float:
         """Examples trained on, over all epochs that were asked for, with those that selected the epoch."""
-        trainer = self.config["trainer"]
-        return float(trainer["epochs"] * (self.examples["train"] + SCORING * self.examples["selection"]))
+        return self.config.trainer.epochs * (self.examples["train"] + SCORING * self.examples["selection"])
 
     @property
     def eval_work(self) -> float:
         """Examples scored at the end."""
-        names = ["selection"] if self.is_trial else self.config["task"]["report"]
-        return float(sum(self.examples.get(name, 0) for name in names))
+        names = ["selection"] if self.is_trial else self.config.task.report
+        return sum(self.examples.get(name, 0) for name in names)
 
 
-def of_record(folder: Path, record: FinishedRecord) -> Sample | None:
-    """The sample of a finished run; None if its configuration lacks what is needed, as one that was edited may."""
-    config, padded = record.config, record.tokens.padded
+def of_record(folder: Path, record: FinishedRecord) -> Sample:
+    """The sample of a finished run.
+
+    Raises:
+        UserError: its configuration is of another release, or its times are beyond all measure.
+    """
     try:
-        float(config["trainer"]["epochs"])
-        [str(split) for split in config["task"]["report"]]
-    except (KeyError, TypeError, ValueError):
-        return None
+        config = typed(ExperimentConfig, {**record.config, "method": {"name": "head_only"}})  # a method without options
+    except UserError as error:
+        raise UserError(f"its configuration is of another release ({error})") from None
+    if max(record.train_seconds, record.eval_seconds) > _LONGEST:
+        raise UserError(f"train_seconds, eval_seconds: found more than {_LONGEST:g}")
+    padded = record.tokens.padded
     # `train_flops` is made of these; see `runs/recording.py`.
     trained = (record.train_flops / padded - 4 * record.parameters.plm) / 2 if padded else record.parameters.method
     return Sample(
-        suite=record.suite,
-        method=record.method,
-        data=record.data.fingerprint,
         config=config,
+        method=record.config["method"],
+        data=record.data.fingerprint,
         examples=record.examples,
         train_seconds=record.train_seconds,
         eval_seconds=record.eval_seconds,
@@ -97,10 +102,9 @@ def of_record(folder: Path, record: FinishedRecord) -> Sample | None:
 def of_timing(config: ExperimentConfig, timing: Timing, data: str | None) -> Sample:
     """The sample of a run that was timed, whose data have this fingerprint."""
     return Sample(
-        suite=config.suite,
-        method=config.method.name,
+        config=config,
+        method=dataclasses.asdict(config.method),
         data=data or "",
-        config=dataclasses.asdict(config),
         examples=timing.examples,
         train_seconds=timing.train_seconds,
         eval_seconds=timing.eval_seconds,
@@ -117,18 +121,20 @@ def of_timing(config: ExperimentConfig, timing: Timing, data: str | None) -> Sam
 
 def read(root: Path, task: str, plm: str) -> tuple[list[Sample], list[str]]:
     """The finished runs of a task and PLM in an output folder, and one line for each record that is left out."""
-    folder, left_out = root / task / plm, list[str]()
+    folder, found, left_out = root / task / plm, list[Sample](), list[str]()
     if not folder.is_dir():
-        return [], []
-    found = []
-    for run in checksummed.folders(folder, 2, left_out):
+        return found, left_out
+    try:
+        runs = checksummed.folders(folder, 2, left_out)
+    except UserError as error:
+        return found, [str(error)]
+    for run in runs:
         try:
             record = records.read_in_place(run.absolute())
+            if isinstance(record, FinishedRecord):
+                found.append(of_record(run, record))
         except UserError as error:
-            left_out.append(str(error))
-            continue
-        if isinstance(record, FinishedRecord) and (sample := of_record(run, record)):
-            found.append(sample)
+            left_out.append(str(error) if str(run) in str(error) else f"{run / records.FILE}: {error}")
     return found, left_out
 
 
@@ -148,49 +154,51 @@ class Amount:
 def amount(config: ExperimentConfig, samples: Iterable[Sample]) -> Amount | None:
     """How many examples a run has, from what is known of others on the same data; None if that does not say."""
     samples, one_each = list(samples), config.task.kind in _ONE_EACH
-    whole = _count([_of_train(sample) for sample in samples], config.task.max_train, one_each)
+    task, protocol = config.task, config.protocol
+    whole = _count([_of_train(sample) for sample in samples], task.max_train, one_each)
     if whole is None:
         return None
-    first, protocol = config.protocol.select_first, config.protocol
     if protocol.select_on == "held_out":
         held_out = math.ceil(protocol.held_out * whole)
-        selection = float(min(held_out, first or held_out))
-        if protocol.score == "held_out":
-            return Amount(whole - held_out, selection, selection)
-        train = whole - held_out
+        train, selection = whole - held_out, float(min(held_out, protocol.select_first or held_out))
     else:
-        chosen = [s for s in samples if s.config["protocol"].get("select_on") == "dev"]
-        found = [(float(s.examples["selection"]), _least(_limit(s), s.config["protocol"].get("select_first")))
-                 for s in chosen]  # fmt: skip
-        known = _count(found, _least(config.task.max_eval, first), one_each)
-        if known is None:
+        others = [
+            (
+                float(sample.examples["selection"]),
+                _least(sample.config.task.max_eval, sample.config.protocol.select_first),
+            )
+            for sample in samples
+            if sample.config.protocol.select_on == "dev"
+        ]
+        found = _count(others, _least(task.max_eval, protocol.select_first), one_each)
+        if found is None:
             return None
-        train, selection = whole, known
+        train, selection = whole, found
+    if protocol.score == "held_out":
+        return Amount(train, selection, selection)
     scored = [
-        _count([(s.examples[split], _limit(s)) for s in samples if split in s.examples], config.task.max_eval, True)
-        for split in config.task.report
+        _count(
+            [(s.examples[split], s.config.task.max_eval) for s in samples if split in s.examples], task.max_eval, True
+        )
+        for split in task.report
     ]
     numbers = [number for number in scored if number is not None]
     return Amount(train, selection, sum(numbers)) if len(numbers) == len(scored) else None
 
 
-def settings(config: dict[str, Any]) -> dict[str, str]:
-    """The settings of a configuration, as plain values, that decide how long an example takes."""
-    trainer = {key: config["trainer"][key] for key in _TRAINER if key in config["trainer"]}
-    task = {key: config["task"].get(key) for key in ("max_length", "decoding", "source_tokens", "history_turns")}
-    return flat({"method": config["method"], "trainer": trainer, "task": task})
+def settings(config: ExperimentConfig, method: dict[str, Any]) -> dict[str, str]:
+    """The settings of a configuration that decide how long an example takes."""
+    task = {key: getattr(config.task, key) for key in _TASK if hasattr(config.task, key)}
+    trainer = {key: getattr(config.trainer, key) for key in _TRAINER}
+    plain = {key: dataclasses.asdict(value) if key == "decoding" else value for key, value in task.items()}
+    return flat({"method": method, "trainer": trainer, "task": plain})
 
 
 def _of_train(sample: Sample) -> tuple[float, int | None]:
     """The examples of train that a run read, and the limit that was set."""
-    protocol = sample.config["protocol"]
-    held_out = float(protocol.get("held_out") or 0.0) if protocol.get("select_on") == "held_out" else 0.0
-    return round(sample.examples["train"] / (1 - held_out)), sample.config["task"].get("max_train")
-
-
-def _limit(sample: Sample) -> int | None:
-    limit: int | None = sample.config["task"].get("max_eval")
-    return limit
+    protocol = sample.config.protocol
+    held_out = protocol.held_out if protocol.select_on == "held_out" else 0.0
+    return round(sample.examples["train"] / (1 - held_out)), sample.config.task.max_train
 
 
 def _least(*limits: int | None) -> int | None:

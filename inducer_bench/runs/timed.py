@@ -17,6 +17,7 @@ from inducer_bench.runs.experiment import build
 from inducer_bench.runs.record import Parameters
 from inducer_bench.runs.timing import Timing
 from inducer_bench.tasks.cache import EncodedExamples
+from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import memory
 from inducer_bench.training.batching import epoch_batches, evaluation_batches
 from inducer_bench.training.evaluation import BatchedEngine, predict
@@ -34,14 +35,12 @@ def timed(config: ExperimentConfig, seconds: float) -> Timing:
     Raises:
         UserError: bad data or PLM.
     """
-    limits = {"max_train": TRAIN, "max_eval": EVAL}
     task = config.task
-    less = {key: min(getattr(task, key) or most, most) for key, most in limits.items()}
+    less = dataclasses.replace(
+        task, max_train=min(task.max_train or TRAIN, TRAIN), max_eval=min(task.max_eval or EVAL, EVAL)
+    )
     started = perf_counter()
-    with (
-        hub.offline(True),
-        build(dataclasses.replace(config, task=dataclasses.replace(task, **less))) as experiment,
-    ):
+    with hub.offline(True), build(dataclasses.replace(config, task=less)) as experiment:
         built = perf_counter() - started
         examples = _examples(config, experiment)
         training = _training(experiment, config, _SHARES["training"] * seconds)
@@ -72,8 +71,8 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
 def _examples(config: ExperimentConfig, experiment: Experiment) -> dict[str, int]:
     """The examples of the whole run: of train, of the selection set, and of each reported split."""
     task, protocol = experiment.task, config.protocol
-    whole = {split: sum(1 for _ in type(task)(config.task, task.tokenizer, task.architecture, task.labels,
-             config.plm.layout).read(split)) for split in config.task.splits()}  # fmt: skip
+    complete = make_task(config.task, task.tokenizer, task.architecture, task.labels, config.plm.layout)
+    whole = {split: sum(1 for _ in complete.read(split)) for split in config.task.splits()}
     read = {split: sum(1 for _ in task.read(split)) for split in ("train", "dev")}
     encoded = {"train": len(experiment.splits.train), "dev": len(experiment.splits.selection)}
     if protocol.select_on == "held_out":
