@@ -19,6 +19,9 @@ examples:
   inducer-bench -m preset=mini task=sst2 method=fine_tune,inducer seed=range(3)
 
 commands:
+  plan [EXPERIMENT | tune] [overrides] [--difference D] [--time SECONDS] [--json]
+                                    before anything runs: jobs, how many are done, hours, disk, and the seeds that
+                                    it takes to see a difference of D; `--plan` on a command line does the same
   params [overrides] [--json]       parameters of method, head and PLM; needs neither data nor weights
   validate [overrides]              compose and check a configuration; needs neither data nor weights
   ls [tasks|plms|methods|presets|protocols|experiments|runs] [--runs DIR]

@@ -15,8 +15,8 @@ from inducer_bench import distributed
 from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import REFUSED, only_shows, parse, run_hydra, show
 from inducer_bench.cli.parser import folder, search_modules_in
-from inducer_bench.cli.plan import planned
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
+from inducer_bench.cli.sweep_folder import planned
 from inducer_bench.config.compose import CONF_DIR, composed_with_hydra, experiment_config, explain, with_recipe
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig

@@ -12,7 +12,7 @@ from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.errors import ExitCode, TrainingDiverged, UserError, first_line, lacks_memory, shown, unknown
 from inducer_bench.training import interruption
 
-COMMANDS = ("tune", "params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
+COMMANDS = ("tune", "plan", "params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
 
 
 def entry_point() -> None:
@@ -70,6 +70,8 @@ def _command(arguments: list[str]) -> int:
     asks_for_help = bool({"-h", "--help"} & set(arguments))
     if not asks_for_help:
         _check_working_directory()
+    if "--plan" in arguments and (arguments[0] not in COMMANDS or arguments[0] == "tune"):
+        arguments = ["plan", *(argument for argument in arguments if argument != "--plan")]
     if arguments and arguments[0] in COMMANDS:
         from importlib import import_module
 

@@ -1,126 +1,122 @@
-"""What a sweep is going to do, before it starts: the number of its jobs, and a folder of its own."""
+"""`inducer-bench plan ...`: what a command would do, before anything runs: jobs, hours, disk, and seeds needed.
 
-import itertools
-import math
+    inducer-bench plan nlu_mini                        # an experiment
+    inducer-bench plan task=sst2 method=lora,inducer   # a sweep; also with -m
+    inducer-bench plan tune task=sst2 trials=16        # a study
+    inducer-bench --plan -m ...                        # the same for any command line
+
+Hours come from finished runs in the output folder: those of the same task, PLM, method and device with the nearest
+settings, multiplied by the ratio of epochs x examples; else those of other methods; else a few steps are timed in a
+process of its own. Nothing is recorded, but timing fills the cache of encoded examples, as a run would.
+"""
+
+import re
 import sys
-import tempfile
-import time
-from fractions import Fraction
-from pathlib import Path
+from collections.abc import Iterable
+from math import inf
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
-from omegaconf import DictConfig
+from inducer_bench.cli import plan_page
+from inducer_bench.cli.parser import Parser
+from inducer_bench.cli.plan_summary import summary
+from inducer_bench.cli.planned import Planned, PlannedRun, planned_study, planned_sweep
+from inducer_bench.config.compose import choices
+from inducer_bench.errors import ExitCode, UserError, unknown
+from inducer_bench.report.costs import Costs
+from inducer_bench.runs.machine import expected_device
+from inducer_bench.runs.timing import Timing, timings
 
-from inducer_bench import distributed
-from inducer_bench.cli.sweep import Sweep
-from inducer_bench.config.compose import files
-from inducer_bench.errors import UserError, shown
-from inducer_bench.files import write_atomic
-
-MOST_JOBS = 10_000
-_ROOM = 2**16  # bytes; more than Hydra writes into a sweep's folder
-
-
-def planned(overrides: list[str], hydra: DictConfig, config_dir: Path | None = None) -> Sweep:
-    """The sweep that these overrides ask for, before it starts, with a folder that no other sweep has.
-
-    Args:
-        overrides: of the command line.
-        hydra: Hydra's own configuration for those of them that are no sweeps.
-        config_dir: the user's folder of configuration files.
-
-    Raises:
-        UserError: there are no jobs or far too many, the sweeper cannot enumerate them, or there is no folder to write.
-        HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
-    """
-    jobs = _count(overrides, hydra, config_dir) if str(hydra.sweeper._target_).endswith(".BasicSweeper") else None
-    return begun(overrides, hydra, jobs)
+FLAG = "--plan"  # on other command lines
+TUNE = "tune"
+_SECONDS = 60.0  # of timing, at most
 
 
-def begun(overrides: list[str], hydra: DictConfig, jobs: int | None) -> Sweep:
-    """A sweep of so many jobs, None if that is not known yet, with a folder that no other sweep has.
-
-    Raises:
-        UserError: there is no folder to write.
-    """
-    chosen = any(override.startswith("hydra.sweep.dir=") for override in overrides)
-    folder = distributed.broadcast_from_main(lambda: _folder(Path(hydra.sweep.dir).absolute(), chosen))
-    return Sweep(folder, jobs, time.monotonic())
-
-
-def claimed(wanted: Path) -> Path:
-    """A folder for one sweep alone: the wanted one, or one with a number after its name if another sweep has that.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    for number in itertools.count(1):
-        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        try:
-            (folder / "jobs").mkdir(parents=True)  # of several processes and machines, one succeeds
-        except FileExistsError:
-            continue
-        write_atomic(folder / "jobs" / "room", bytes(_ROOM))
-        (folder / "jobs" / "room").unlink()
-        return folder
-    raise AssertionError("never reached")
-
-
-def _folder(wanted: Path, chosen: bool) -> Path:
-    """The folder of a sweep; a temporary one if the output folder cannot be written, whose jobs may all be done."""
-    try:
-        folder = claimed(wanted)
-    except OSError as error:
-        problem = f"'{wanted}' cannot be written ({error.strerror})"
-        if chosen:
-            raise UserError(f"hydra.sweep.dir: {problem}; give another folder") from None
-        try:
-            folder = claimed(Path(tempfile.mkdtemp(prefix="inducer-bench-")) / "sweep")
-        except OSError:
-            raise UserError(f"output_dir: {problem}, nor can a temporary folder; make room") from None
-        print(f"inducer-bench: output_dir: {shown(problem, 400)}; the sweep writes to '{folder}'", file=sys.stderr)
-    if chosen and folder != wanted:
-        print(f"inducer-bench: hydra.sweep.dir: another sweep has that; this one writes to '{folder}'", file=sys.stderr)
-    return folder
-
-
-def _count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> int:
-    """The number of jobs that Hydra's basic sweeper makes, before it makes them."""
-    batch = hydra.sweeper.max_batch_size
-    if batch is not None and batch < 1:
-        raise UserError(f"hydra.sweeper.max_batch_size: found {batch}; allowed: null, or greater than 0")
-    params = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
-    given = OverridesParser.create().parse_overrides([*params, *overrides])
-    sizes = {o.get_key_element(): _size(o, config_dir) for o in given}  # the last one of a key counts
-    jobs = math.prod(sizes.values())
-    if jobs > MOST_JOBS:
-        longest = max(sizes, key=lambda key: sizes[key])
-        raise UserError(f"{longest}: found a sweep of {jobs:,} jobs; allowed: at most {MOST_JOBS:,}")
-    return jobs
-
-
-def _size(override: Override, config_dir: Path | None) -> int:
-    """The number of values that an override goes through."""
-    if not override.is_sweep_override():
-        return 1
-    value, key = override.value(), override.get_key_element()
-    if isinstance(value, ChoiceSweep):
-        size = len(value.list)
-    elif isinstance(value, Glob):
-        size = len(value.filter([path.stem for path in files(override.key_or_group, config_dir)]))
-    elif isinstance(value, RangeSweep):
-        size = _range_size(value, key)
+def main(arguments: list[str]) -> int:
+    """Print the plan; the exit code is 2 if a job does not compose, as that of the sweep would be."""
+    args = _parser().parse_intermixed_args(arguments)
+    words: list[str] = args.overrides
+    study = words[:1] == [TUNE]
+    if study:
+        words = words[1:]
+    elif words and re.fullmatch(r"[\w-]+", words[0]):
+        experiments = choices("experiment", args.config_dir)
+        if words[0] not in experiments:
+            raise unknown("plan", words[0], [*experiments, TUNE])
+        words = [f"experiment={words[0]}", *words[1:]]
+    planned = (planned_study if study else planned_sweep)(words, args.config_dir)
+    plan = summary(planned, *_costs(planned, args.time), args.difference)
+    if args.json:
+        plan_page.print_json(plan)
     else:
-        raise UserError(f"{key}: an interval needs a sweeper that searches; allowed: values or a range")
-    if not size:
-        raise UserError(f"{key}: {override.get_value_string()} stands for no value at all")
-    return size
+        plan_page.print_page(plan, plan_page.command(words, study, len(planned.jobs), args.config_dir))
+    return ExitCode.BAD_INPUT if plan.refused else ExitCode.DONE
 
 
-def _range_size(sweep: RangeSweep, key: str) -> int:
-    ends = (sweep.start or 0, sweep.stop or 0, sweep.step)
-    if not all(map(math.isfinite, ends)) or not sweep.step:
-        raise UserError(f"{key}: found range{ends}; allowed: finite numbers, and a step that is not 0")
-    start, stop, step = (Fraction(str(number)) for number in ends)
-    return max(0, math.ceil((stop - start) / step))
+def _parser() -> Parser:
+    parser = Parser(prog="inducer-bench plan", description=(__doc__ or "").splitlines()[0].partition(": ")[2])
+    parser.add_argument("overrides", nargs="*", metavar="EXPERIMENT | tune | group=choice | key=value")
+    parser.add_config_dir()
+    parser.add_argument("-m", "--multirun", action="store_true", help="as for a sweep; lists need it not here")
+    about = "say how many seeds it takes to see a difference of D, in the score's unit"
+    parser.add_argument("--difference", type=_positive, metavar="D", help=about)
+    about = "where no finished run helps, time a few steps for so long at most (default: 60; 0: not)"
+    parser.add_argument("--time", type=_seconds, default=_SECONDS, metavar="SECONDS", help=about)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _costs(planned: Planned, seconds: float) -> tuple[Costs, list[str]]:
+    """What the runs cost, some of them timed, and notes about that."""
+    runs = [run for job in planned.jobs for run in job.runs]
+    wanted = runs[0].config.trainer.device if runs else "auto"
+    costs = Costs(planned.output_dir, expected_device(wanted, min(planned.workers or 1, max(len(planned.jobs), 1))))
+    unknown_ones = [*_without_cost(runs, costs)]
+    if not unknown_ones or not seconds:
+        return costs, []
+    names = ", ".join(f"{run.config.method.name} on {run.config.task.name}" for run in unknown_ones)
+    print(
+        f"inducer-bench: timing a few steps, for at most {seconds:g} s (--time 0: not), as no finished run says what "
+        f"these take: {names}",
+        file=sys.stderr,
+    )
+    notes = []
+    found = [*timings([run.config for run in unknown_ones], seconds)]
+    for run, timing in zip(unknown_ones, found, strict=False):
+        if isinstance(timing, Timing):
+            costs.add(run.config, timing, run.state.data)
+        else:
+            notes.append(f"{run.config.method.name} on {run.config.task.name} could not be timed: {timing}")
+    if len(found) < len(unknown_ones):
+        notes.append(f"time was over before {len(unknown_ones) - len(found)} of them were timed; --time gives more")
+    return costs, notes
+
+
+def _without_cost(runs: Iterable[PlannedRun], costs: Costs) -> Iterable[PlannedRun]:
+    """One run of each task, PLM and method about which nothing is known, and whose data and PLM are here.
+
+    It is the one with the most data: from those of a part of them does not follow how many there are.
+    """
+    found: dict[tuple[str, ...], PlannedRun] = {}
+    for run in runs:
+        config = run.config
+        key = (config.task.name, config.plm.name, config.method.name)
+        if run.state.name in ("to do", "failed", "interrupted", "oom") and costs.of(config, run.state.data) is None:
+            found[key] = max(found.get(key, run), run, key=lambda run: run.config.task.max_train or inf)
+    return found.values()
+
+
+def _positive(text: str) -> float:
+    return _number("--difference", text, least=1e-9)
+
+
+def _seconds(text: str) -> float:
+    return _number("--time", text, least=0.0)
+
+
+def _number(option: str, text: str, least: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not least <= number <= 1e6:
+        raise UserError(f"{option}: found '{text}'; allowed: a number above 0")
+    return number

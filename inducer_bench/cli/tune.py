@@ -22,8 +22,8 @@ from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import Launch, parse, run_batches
 from inducer_bench.cli.launch import Jobs, run_sweep
 from inducer_bench.cli.parser import folder
-from inducer_bench.cli.plan import begun
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, report_jobs
+from inducer_bench.cli.sweep_folder import begun
 from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, explain
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.recipe import is_file
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         return ExitCode.DONE
     options = parse(arguments)
     config_dir = None if options.config_dir is None else folder(options.config_dir)
-    overrides = as_meant(_with_long_names(options.overrides))
+    overrides = as_meant(with_long_names(options.overrides))
     jobs = Jobs(_of_jobs(overrides), config_dir)
     try:
         check_choices(overrides, config_dir)
@@ -102,7 +102,7 @@ def planned_studies(overrides: Sequence[str], composed: DictConfig, config_dir: 
     return [[plan.refreshed() for plan in plans(scenario, options, config_dir)] for scenario in scenarios]
 
 
-def _with_long_names(overrides: Sequence[str]) -> list[str]:
+def with_long_names(overrides: Sequence[str]) -> list[str]:
     """The overrides with `tune.` before the short keys; methods may be given without brackets, as in a sweep."""
     found = []
     for override in overrides:

@@ -62,6 +62,15 @@ def identify(config: ExperimentConfig) -> Identity:
         UserError: local data or PLM files are missing.
     """
     learn_commits(config)
+    return identity_here(config)
+
+
+def identity_here(config: ExperimentConfig) -> Identity:
+    """The identity of an experiment as far as this machine knows it; the hub is not asked.
+
+    Raises:
+        UserError: local data or PLM files are missing.
+    """
     data, plm = source.fingerprint(config.task), plm_fingerprint(config.plm)
     return Identity(hash=_hash(canonical(config), ALGORITHM, data, plm, _user_code(config)), data=data, plm=plm)
 

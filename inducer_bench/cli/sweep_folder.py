@@ -1,0 +1,136 @@
+"""What a sweep needs before it starts: the number of its jobs, and a folder of its own."""
+
+import itertools
+import math
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
+from omegaconf import DictConfig
+
+from inducer_bench import distributed
+from inducer_bench.cli.sweep import Sweep
+from inducer_bench.config.compose import files
+from inducer_bench.errors import UserError, shown
+from inducer_bench.files import write_atomic
+
+MOST_JOBS = 10_000
+_ROOM = 2**16  # bytes; more than Hydra writes into a sweep's folder
+
+
+def planned(overrides: list[str], hydra: DictConfig, config_dir: Path | None = None) -> Sweep:
+    """The sweep that these overrides ask for, before it starts, with a folder that no other sweep has.
+
+    Args:
+        overrides: of the command line.
+        hydra: Hydra's own configuration for those of them that are no sweeps.
+        config_dir: the user's folder of configuration files.
+
+    Raises:
+        UserError: there are no jobs or far too many, the sweeper cannot enumerate them, or there is no folder to write.
+        HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
+    """
+    jobs = count(overrides, hydra, config_dir) if str(hydra.sweeper._target_).endswith(".BasicSweeper") else None
+    return begun(overrides, hydra, jobs)
+
+
+def begun(overrides: list[str], hydra: DictConfig, jobs: int | None) -> Sweep:
+    """A sweep of so many jobs, None if that is not known yet, with a folder that no other sweep has.
+
+    Raises:
+        UserError: there is no folder to write.
+    """
+    chosen = any(override.startswith("hydra.sweep.dir=") for override in overrides)
+    folder = distributed.broadcast_from_main(lambda: _folder(Path(hydra.sweep.dir).absolute(), chosen))
+    return Sweep(folder, jobs, time.monotonic())
+
+
+def claimed(wanted: Path) -> Path:
+    """A folder for one sweep alone: the wanted one, or one with a number after its name if another sweep has that.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    for number in itertools.count(1):
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            (folder / "jobs").mkdir(parents=True)  # of several processes and machines, one succeeds
+        except FileExistsError:
+            continue
+        write_atomic(folder / "jobs" / "room", bytes(_ROOM))
+        (folder / "jobs" / "room").unlink()
+        return folder
+    raise AssertionError("never reached")
+
+
+def _folder(wanted: Path, chosen: bool) -> Path:
+    """The folder of a sweep; a temporary one if the output folder cannot be written, whose jobs may all be done."""
+    try:
+        folder = claimed(wanted)
+    except OSError as error:
+        problem = f"'{wanted}' cannot be written ({error.strerror})"
+        if chosen:
+            raise UserError(f"hydra.sweep.dir: {problem}; give another folder") from None
+        try:
+            folder = claimed(Path(tempfile.mkdtemp(prefix="inducer-bench-")) / "sweep")
+        except OSError:
+            raise UserError(f"output_dir: {problem}, nor can a temporary folder; make room") from None
+        print(f"inducer-bench: output_dir: {shown(problem, 400)}; the sweep writes to '{folder}'", file=sys.stderr)
+    if chosen and folder != wanted:
+        print(f"inducer-bench: hydra.sweep.dir: another sweep has that; this one writes to '{folder}'", file=sys.stderr)
+    return folder
+
+
+def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> int:
+    """The number of jobs that Hydra's basic sweeper makes, before it makes them.
+
+    Args:
+        overrides: of the command line.
+        hydra: Hydra's own configuration for those of them that are no sweeps.
+        config_dir: the user's folder of configuration files.
+
+    Raises:
+        UserError: there are no jobs or far too many, or the sweeper cannot enumerate them.
+        HydraException: an override is not understood.
+    """
+    batch = hydra.sweeper.max_batch_size
+    if batch is not None and batch < 1:
+        raise UserError(f"hydra.sweeper.max_batch_size: found {batch}; allowed: null, or greater than 0")
+    params = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
+    given = OverridesParser.create().parse_overrides([*params, *overrides])
+    sizes = {o.get_key_element(): _size(o, config_dir) for o in given}  # the last one of a key counts
+    jobs = math.prod(sizes.values())
+    if jobs > MOST_JOBS:
+        longest = max(sizes, key=lambda key: sizes[key])
+        raise UserError(f"{longest}: found a sweep of {jobs:,} jobs; allowed: at most {MOST_JOBS:,}")
+    return jobs
+
+
+def _size(override: Override, config_dir: Path | None) -> int:
+    """The number of values that an override goes through."""
+    if not override.is_sweep_override():
+        return 1
+    value, key = override.value(), override.get_key_element()
+    if isinstance(value, ChoiceSweep):
+        size = len(value.list)
+    elif isinstance(value, Glob):
+        size = len(value.filter([path.stem for path in files(override.key_or_group, config_dir)]))
+    elif isinstance(value, RangeSweep):
+        size = _range_size(value, key)
+    else:
+        raise UserError(f"{key}: an interval needs a sweeper that searches; allowed: values or a range")
+    if not size:
+        raise UserError(f"{key}: {override.get_value_string()} stands for no value at all")
+    return size
+
+
+def _range_size(sweep: RangeSweep, key: str) -> int:
+    ends = (sweep.start or 0, sweep.stop or 0, sweep.step)
+    if not all(map(math.isfinite, ends)) or not sweep.step:
+        raise UserError(f"{key}: found range{ends}; allowed: finite numbers, and a step that is not 0")
+    start, stop, step = (Fraction(str(number)) for number in ends)
+    return max(0, math.ceil((stop - start) / step))
