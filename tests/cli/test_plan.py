@@ -310,7 +310,8 @@ def test_workers_are_those_of_the_launcher(launcher, workers):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0, "0.0 s"), (9.94, "9.9 s"), (59.0, "59 s"), (90, "1.5 min"), (5400, "1.5 h"), (1e6, "278 h")]
+    ("seconds", "text"),
+    [(0.0, "0.0 s"), (9.94, "9.9 s"), (59.0, "59 s"), (90, "1.5 min"), (5400, "1.5 h"), (1e6, "278 h")],
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
