@@ -29,16 +29,17 @@ def shared(hydra: DictConfig, jobs: int | None) -> Iterator[None]:
     Raises:
         UserError: the launcher cannot run so many at once.
     """
-    at_once = _at_once(hydra, jobs)
-    if at_once is None:
+    side_by_side = at_once(hydra, jobs)
+    if side_by_side is None:
         yield
         return
     cores = _cores()
     set_by_user = next((name for name in _VARIABLES if os.environ.get(name, "").isdecimal()), None)
-    threads = max(cores // at_once, 1) if set_by_user is None else int(os.environ[set_by_user])
-    if at_once * threads > cores:
-        remedy = f"; without {set_by_user} they share them" if set_by_user and at_once <= cores and threads > 1 else ""
-        notices.tell(f"{at_once} jobs side by side with {threads} thread(s) each have {cores} core(s){remedy}")
+    threads = max(cores // side_by_side, 1) if set_by_user is None else int(os.environ[set_by_user])
+    if side_by_side * threads > cores:
+        shared_again = set_by_user and side_by_side <= cores and threads > 1
+        remedy = f"; without {set_by_user} they share them" if shared_again else ""
+        notices.tell(f"{side_by_side} jobs side by side with {threads} thread(s) each have {cores} core(s){remedy}")
     before = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update({name: str(threads) for name, value in before.items() if value is None})
     try:
@@ -49,7 +50,7 @@ def shared(hydra: DictConfig, jobs: int | None) -> Iterator[None]:
                 del os.environ[name]
 
 
-def _at_once(hydra: DictConfig, jobs: int | None) -> int | None:
+def at_once(hydra: DictConfig, jobs: int | None) -> int | None:
     """How many jobs run side by side in processes of this machine; None if they do not, or nobody knows."""
     known = [number for number in (jobs, hydra.sweeper.get("max_batch_size")) if number is not None]
     launcher = hydra.launcher

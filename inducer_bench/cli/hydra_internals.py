@@ -176,6 +176,7 @@ class Composer:
         self._hydra = [str(o.input_line) for o in parsed if o.is_hydra_override()]
         self._own = [str(o.input_line) for o in parsed if not o.is_hydra_override()]
         _, self._repository = self._loader._parse_overrides_and_create_caching_repo("config", self._hydra)
+        self._config_dir = config_dir
         self._chosen: dict[tuple[str, ...], DictConfig] = {}
 
     def jobs(self, params: dict[str, str]) -> list[list[str]]:
@@ -191,7 +192,7 @@ class Composer:
 
     def composed(self, job: list[str], number: int) -> DictConfig:
         """The configuration of a job, without Hydra's own, which `${hydra:...}` in it can refer to."""
-        parsed = OverridesParser.create().parse_overrides(job)
+        parsed = OverridesParser.create().parse_overrides(with_recipe(job, self._config_dir))
         groups = [
             o for o in parsed if self._repository.group_exists(o.key_or_group) and not isinstance(o.value(), dict)
         ]

@@ -1,21 +1,27 @@
 """The jobs of a command line, composed and looked up, but not run: what `inducer-bench plan` counts."""
 
 import heapq
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from inducer_bench import hub
+from inducer_bench.cli.cores import at_once
 from inducer_bench.cli.hydra_internals import Composer
-from inducer_bench.cli.sweep_folder import MOST_JOBS, count
+from inducer_bench.cli.sweep_folder import count
 from inducer_bench.cli.tune import planned_studies, with_long_names
-from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, experiment_config, explain
+from inducer_bench.config.compose import (
+    CONF_DIR,
+    check_choices,
+    composed_with_hydra,
+    experiment_config,
+    explain,
+    with_recipe,
+)
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, lacks_memory
@@ -62,7 +68,7 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
         UserError: they do not compose, or do not say which jobs there are.
     """
     with _explained(overrides := as_meant(overrides), config_dir):
-        check_choices(overrides, config_dir)
+        overrides = with_recipe(overrides, config_dir)
         composed = composed_with_hydra(overrides, config_dir)
         sweeper = composed.hydra.sweeper
         if not str(sweeper._target_).endswith(".BasicSweeper"):
@@ -76,7 +82,7 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
             _job(composer, job, number, states, config_dir)
             for number, job in enumerate(composer.jobs(sweeper.params or {}))
         ]
-        return Planned(jobs, _output_dir(jobs, composed), _workers(composed.hydra))
+        return Planned(jobs, _output_dir(jobs, composed), _workers(composed.hydra, len(jobs)))
 
 
 def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
@@ -101,7 +107,7 @@ def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
             for plan in study
             for job in _of_search(plan, states)
         ]
-        return Planned(jobs, _output_dir(jobs, composed), _workers(composed.hydra))
+        return Planned(jobs, _output_dir(jobs, composed), _workers(composed.hydra, len(jobs)))
 
 
 def elapsed(seconds: Sequence[float], workers: int) -> float:
@@ -169,18 +175,12 @@ def _output_dir(jobs: Sequence[PlannedJob], composed: DictConfig) -> Path:
     return Path(str(found))
 
 
-def _workers(hydra: DictConfig) -> int | None:
-    """The jobs that run at a time."""
-    launcher: Any = hydra.launcher
-    target = str(launcher._target_)
-    most = hydra.sweeper.get("max_batch_size") or MOST_JOBS
-    if target.endswith(".BasicLauncher"):
+def _workers(hydra: DictConfig, jobs: int) -> int | None:
+    """The jobs that run at a time: on this machine, or on those that Slurm has."""
+    launcher = str(hydra.launcher._target_)
+    if launcher.endswith(".BasicLauncher"):
         return 1
-    if target.endswith(".JoblibLauncher"):
-        wanted, cores = int(launcher.get("n_jobs") or 1), len(os.sched_getaffinity(0))
-        return min(wanted if wanted > 0 else max(cores + 1 + wanted, 1), most)
-    if target.endswith(".LocalLauncher"):
-        return int(most)
-    if target.endswith(".SlurmLauncher"):
-        return int(min(launcher.get("array_parallelism") or most, most))
-    return None
+    if launcher.endswith(".SlurmLauncher"):
+        most = [hydra.launcher.get("array_parallelism"), hydra.sweeper.get("max_batch_size"), jobs]
+        return max(min(int(number) for number in most if number is not None), 1)
+    return at_once(hydra, jobs)

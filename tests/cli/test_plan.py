@@ -1,15 +1,15 @@
 """A plan says what a command would do, and does nothing."""
 
 import json
-import math
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.handmade import data, write_run
+from joblib import cpu_count
 from omegaconf import OmegaConf
 
 from inducer_bench.cli import hydra_internals, main, planned
@@ -121,9 +121,7 @@ def test_committed_runs_are_found_done(capsys):
         {folder.name for folder in (RECORDS / "sst2" / "mini_roberta").iterdir()}, (4, 3, 1)
     )
     assert found["totals"]["costed"] == 11
-    assert {source for row in found["rows"] for source in row["sources"]} == {"3 finished runs"} or os.environ.get(
-        "OMP_NUM_THREADS"
-    ) != "1"
+    assert {source for row in found["rows"] for source in row["sources"]} == {"3 finished runs"}
 
 
 def test_every_state_is_told_apart(capsys, tmp_path):
@@ -158,7 +156,7 @@ def test_plan_needs_neither_torch_nor_a_network(tmp_path):
         "assert not {'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[12].startswith("22 jobs: 11 done, 11 to run")
@@ -197,16 +195,14 @@ def test_hours_disk_and_time_at_two_jobs_at_a_time(capsys, tmp_path):
     assert lines[1].split()[:5] == ["sst2", "mini_roberta", "lora", "5", "2"]
     assert lines[2:4] == [
         "5 jobs: 2 done, 3 to run",
-        "time: about 1.6 min (1.6 min to 1.6 min); the start of each run comes on top".replace(
-            " (1.6 min to 1.6 min)", ""
-        ),
+        "time: about 1.6 min; the start of each run comes on top",
     ]
     assert lines[-1] == f"start it: inducer-bench -m {' '.join(arguments)}".replace("seed=range(5)", "'seed=range(5)'")
 
 
 def test_disk_that_is_too_small_is_told(capsys, tmp_path, monkeypatch):
     write(tmp_path, "method=lora")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 1000}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     found = plan(capsys, *MINI, "method=lora", "seed=1", f"output_dir={tmp_path}")
     assert found["totals"]["free_bytes"] == 1000
     assert any(note.startswith("disk: there is less free") for note in found["notes"])
@@ -300,18 +296,18 @@ def test_elapsed_time_is_that_of_workers_that_take_the_next_job():
     [
         ([], 1),
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=3"], 3),
-        (["hydra/launcher=joblib", "hydra.launcher.n_jobs=-1"], len(os.sched_getaffinity(0))),
+        (["hydra/launcher=joblib", "hydra.launcher.n_jobs=-1"], min(cpu_count(), 10)),
         (["hydra/launcher=submitit_slurm", "hydra.launcher.array_parallelism=8"], 8),
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=3", "hydra.sweeper.max_batch_size=2"], 2),
     ],
 )
 def test_workers_are_those_of_the_launcher(launcher, workers):
-    assert planned_sweep([*MINI, *launcher], None).workers == workers
+    assert planned_sweep([*MINI, "seed=range(10)", *launcher], None).workers == workers
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0.0 s"), (9.94, "9.9 s"), (59.0, "59 s"), (90, "1.5 min"), (5400, "1.5 h"), (1e6, "278 h")],
+    [(0.0, "0.0 s"), (9.94, "9.9 s"), (59.0, "59 s"), (90, "1.5 min"), (1e6, "278 h")],
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
@@ -320,4 +316,3 @@ def test_duration(seconds, text):
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1500, "1.5 kB"), (2**30, "1.1 GB"), (68e9, "68 GB")])
 def test_size(count, text):
     assert size(count) == text
-    assert math.isfinite(count)
