@@ -19,6 +19,7 @@ examples:
   inducer-bench -m preset=mini task=sst2 method=fine_tune,inducer seed=range(3)
 
 commands:
+  tune [overrides]                  every method with the same tuning effort, then fresh seeds of each winner
   plan [EXPERIMENT | tune] [overrides] [--difference D] [--time SECONDS] [--json]
                                     before anything runs: jobs, how many are done, hours, disk, and the seeds that
                                     it takes to see a difference of D; `--plan` on a command line does the same
@@ -40,7 +41,7 @@ groups:
 
 keys used most (all of them: inducer-bench --cfg job):
   seed=0  output_dir=runs  dry_run=true
-  task.data_dir=FOLDER  task.max_train=N  task.max_eval=N
+  task.data_dir=FOLDER  task.max_train=N  task.max_eval=N  recipe=FILE
   plm.path=FOLDER  plm.weights=random  plm.tokenizer=FOLDER
   trainer.epochs=N  trainer.batch_size=N  trainer.lr=X  trainer.device=cpu
 
