@@ -139,6 +139,12 @@ def _of_search(plan: Plan, states: States) -> Iterator[PlannedJob]:
         if trial.status == "diverged":  # it has ended, and counts as the worst one
             state = replace(state, name="done")
         yield _alone(plan.trial.job(trial.settings, search.seed), config, state, "trial", 0)
+    for number in range(search.confirm):
+        known = search.confirmations[number : number + 1]
+        values = known[0].settings if known else {}
+        config = plan.confirmation.config(values, search.seed)
+        state = states.of(config) if known else State("to do", data=states.of(config).data)
+        yield _alone(plan.confirmation.job(values, search.seed), config, state, "confirm", 1)
     for run in search.untuned:
         config = plan.final.config({}, run.seed)
         yield _alone(plan.final.job({}, run.seed), config, states.of(config), "untuned", 0)
@@ -149,7 +155,7 @@ def _of_search(plan: Plan, states: States) -> Iterator[PlannedJob]:
         state = states.of(config)
         if winner is None:
             state = State("to do", data=state.data)
-        yield _alone(plan.final.job(settings, seed, search.id), config, state, "final", 1)
+        yield _alone(plan.final.job(settings, seed, search.id), config, state, "final", 2)
 
 
 def _alone(overrides: list[str], config: ExperimentConfig, state: State, kind: str, phase: int) -> PlannedJob:

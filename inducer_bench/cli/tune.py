@@ -46,6 +46,7 @@ Search the learning rate of every method with the same effort, then run each win
   trials=16                  of each method, scored on a held-out part of train; the same points for every method
   seeds=5                    runs of each winner, on the reported splits
   tune.max_train=2000        examples of train that a trial uses;  tune.epochs=2: epochs of a trial
+  tune.confirm=3             then so many best trials run again on all of the data, and the best of them wins
   tune.decades=3.0           width of the range of learning rates, whose centre is the method's own
   tune.dimensions=2          also search the first key of the method's `search` (conf/method)
   tune.held_out=0.2          the part of train on which trials are scored
@@ -155,15 +156,15 @@ class _Tuning:
         """The largest number of jobs that are launched together."""
         plans = self.plans()
         first = sum(len(plan.trial_jobs()) + len(plan.untuned_jobs()) for plan in plans)
-        return max(first, sum(len(plan.seeds) for plan in plans))
+        return max(first, sum(max(len(plan.seeds), plan.search.confirm) for plan in plans))
 
     def run(self, launch: Launch) -> None:
-        """Launch what is left: trials and untuned runs, then final runs."""
+        """Launch what is left: trials and untuned runs, then the best trials on all of the data, then final runs."""
         self._keep()
         first = [job for study in self.studies for job in in_turn([plan.trial_jobs() for plan in study])]
         trials = len(first)
         first += [job for plan in self.plans() for job in plan.untuned_jobs()]
-        later = sum(len(plan.final_jobs()) if plan.ended else len(plan.seeds) for plan in self.plans())
+        later = sum(plan.to_come() for plan in self.plans())
         if distributed.is_main_process():
             print(
                 f"tune: {self._effort()}; to do: {trials} trials, {len(first) - trials + later} runs", file=sys.stderr
@@ -171,9 +172,12 @@ class _Tuning:
         self._expect(len(first) + later)
         launch(first)
         self._refresh()
-        second = [job for plan in self.plans() for job in plan.final_jobs()]
-        self._expect(len(first) + len(second))
+        second = [job for plan in self.plans() for job in plan.confirmation_jobs()]
         launch(second)
+        self._refresh()
+        third = [job for plan in self.plans() for job in plan.final_jobs()]
+        self._expect(len(first) + len(second) + len(third))
+        launch(third)
 
     def report(self, interrupted: bool) -> ExitCode:
         """Print what did not end well, and each search's outcome; returns the exit code of all.
@@ -221,8 +225,8 @@ class _Tuning:
             try:
                 plan.folder.mkdir(parents=True, exist_ok=True)
                 searches.write(plan.folder, plan.search)
-                if (winner := plan.winner()) is not None:
-                    write_winner(plan.folder / searches.RECIPE, plan.search, winner)
+                if plan.winner() is not None:
+                    write_winner(plan.folder / searches.RECIPE, plan.search)
             except OSError as error:
                 raise UserError(f"output_dir: '{plan.folder}' cannot be written ({error.strerror})") from None
 
@@ -239,7 +243,7 @@ def _print_study(study: Sequence[Plan]) -> None:
     held_out = f"the held-out {first.held_out:.0%} of train"
     print(f"{first.task}, {first.plm}: {first.metric} on {held_out}; then {reported} of the final runs")
     for plan in study:
-        search, winner = plan.search, plan.winner()
+        search, winner = plan.search, plan.search.best()
         if winner is None:
             ended = sum(trial.status in ENDED for trial in search.trials)
             print(f"  {search.choice:<14}{ended} of {len(search.trials)} trials have ended, no winner")

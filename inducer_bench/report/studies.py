@@ -54,6 +54,9 @@ class Searched:
         ended = len(self.ended)
         if ended < len(self.search.trials):
             return f"{ended} of {len(self.search.trials)} trials"
+        confirmed = sum(run.status in ENDED for run in self.search.confirmations)
+        if confirmed < len(self.search.confirmations):
+            return f"{confirmed} of {len(self.search.confirmations)} best trials on all of the data"
         if self.winner is None:
             return None if self.failed() else "no winner yet"
         runs = self.finals.runs if self.finals else ()
@@ -64,7 +67,7 @@ class Searched:
 
     def failed(self) -> bool:
         """Whether no trial has a score."""
-        return all(trial.score is None for trial in self.search.trials)
+        return all(run.score is None for run in self.search.deciding())
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def searches_of_runs(studies: Sequence[Study]) -> dict[str, tuple[Study, Search]
 
 def _amounts(search: Search) -> tuple[object, ...]:
     """What is spent on a search."""
-    return len(search.trials), search.decades, search.max_train, search.epochs, search.held_out
+    return len(search.trials), search.decades, search.max_train, search.epochs, search.held_out, search.confirm
 
 
 def _labelled(methods: Sequence[Searched]) -> tuple[Searched, ...]:
@@ -153,8 +156,10 @@ def _check_trials(search: Search, store: Store) -> None:
     Raises:
         UserError: a record is not there, or says otherwise; or a number is beyond all measure.
     """
-    for trial in search.trials:
-        key = f"trials.{trial.number}"
+    for key, trial in [
+        *((f"trials.{trial.number}", trial) for trial in search.trials),
+        *((f"confirmations.{number}", run) for number, run in enumerate(search.confirmations)),
+    ]:
         if max(abs(trial.score or 0.0), trial.seconds) > LARGEST:
             raise UserError(f"{key}: found numbers beyond {LARGEST:g}, the largest in tables")
         if trial.status not in ENDED:

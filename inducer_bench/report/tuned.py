@@ -111,7 +111,7 @@ def _cells(
         ("trials", "trials", _trials(one.searched)),
         ("settings", "settings found", _settings(one.searched, notes)),
         ("width", "width, decades", _width(one.searched, notes)),
-        ("search_hours", "search, h", _hours([trial.seconds for trial in search.trials])),
+        ("search_hours", "search, h", _hours([run.seconds for run in (*search.trials, *search.confirmations)])),
         ("final_hours", "final runs, h", _hours(_seconds(one.searched.finals))),
         ("parameters", "parameters", one.parameters),
     ]
@@ -297,6 +297,8 @@ def _effort(study: Study) -> list[str]:
         f"method's own. Searched on {data} for {_number({first.epochs}, 'epoch')}, scored by {first.metric} on the "
         f"{100 * first.held_out:g} % of them that were held out"
     )
+    if first.confirm:
+        said += f"; the {first.confirm} best of each again on all of the data, and the best of them won"
     runs = [run for group in finals for run in group.done]
     if runs:
         examples = {run.record.examples["train"] for run in runs}

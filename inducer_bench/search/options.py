@@ -27,5 +27,8 @@ class TuneOptions:
     held_out: Annotated[float, Field(gt=0.0, lt=1.0)]  # the part of train on which trials are scored
     max_train: PositiveInt | None  # trials see this many examples of train, that part included; null: as the runs
     epochs: PositiveInt | None  # of a trial; null: as the runs
+    # Of trials on a part of the data or epochs, so many best ones run again as the final runs do, but are scored on a
+    # held-out part of train, too; the best of them wins. 0: the best trial does.
+    confirm: Annotated[int, Field(ge=0, le=4096)]
     budget: Annotated[str, Field(max_length=100)] | PositiveInt | None  # `method.budget` of the methods that have ranks
     untuned: bool  # also run each method at its own settings, with the same seeds

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from inducer_bench.config.recipe import Recipe
 from inducer_bench.errors import printable
 from inducer_bench.files import write_atomic
-from inducer_bench.search.record import Search, Trial
+from inducer_bench.search.record import Search
 
 
 def write(path: Path, recipe: Recipe, comments: Sequence[str] = ()) -> None:
@@ -28,12 +28,14 @@ def write(path: Path, recipe: Recipe, comments: Sequence[str] = ()) -> None:
     write_atomic(path, "".join([*lines, text]).encode())
 
 
-def write_winner(path: Path, search: Search, winner: Trial) -> None:
-    """Write the recipe of a search's winner, with its effort and score in a comment.
+def write_winner(path: Path, search: Search) -> None:
+    """Write the recipe of a search that has a winner, with its effort and score in a comment.
 
     Raises:
         OSError: it cannot be written.
     """
+    winner = search.best()
+    assert winner is not None
     comment = (
         f"The best of {len(search.trials)} trials of {search.method} on {search.task}, {search.plm}: {search.metric} "
         f"{winner.score:.4g} on the held-out {search.held_out:.0%} of train."

@@ -5,6 +5,7 @@ Trials and final runs are ordinary runs with records of their own; this file nam
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -82,10 +83,26 @@ class Search:
     seed: int  # of every trial
     space: Annotated[list[Dimension], Field(min_length=1)]
     trials: list[Trial]
+    confirm: Count = 0  # so many best trials of a part of the data run again on all of it; the best of them wins
+    confirmations: list[Trial] = dataclasses.field(default_factory=list)  # those runs, best trial first
     winner: Count | None = None  # number of a trial; None until all have ended, or if none was done
     finals: list[FinalRun]  # of the winner; empty until there is one
     untuned: list[FinalRun]  # of the method's own settings, where they were asked for
     config: dict[str, Any]  # the resolved configuration of the first trial, as plain values
+
+    def deciding(self) -> list[Trial]:
+        """The runs whose scores decide on the winner."""
+        return self.confirmations or self.trials
+
+    def best(self) -> Trial | None:
+        """The run by which the winner won."""
+        return next((run for run in self.deciding() if run.number == self.winner), None)
+
+
+def best_of(runs: Sequence[Trial], better: int) -> list[Trial]:
+    """Those with a score, the best first; of equal ones that with the lower number."""
+    scored = [(-better * run.score, run.number, run) for run in runs if run.score is not None]
+    return [run for _, _, run in sorted(scored, key=lambda one: one[:2])]
 
 
 def came_to(trial: Trial, record: Record | None) -> Trial:
@@ -182,6 +199,9 @@ def _check(search: Search) -> None:
             raise UserError(f"trials.{number}: allowed: a value for each key of the space")
         if trial.score is not None and trial.status != "done":
             raise UserError(f"trials.{number}.score: found {trial.score}; the trial is {trial.status}")
+    for number, run in enumerate(search.confirmations):
+        if run.number >= len(search.trials) or run.settings != search.trials[run.number].settings:
+            raise UserError(f"confirmations.{number}: allowed: the settings of one of the trials")
     _check_winner(search)
     for name, runs in (("finals", search.finals), ("untuned", search.untuned)):
         if len({run.seed for run in runs}) < len(runs):
@@ -205,7 +225,8 @@ def _check_winner(search: Search) -> None:
         return
     if search.winner >= len(search.trials):
         raise UserError(f"winner: found {search.winner}; there are {len(search.trials)} trials")
-    score = search.trials[search.winner].score
-    others = [trial.score for trial in search.trials if trial.score is not None]
+    best = search.best()
+    score = None if best is None else best.score
+    others = [run.score for run in search.deciding() if run.score is not None]
     if score is None or any(search.better * (other - score) > 0 for other in others):
-        raise UserError(f"winner: found {search.winner}; allowed: the trial with the best score")
+        raise UserError(f"winner: found {search.winner}; allowed: the one with the best score")

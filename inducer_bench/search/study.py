@@ -26,15 +26,11 @@ from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import Identity, canonical, identify
 from inducer_bench.runs.record import FinishedRecord, Record
 from inducer_bench.search.options import TuneOptions
-from inducer_bench.search.record import ENDED, FOLDER, FinalRun, Search, Trial, Value, came_to
+from inducer_bench.search.record import ENDED, FOLDER, FinalRun, Search, Trial, Value, best_of, came_to
 from inducer_bench.search.space import points, setting, space
 
-AGAIN = (
-    "planned",
-    "interrupted",
-    "failed",
-    "oom",
-)  # what the same command runs; a trial that diverged would do so again
+# What the same command runs: a trial that diverged would do so again.
+AGAIN = ("planned", "interrupted", "failed", "oom")
 _METHODS_OWN = ("method.", "ablation")  # keys of overrides that are about the method
 
 
@@ -70,6 +66,7 @@ class Plan:
     search: Search
     output_dir: Path
     trial: Asked
+    confirmation: Asked
     final: Asked
     seeds: tuple[int, ...]  # of the final runs
 
@@ -78,10 +75,10 @@ class Plan:
         """The folder of the search."""
         return self.output_dir / FOLDER / self.search.task / self.search.plm / self.search.method / self.search.id
 
-    @property
-    def ended(self) -> bool:
-        """Whether every trial has."""
-        return all(trial.status in ENDED for trial in self.search.trials)
+    def to_come(self) -> int:
+        """The most jobs that follow the trials."""
+        decided = self.search.winner is not None
+        return len(self.final_jobs()) if decided else self.search.confirm + len(self.seeds)
 
     def winner(self) -> Trial | None:
         """The best trial; None until there is one."""
@@ -108,6 +105,11 @@ class Plan:
             if trial.status in AGAIN
         }
 
+    def confirmation_jobs(self) -> list[list[str]]:
+        """The jobs that run the best trials again on all of the data, of those that are to run."""
+        runs = self.search.confirmations
+        return [self.confirmation.job(run.settings, self.search.seed) for run in runs if run.status in AGAIN]
+
     def untuned_jobs(self) -> list[list[str]]:
         """The jobs of runs at the method's own settings that are not done."""
         return [self.final.job({}, run.seed) for run in self.search.untuned if not self.is_done(run)]
@@ -121,21 +123,33 @@ class Plan:
         ]
 
     def refreshed(self) -> "Plan":
-        """The plan with what its trials have come to, and with a winner and its runs once all have ended.
+        """The plan with what its trials have come to, and with a winner and its runs once there can be one.
 
         Raises:
             UserError: a record is damaged.
         """
         trials = [came_to(trial, self.record(trial.run)) for trial in self.search.trials]
-        winner = None
-        if all(trial.status in ENDED for trial in trials):
-            scored = [trial for trial in trials if trial.score is not None]
-            best = max(scored, key=lambda trial: self.search.better * (trial.score or 0.0), default=None)  # the first
-            winner = None if best is None else best.number
+        confirmations, deciding = self.search.confirmations, trials
+        if self.search.confirm and _ended(trials):
+            best = best_of(trials, self.search.better)[: self.search.confirm]
+            deciding = confirmations = [self._confirmation(trial) for trial in best]
+        ranked = best_of(deciding, self.search.better) if _ended(trials) and _ended(deciding) else []
+        winner = ranked[0].number if ranked else None
         finals = [] if winner is None else _runs(self.final, trials[winner].settings, self.seeds)
-        return dataclasses.replace(
-            self, search=dataclasses.replace(self.search, trials=trials, winner=winner, finals=finals)
+        search = dataclasses.replace(
+            self.search, trials=trials, confirmations=confirmations, winner=winner, finals=finals
         )
+        return dataclasses.replace(self, search=search)
+
+    def _confirmation(self, trial: Trial) -> Trial:
+        """The run of a trial's settings on all of the data, with what it has come to."""
+        run = identify(self.confirmation.config(trial.settings, self.search.seed)).hash
+        planned = dataclasses.replace(trial, run=run, status="planned", score=None, seconds=0.0)
+        return came_to(planned, self.record(run))
+
+
+def _ended(runs: Sequence[Trial]) -> bool:
+    return all(run.status in ENDED for run in runs)
 
 
 def plans(overrides: Sequence[str], options: TuneOptions, config_dir: Path | None = None) -> list[Plan]:
@@ -161,7 +175,9 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
     if options.budget is not None and options_class(str(final.composed.method.name)).ranks:
         final = final.with_values({"method.budget": options.budget})
     final = _with_ranks(final)
-    trial = final.with_values(_trial(final.composed, options))
+    confirmation = final.with_values({"protocol.score": "held_out", "protocol.held_out": options.held_out})
+    part = _part(final.composed, options)
+    trial = confirmation.with_values(part)
     dimensions = space(final.composed, options.decades, options.dimensions)
     tried, seed = [], int(final.composed.seed)
     for number, point in enumerate(points(options.trials, len(dimensions), options.points)):
@@ -172,8 +188,9 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
     seeds = tuple(range(seed + 1, seed + 1 + options.seeds))
     untuned = _runs(final, {}, seeds if options.untuned else seeds[:1])
     metric, better = _objective(first)
+    confirm = options.confirm if part else 0
     search = Search(
-        id=_hash([trial.run for _, trial in tried] + [untuned[0].run]),
+        id=_hash([*(trial.run for _, trial in tried), untuned[0].run, confirm]),
         study=study,
         suite=first.suite,
         task=first.task.name,
@@ -190,15 +207,16 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
         seed=seed,
         space=dimensions,
         trials=[trial for _, trial in tried],
+        confirm=confirm,
         finals=[],
         untuned=untuned if options.untuned else [],
         config=dataclasses.asdict(first),
     )
-    return Plan(search, Path(first.output_dir), trial, final, seeds)
+    return Plan(search, Path(first.output_dir), trial, confirmation, final, seeds)
 
 
-def _trial(final: DictConfig, options: TuneOptions) -> dict[str, Value]:
-    """The values that make a trial of a final run.
+def _part(final: DictConfig, options: TuneOptions) -> dict[str, Value]:
+    """The values that make a trial smaller than a final run; none where it is not.
 
     Raises:
         UserError: a warm-up in steps would not suit both.
@@ -213,7 +231,7 @@ def _trial(final: DictConfig, options: TuneOptions) -> dict[str, Value]:
             f"trainer.warmup: found {final.trainer.warmup} steps; allowed with tune.max_train or tune.epochs: a "
             "fraction of all steps, such as 0.06, which suits trials and final runs"
         )
-    return {"protocol.score": "held_out", "protocol.held_out": options.held_out, **part}
+    return part
 
 
 def _with_protocol(overrides: list[str], config_dir: Path | None) -> list[str]:
