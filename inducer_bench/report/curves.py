@@ -74,7 +74,7 @@ def tuning_curve(
             confidence,
             *bounds,
             generator=_generator(len(values), confidence),
-            method="ld_highest_density" if len(values) <= _MANY else "ks",
+            method="ld_highest_density" if 1 < len(values) <= _MANY else "ks",
             n_jobs=1,
         )
     # A band above the distribution function is one below its quantiles.

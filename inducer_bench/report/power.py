@@ -11,7 +11,7 @@ examples. The power is the probability of p < level when the true difference is 
 t distribution (as for readers and cases: Hillis, Obuchowski and Berbaum 2011,
 https://pmc.ncbi.nlm.nih.gov/articles/PMC3053069).
 
-A pilot of few seeds knows the spread badly, and seeds that are missing hurt more than spare ones help. So the spread is
+A pilot of few seeds knows the spread badly, and seeds that are missing hurt more than spare ones help. So a variance is
 taken (1 + 1 / its degrees of freedom) times as large as it was found: without that, pilots of three seeds promise up to
 8 points of power too much. `results/statistics` has the simulated power of studies that were planned in this way.
 """
@@ -25,7 +25,7 @@ from scipy.special import nctdtr, nctdtrinc, stdtrit
 
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Rows
-from inducer_bench.report.statistics import Method, contrast, examples_of, methods
+from inducer_bench.report.statistics import Contrast, Method, contrast, examples_of, methods
 
 LEVEL, POWER = 0.05, 0.8
 _RESAMPLES = 2_000  # few runs leave more doubt about a variance than so many resamples
@@ -112,6 +112,30 @@ def seeds_needed(difference: float, pilot: Pilot, level: float = LEVEL, power: f
     seeds = range(2, _MOST + 1)
     found = bisect_left(seeds, power, key=lambda number: pilot.power(difference, number, level))
     return seeds[found] if found < len(seeds) else None
+
+
+def detectable(contrasts: Sequence[Contrast], level: float = LEVEL, power: float = POWER) -> float | None:
+    """The true difference that a study like this one finds with this power, on average over its pairs of methods.
+
+    Args:
+        contrasts: of the pairs; those without variance (equal predictions) say nothing about it.
+        level: of each test.
+        power: the share of such differences that is found.
+
+    Returns:
+        A difference in the score's unit; None if no pair has variance.
+    """
+    from scipy.optimize import brentq
+
+    pairs = [(found.variance * (1 + 1 / found.freedom), found.freedom) for found in contrasts if found.variance]
+    if not pairs:
+        return None
+    alone = [smallest_difference(*pair, level, power) for pair in pairs]
+
+    def excess(difference: float) -> float:
+        return float(np.mean([power_of(difference, *pair, level) for pair in pairs])) - power
+
+    return float(brentq(excess, 0.9 * min(alone), 1.1 * max(alone)))
 
 
 def power_of(difference: float, variance: float, freedom: float, level: float = LEVEL) -> float:

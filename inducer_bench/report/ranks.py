@@ -2,8 +2,12 @@
 
 On each task, methods are ranked by the mean score of their runs, 1 being the best; equal scores share the mean of their
 ranks. The interval is about *other seeds of the same methods on the same tasks and examples*: two to eight tasks that
-somebody chose say nothing about further tasks. It is found by drawing the mean scores again, from Student's t
-distribution with the spread of each method's runs on each task, and ranking again.
+somebody chose say nothing about further tasks. It holds the mean rank that such studies give on average, in 95 % of
+studies, up to the 0.05 that a table rounds away (`results/statistics`). It is found by drawing the mean scores again,
+from Student's t distribution with the spread of each method's runs on each task, and ranking again.
+
+Methods whose true scores are hardly different share their ranks on average, so that these ranks lie nearer to the
+middle than the ranks of the true scores would: no study of a few seeds can know those.
 """
 
 import math

@@ -20,7 +20,7 @@ import numpy as np
 
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Examples, Rows, same_examples
-from inducer_bench.report.power import LEVEL, POWER, smallest_difference
+from inducer_bench.report.power import LEVEL, POWER, detectable
 from inducer_bench.report.statistics import RESAMPLES, contrast, examples_of, holm, methods, scores_of
 
 
@@ -53,7 +53,8 @@ class Verdict:
         standings: one for each method, in the order in which they were given.
         best: the number of the method with the best mean among those tested; None if there is no verdict.
         detectable: the smallest difference (in the score's unit) that so many examples and seeds show with 80 % power
-            after the adjustment, for the median pair of methods; None if there is no verdict.
+            before Holm's method relaxes the level, on average over the pairs of methods; None if there is no verdict,
+            or all predictions are equal.
         reason: why there is none; None if there is one.
     """
 
@@ -127,12 +128,7 @@ def of_examples(
         if apart:  # on the worse side of zero
             low, high = (low, min(high, 0.0)) if better > 0 else (max(low, 0.0), high)
         standings[other] = Standing(means[other], None, found.difference, (low, high), p_value, not apart)
-    smallest = [
-        smallest_difference(found.variance, found.freedom, level / len(pairs), power)
-        for found in contrasts
-        if found.variance
-    ]
-    return Verdict(tuple(standings), best, float(np.median(smallest)) if smallest else None)
+    return Verdict(tuple(standings), best, detectable(contrasts, level / len(pairs), power))
 
 
 def _why_not(side: Sequence[Examples], mean: float) -> str | None:

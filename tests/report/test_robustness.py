@@ -1,0 +1,74 @@
+"""The width of good learning rates: by hand, and on a parabola."""
+
+import math
+
+import numpy as np
+import pytest
+
+from inducer_bench.report.robustness import at_edge, robustness
+
+
+def test_the_range_ends_where_lines_between_trials_cross_the_bar():
+    found = robustness([(1e-4, 82.0), (1e-3, 86.0), (1e-2, 84.0)], 1)
+    assert (found.low, found.high) == pytest.approx((10**-3.25, 10**-2.5))
+    assert (found.decades, found.narrowest, found.widest) == pytest.approx((0.75, 0.0, 2.0))
+    assert found.open_ends == ()
+
+
+def test_lower_may_be_better_and_the_order_does_not_matter():
+    up = robustness([(1e-4, 82.0), (1e-3, 86.0), (1e-2, 84.0)], 1)
+    assert robustness([(1e-2, 16.0), (1e-4, 18.0), (1e-3, 14.0)], -1) == up
+
+
+@pytest.mark.parametrize("within", [0.5, 1.0, 2.0])
+def test_many_trials_on_a_parabola_find_its_width(within):
+    rates = 10.0 ** np.linspace(-5, -2, 61)
+    found = robustness([(rate, 90 - 4 * (math.log10(rate) + 3.5) ** 2) for rate in rates], 1, within)
+    assert found.decades == pytest.approx(2 * (within / 4) ** 0.5, abs=0.01)
+    assert found.narrowest <= found.decades <= found.widest
+    assert found.widest - found.narrowest == pytest.approx(0.1)
+
+
+def test_a_failed_neighbour_ends_the_range_halfway():
+    found = robustness([(1e-4, 82.0), (1e-3, 86.0), (1e-2, None), (1e-1, math.nan)], 1)
+    assert found.high == pytest.approx(10**-2.5)
+    assert found.open_ends == ()
+
+
+def test_a_range_that_reaches_the_end_of_what_was_tried_is_a_lower_bound():
+    low = robustness([(1e-4, 86.0), (1e-3, 85.5), (1e-2, 80.0)], 1)
+    assert (low.open_ends, low.low, low.widest) == (("low",), pytest.approx(1e-4), math.inf)
+    both = robustness([(1e-4, 86.0), (1e-3, 85.5), (1e-2, 85.9)], 1)
+    assert (both.open_ends, both.decades) == (("low", "high"), pytest.approx(2.0))
+
+
+def test_a_second_range_of_good_values_does_not_count():
+    found = robustness([(1e-5, 85.9), (1e-4, 80.0), (1e-3, 86.0), (1e-2, 80.0)], 1)
+    assert found.decades == pytest.approx(2 / 6)
+
+
+def test_of_equal_learning_rates_and_of_neighbours_in_more_dimensions_the_best_counts():
+    plain = [(1e-4, 82.0), (1e-3, 86.0), (1e-2, 84.0)]
+    assert robustness([*plain, (1e-3, 70.0), (1e-4, None)], 1) == robustness(plain, 1)
+    spoilt = [(0.9e-4, 60.0), (1e-4, 82.0), (1e-3, 86.0), (1.1e-3, 50.0), (0.9e-2, None), (1e-2, 84.0)]
+    assert robustness(spoilt, 1, dimensions=2) == robustness(plain, 1)
+    assert robustness(spoilt, 1).decades < 0.5
+
+
+@pytest.mark.parametrize("trials", [[], [(1e-3, 80.0)], [(1e-3, 80.0)] * 3, [(1e-3, None), (1e-2, math.nan)]])
+def test_there_is_no_width_of_one_learning_rate_or_without_a_score(trials):
+    assert robustness(trials, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("winner", "tried", "edge"),
+    [
+        (1e-4, [1e-4, 1e-3, 1e-2], "low"),
+        (1e-2, [1e-4, 1e-3, 1e-2], "high"),
+        (1e-3, [1e-4, 1e-3, 1e-2], None),
+        (1e-3, [1e-4, 1e-3, 1e-3], "high"),
+        (1e-3, [1e-3], None),
+    ],
+)
+def test_a_winner_at_the_end_of_what_was_tried_is_at_the_edge(winner, tried, edge):
+    assert at_edge(winner, tried) == edge
