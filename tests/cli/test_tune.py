@@ -13,7 +13,7 @@ import pytest
 from inducer_bench.runs import record as records
 from inducer_bench.search import record as searches
 
-EFFORT = ["methods=[lora,bitfit]", "trials=4", "seeds=2", "tune.max_train=12", "tune.epochs=1"]
+EFFORT = ["methods=[lora,bitfit]", "trials=4", "seeds=2", "tune.max_train=12", "tune.epochs=1", "tune.confirm=2"]
 JOBLIB = any(distribution.name == "hydra-joblib-launcher" for distribution in distributions())
 
 
@@ -47,8 +47,8 @@ def runs(cwd):
 
 def without_times(search):
     values = json.loads(json.dumps(search, default=vars))
-    for trial in values["trials"]:
-        del trial["seconds"]
+    for run in values["trials"] + values["confirmations"]:
+        del run["seconds"]
     return values
 
 
@@ -79,11 +79,34 @@ def test_trials_see_a_slice_of_train_and_score_nothing_else(study):
             assert trial.seconds == record.train_seconds + record.eval_seconds
 
 
-def test_winner_is_the_best_trial_and_runs_again_with_fresh_seeds_on_the_reported_split(study):
+def test_best_trials_of_a_slice_run_again_on_all_of_the_data_and_their_best_one_wins(study):
     cwd, _ = study
     for search in found(cwd).values():
+        ranked = sorted(search.trials, key=lambda trial: (-trial.score, trial.number))
+        assert [run.number for run in search.confirmations] == [trial.number for trial in ranked[:2]]
+        for run in search.confirmations:
+            record = runs(cwd)[run.run]
+            assert record.examples == {"train": 12, "selection": 4}
+            assert record.config["trainer"]["epochs"] == 2
+            assert record.config["trainer"]["lr"] == run.settings["trainer.lr"]
+            assert run.score == record.selection_score
+        scores = {run.number: run.score for run in search.confirmations}
+        assert search.winner == min(scores, key=lambda number: (-scores[number], number))
+
+
+def test_without_a_slice_or_confirmation_the_best_trial_wins(run_cli, overrides, tmp_path):
+    for more in (["tune.confirm=3"], ["tune.epochs=1", "tune.confirm=0"]):
+        process = run_cli("tune", *overrides, "methods=lora", "trials=3", "seeds=1", *more, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr
+    for _, search in searches.find(tmp_path / "runs")[0]:
         scores = [trial.score for trial in search.trials]
+        assert search.confirmations == []
         assert search.winner == scores.index(max(scores))
+
+
+def test_winner_runs_again_with_fresh_seeds_on_the_reported_split(study):
+    cwd, _ = study
+    for search in found(cwd).values():
         assert [run.seed for run in search.finals] == [1, 2]
         for run in search.finals:
             record = runs(cwd)[run.run]
@@ -125,7 +148,7 @@ def test_same_command_finds_everything_done(study, run_cli, overrides):
 def test_a_killed_study_goes_on_to_the_same_result(study, overrides, tmp_path):
     cwd, _ = study
     command = [Path(sys.executable).with_name("inducer-bench"), "tune", *overrides, *EFFORT, "tune.untuned=true"]
-    for wanted in (3, 9):  # among the trials, and among the final runs
+    for wanted in (3, 14):  # among the trials, and among the best ones that run again
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while len([*(tmp_path / "runs").rglob("record.json")]) < wanted:
             assert process.poll() is None, "it ended before it was killed"
@@ -144,7 +167,7 @@ def test_a_killed_study_goes_on_to_the_same_result(study, overrides, tmp_path):
 @pytest.mark.skipif(not JOBLIB, reason="needs hydra-joblib-launcher")
 def test_jobs_side_by_side_come_to_the_same(study, run_cli, overrides, tmp_path):
     cwd, _ = study
-    fewer = ["methods=[lora]", "trials=2", "seeds=1", "tune.max_train=12", "tune.epochs=1"]
+    fewer = ["methods=[lora]", "trials=2", "seeds=1", "tune.max_train=12", "tune.epochs=1", "tune.confirm=1"]
     parallel = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     process = run_cli("tune", *overrides, *fewer, *parallel, cwd=tmp_path, installed=True)
     assert process.returncode == 0, process.stderr
@@ -158,7 +181,7 @@ def test_jobs_side_by_side_come_to_the_same(study, run_cli, overrides, tmp_path)
 def test_more_trials_use_those_that_were_made(study, run_cli, overrides, tmp_path):
     cwd, _ = study
     subprocess.run(["cp", "-r", cwd / "runs", tmp_path / "runs"], check=True)
-    more = ["methods=lora", "trials=5", "seeds=2", "tune.max_train=12", "tune.epochs=1"]
+    more = ["methods=lora", "trials=5", "seeds=2", "tune.max_train=12", "tune.epochs=1", "tune.confirm=0"]
     process = run_cli("tune", *overrides, *more, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "to do: 1 trials, 2 runs" in process.stderr
