@@ -103,3 +103,11 @@ def test_the_detectable_difference_is_found_with_that_power_on_average_over_pair
     assert np.mean(powers) == pytest.approx(0.8, abs=1e-6)
     assert powers[0] > 0.8 > powers[1]
     assert power.detectable(pairs[2:]) is None
+
+
+@pytest.mark.parametrize("freedom", [1.2, 4, 20, 100])
+def test_a_difference_beyond_all_doubt_is_always_found(freedom):
+    found = [power_of(difference, 1.0, freedom, 0.05 / 45) for difference in np.linspace(0.0, 1000, 2000)]
+    assert np.isfinite(found).all()
+    assert found[-1] == pytest.approx(1.0)
+    assert (np.diff(found) > -1e-9).all()
