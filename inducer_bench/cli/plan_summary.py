@@ -20,7 +20,7 @@ class Row:
     task: str
     plm: str
     method: str
-    kind: str  # in a study: trial, final or untuned; else empty
+    kind: str  # in a study: trial, untuned, confirmation or final; else empty
     runs: int = 0
     states: Counter[str] = field(default_factory=Counter)  # name of a state -> runs
     costed: int = 0  # runs that are left and whose cost is known

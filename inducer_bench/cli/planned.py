@@ -26,6 +26,7 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, lacks_memory
 from inducer_bench.runs.state import State, States
+from inducer_bench.search.record import Trial
 from inducer_bench.search.study import Plan
 
 
@@ -44,7 +45,7 @@ class PlannedJob:
     overrides: str
     runs: tuple[PlannedRun, ...]
     refused: str | None = None  # why
-    kind: str = ""  # in a study: trial, final or untuned
+    kind: str = ""  # in a study: trial, untuned, confirmation or final
     phase: int = 0  # a job begins when those of earlier phases have ended
 
 
@@ -86,9 +87,9 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
 
 
 def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
-    """The jobs that `inducer-bench tune` would run: trials and untuned runs, then those of the winners.
+    """The jobs that `inducer-bench tune` would run: trials and untuned runs, the best trials again, winners.
 
-    While there is no winner, its runs are taken to be at the method's own settings.
+    Settings that are not known yet are taken to be the method's own.
 
     Args:
         overrides: of the command line.
@@ -134,28 +135,30 @@ def _of_search(plan: Plan, states: States) -> Iterator[PlannedJob]:
     """The jobs of one search."""
     search = plan.search
     for trial in search.trials:
-        config = plan.trial.config(trial.settings, search.seed)
-        state = states.of(config)
-        if trial.status == "diverged":  # it has ended, and counts as the worst one
-            state = replace(state, name="done")
-        yield _alone(plan.trial.job(trial.settings, search.seed), config, state, "trial", 0)
-    for number in range(search.confirm):
-        known = search.confirmations[number : number + 1]
-        values = known[0].settings if known else {}
-        config = plan.confirmation.config(values, search.seed)
-        state = states.of(config) if known else State("to do", data=states.of(config).data)
-        yield _alone(plan.confirmation.job(values, search.seed), config, state, "confirm", 1)
+        job, config = plan.trial.job(trial.settings, search.seed), plan.trial.config(trial.settings, search.seed)
+        yield _alone(job, config, _ended(trial, states.of(config)), "trial", 0)
     for run in search.untuned:
         config = plan.final.config({}, run.seed)
         yield _alone(plan.final.job({}, run.seed), config, states.of(config), "untuned", 0)
+    for number in range(search.confirm):
+        again = search.confirmations[number] if number < len(search.confirmations) else None
+        settings = again.settings if again else {}
+        config = plan.confirmation.config(settings, search.seed)
+        state = states.of(config)
+        state = _ended(again, state) if again else State("to do", data=state.data)
+        yield _alone(plan.confirmation.job(settings, search.seed), config, state, "confirmation", 1)
     winner = plan.winner()
     settings = winner.settings if winner else {}
     for seed in plan.seeds:
         config = plan.final.config(settings, seed)
         state = states.of(config)
-        if winner is None:
-            state = State("to do", data=state.data)
+        state = state if winner else State("to do", data=state.data)
         yield _alone(plan.final.job(settings, seed, search.id), config, state, "final", 2)
+
+
+def _ended(trial: Trial, state: State) -> State:
+    """The state of a trial's run: one that diverged has ended, and counts as the worst one."""
+    return replace(state, name="done") if trial.status == "diverged" else state
 
 
 def _alone(overrides: list[str], config: ExperimentConfig, state: State, kind: str, phase: int) -> PlannedJob:

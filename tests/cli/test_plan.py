@@ -224,7 +224,7 @@ def test_study_is_trials_then_runs_of_winners(capsys, tmp_path):
     found = plan(capsys, "tune", *study)
     runs = {(row["method"], row["kind"]): (row["runs"], row["done"]) for row in found["rows"]}
     assert runs == {(method, kind): (count, 0) for method in ("lora", "head_only")
-                    for kind, count in (("trial", 3), ("final", 2))}  # fmt: skip
+                    for kind, count in (("trial", 3), ("confirmation", 3), ("final", 2))}  # fmt: skip
     trial, final = (next(row for row in found["rows"] if row["kind"] == kind) for kind in ("trial", "final"))
     assert trial["seconds"] / 3 < final["seconds"] / 2
     assert main.main(["tune", "--plan", *study, "--time", "0", "--json"]) == 0
