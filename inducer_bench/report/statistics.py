@@ -39,6 +39,7 @@ from inducer_bench.report.examples import Examples, Rows, examples, same_example
 
 Array: TypeAlias = NDArray[np.float64]
 
+SEARCH_FREEDOM = 8.0  # degrees of freedom that the variance of a search counts for
 RESAMPLES = 10_000
 _BLOCK = 250_000  # weights in memory at a time; the fastest size of those measured
 _METHODS = "t over examples and seeds"
@@ -68,10 +69,12 @@ class Method:
     Args:
         scores: (S), of each run.
         drawn: (resamples, S), their scores on resampled examples, the same ones for all methods of a comparison.
+        search: variance over searches, if the runs are those of a winner; see `selection.py`.
     """
 
     scores: Array
     drawn: Array
+    search: float = 0.0
 
     @property
     def runs(self) -> int:
@@ -212,7 +215,10 @@ def methods(sides: Sequence[Sequence[Examples]], resamples: int = RESAMPLES) -> 
 
 
 def contrast(left: Method, right: Method, units: int) -> Contrast:
-    """The test over examples and seeds, of two methods with more than one run on at least one side."""
+    """The test over examples and seeds, of two methods with more than one run on at least one side.
+
+    Where the runs are those of the winners of searches, the variance of the searches is part of it.
+    """
     difference = float(right.scores.mean() - left.scores.mean())
     of_examples = float(np.nanvar(right.drawn.mean(axis=1) - left.drawn.mean(axis=1)))
     excess, uncertainty = 0.0, of_examples**2 / (units - 1)
@@ -221,7 +227,8 @@ def contrast(left: Method, right: Method, units: int) -> Contrast:
             share = 1 / side.runs + (other.runs == 1)  # a single run on the other side has this side's spread
             excess += share * (side.spread - side.noise)
             uncertainty += (share * side.spread) ** 2 / (side.runs - 1)
-    variance = of_examples + max(0.0, excess)
+    variance = of_examples + max(0.0, excess) + left.search + right.search
+    uncertainty += (left.search**2 + right.search**2) / SEARCH_FREEDOM
     freedom = variance**2 / uncertainty if variance else np.inf
     return Contrast(difference, of_examples, variance, freedom)
 

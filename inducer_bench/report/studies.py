@@ -29,7 +29,7 @@ class Searched:
         label: its row in tables.
         finals: the runs at the winner's settings that have a record; None if there is none.
         untuned: those at the method's own settings.
-        tried: hash -> the run of each trial that has a record.
+        tried: hash -> the run of each trial, and of each that ran again, that has a record.
     """
 
     label: str
@@ -107,7 +107,8 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
         if config.plm.weights != "random":
             key = (search.suite, search.task, search.plm, search.study, *_amounts(search))
             search = dataclasses.replace(search, trials=trials)  # `tune` may have been killed
-            tried = {trial.run: store.runs[trial.run][1] for trial in trials if trial.run in store.runs}
+            hashes = [run.run for run in (*trials, *search.confirmations)]
+            tried = {run: store.runs[run][1] for run in hashes if run in store.runs}
             members[key].append(Searched(search.choice, config, search, finals, untuned, tried))
     studies = []
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):

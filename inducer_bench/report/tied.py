@@ -13,12 +13,13 @@ such tests do so: Brannath, Kluge and Scharpenberg 2024, https://arxiv.org/abs/2
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from inducer_bench.metrics.metric import Metric
+from inducer_bench.report import selection
 from inducer_bench.report.examples import Examples, Rows, same_examples
 from inducer_bench.report.power import LEVEL, POWER, detectable
 from inducer_bench.report.statistics import RESAMPLES, contrast, examples_of, holm, methods, scores_of
@@ -72,6 +73,7 @@ def verdict(
     level: float = LEVEL,
     power: float = POWER,
     resamples: int = RESAMPLES,
+    searches: Sequence[Sequence[Rows]] = (),
 ) -> Verdict:
     """Which methods are tied with the best one.
 
@@ -84,6 +86,8 @@ def verdict(
         level: the largest probability of telling any two equal methods apart.
         power: that `Verdict.detectable` is for.
         resamples: number of bootstrap samples of the examples.
+        searches: for each method whose runs are those of a winner, the prediction lines of each trial that decided;
+            none if the runs are not, or if the trials were scored by another metric.
 
     Raises:
         UserError: a prediction lacks what the metric scores.
@@ -98,7 +102,8 @@ def verdict(
         without = metric.statistics is None or metric.corpus is None
         return _none(sides, f"{metric.label} has no test over examples" if without else "there are too few examples")
     parts = iter(found)
-    return of_examples([next(parts) if side else [] for side in sides], better, level, power, resamples)
+    tried = [(examples_of(score, metric, [rows]) or [[]])[0] if rows else [] for rows in searches]
+    return of_examples([next(parts) if side else [] for side in sides], better, level, power, resamples, tried)
 
 
 def of_examples(
@@ -107,6 +112,7 @@ def of_examples(
     level: float = LEVEL,
     power: float = POWER,
     resamples: int = RESAMPLES,
+    searches: Sequence[Sequence[Examples]] = (),
 ) -> Verdict:
     """`verdict` from the examples of each run, the same ones, at least two, for all runs."""
     means = [float(scores_of(side).mean()) if side else np.nan for side in sides]
@@ -117,6 +123,11 @@ def of_examples(
     tested.sort(key=lambda number: -better * means[number])
     best = tested[0]
     runs = dict(zip(tested, methods([sides[number] for number in tested], resamples), strict=True))
+    for number in tested if searches else ():
+        own = runs[number]
+        if searches[number]:
+            spread = selection.variance(searches[number], own.spread - own.noise, better)
+            runs[number] = replace(own, search=spread)
     units = sides[best][0].count()
     pairs = list(combinations(tested, 2))  # the better one first; those with the best come first of all
     contrasts = [contrast(runs[left], runs[right], units) for left, right in pairs]

@@ -24,6 +24,7 @@ from inducer_bench.search.record import Value
 
 LEARNING_RATE = "trainer.lr"
 _ROUNDING = 0.005  # of a score in a record
+_SETTINGS_ALONE = "examples and seeds, of the settings found: another search would have found others"
 _TESTED = 2  # runs that a method needs
 _COMPARED = 4  # trials; of fewer, the best and the middle one may be neighbours
 
@@ -245,7 +246,8 @@ def _verdict(study: Study, entries: Sequence[_Entry], headline: Measure) -> Verd
     if headline.metric is None:
         return Verdict((), reason=f"nothing is known about {headline.name}, a metric from outside")
     try:
-        found = tied.verdict(headline.name, headline.metric, [_sides(one) for one in entries], headline.better)
+        sides, searches = [_sides(one) for one in entries], [_searched(one, headline) for one in entries]
+        found = tied.verdict(headline.name, headline.metric, sides, headline.better, searches=searches)
     except UserError as error:
         return Verdict((), reason=str(error))
     for one, standing in zip(entries, found.standings, strict=True):
@@ -261,6 +263,14 @@ def _sides(one: _Entry) -> list[Rows]:
         return []
     seeds = dict(one.tuned.values)
     return [predictions_of(run) for run in one.tuned.group.done if run.seed in seeds]
+
+
+def _searched(one: _Entry, headline: Measure) -> list[Rows]:
+    """The predictions of each trial that decided; none if it was scored by another metric than the final runs."""
+    if one.searched.search.metric != headline.name:
+        return []
+    runs = [one.searched.tried.get(trial.run) for trial in one.searched.search.deciding()]
+    return [predictions_of(run) for run in runs if isinstance(run, DoneRun)]
 
 
 # -- in words ----------------------------------------------------------------------------------------------------------
@@ -318,9 +328,11 @@ def _meaning(found: Verdict, entries: Sequence[_Entry]) -> str:
     if any(one.untuned for one in entries):
         parts.append("Gain: tuned against the method's own settings; above 0 where tuning helped.")
     if found.reason is None:
+        first = entries[0].searched
+        over = "examples, seeds and searches" if first.search.metric == first.config.task.metric else _SETTINGS_ALONE
         parts.append(
-            f"Verdict: by a test over examples and seeds (p < {LEVEL}, Holm over all pairs of methods); the intervals "
-            f"of the differences hold together with {100 * (1 - LEVEL):g} % confidence."
+            f"Verdict: by a test over {over} (p < {LEVEL}, Holm over all pairs of methods); the intervals of the "
+            f"differences hold together with {100 * (1 - LEVEL):g} % confidence."
         )
     metric = entries[0].searched.search.metric
     parts.append(f"Width: of the learning rates whose trials are within 1 point of {metric} of the method's best one.")

@@ -91,7 +91,7 @@ def tune(
     tried: Scores = (70.0, "failed", 80.0, 75.0),
     finals: Scores = (80.0, 80.0),
     untuned: Scores = (),
-    predictions: bool = False,
+    predictions: bool = True,
     **changes: Any,
 ) -> Path:
     """The folder of a search with the records of its runs; `changes` replace fields of the search.
