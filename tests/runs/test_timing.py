@@ -7,10 +7,11 @@ import signal
 import pytest
 
 from inducer_bench.config.compose import compose
-from inducer_bench.runs import timing
+from inducer_bench.runs import timing_process
 from inducer_bench.runs.run import run
 from inducer_bench.runs.timed import spread, timed
-from inducer_bench.runs.timing import Timing, timings
+from inducer_bench.runs.timing import Timing
+from inducer_bench.runs.timing_process import timings
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_time_that_is_over_ends_the_timing(config):
 
 
 def test_killed_process_is_told(config, monkeypatch):
-    monkeypatch.setattr(timing, "_time", _time_and_die)
+    monkeypatch.setattr(timing_process, "_time", _time_and_die)
     assert [*timings([config], 60.0)] == ["the process that timed it was killed"]
 
 
