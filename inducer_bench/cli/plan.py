@@ -23,7 +23,8 @@ from inducer_bench.config.compose import choices
 from inducer_bench.errors import ExitCode, UserError, unknown
 from inducer_bench.report.costs import Costs
 from inducer_bench.runs.machine import expected_device
-from inducer_bench.runs.timing import Timing, timings
+from inducer_bench.runs.timing import Timing
+from inducer_bench.runs.timing_process import timings
 
 FLAG = "--plan"  # on other command lines
 TUNE = "tune"
