@@ -143,8 +143,8 @@ def power_of(difference: float, variance: float, freedom: float, level: float = 
     if variance == 0:
         return float(difference != 0)
     critical = stdtrit(freedom, 1 - level / 2)
-    missed = float(nctdtr(freedom, abs(difference) / np.sqrt(variance), critical))
-    return 1 - (missed if np.isfinite(missed) else 0.0)  # scipy gives NaN far out, where the probability is 0
+    missed = nctdtr(freedom, abs(difference) / np.sqrt(variance), critical)
+    return 1 - float(np.nan_to_num(missed))  # NaN for some differences that are far too large to be missed
 
 
 def smallest_difference(variance: float, freedom: float, level: float = LEVEL, power: float = POWER) -> float:

@@ -30,10 +30,16 @@ def test_power_is_a_tail_of_the_noncentral_t_distribution(freedom, level):
     assert power_of(found, 4.0, freedom, level) == pytest.approx(0.8, abs=1e-4)
 
 
+def test_differences_that_cannot_be_missed_are_found():
+    powers = [power_of(difference, 1.0, freedom, 0.001) for difference in (30, 50.5, 100) for freedom in (15, 60)]
+    assert powers == pytest.approx([1.0] * len(powers), abs=1e-3)
+
+
 def test_variances_of_a_pilot_are_those_of_a_two_way_analysis():
     """Against sums of squares: for means, no resampling is needed."""
     random = np.random.default_rng(0)
     left, right = (np.array(side, dtype=float) for side in models(random, (4, 5), 800, 0.3, 0.4))
+    right[:, :200] = random.random((5, 200)) < 0.9  # examples that the second method has right more often
     noises = [100**2 * (side - side.mean(0)).var(axis=1).sum() / (len(side) - 1) / 800 for side in (left, right)]
     spreads = [100**2 * side.mean(1).var(ddof=1) for side in (left, right)]
     of_examples = 100**2 * (right.mean(0) - left.mean(0)).var() / 800
