@@ -8,7 +8,8 @@ The bands are simultaneous: with the given confidence, the whole curve lies with
 Cho and He 2024, https://arxiv.org/abs/2311.09480), assume nothing about the distribution of scores, and are exact for
 independent trials; where trials have equal scores, or several failed, they are wider than they need be. Ours are not
 independent but quasi-random, which cover the range more evenly. In simulations (`results/statistics`) 95 % bands hold
-the whole curve in 95 % of searches with independent trials, and in more of those with quasi-random ones.
+the whole curve in more than 95 % of searches, of either kind: they are bands for the bad scores, too, which no curve
+shows.
 
 Some trials say little about the best of many: from 16 trials, a 95 % band has no upper end beyond two.
 """

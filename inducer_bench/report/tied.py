@@ -4,8 +4,8 @@ Every pair of methods is compared by the test over examples and seeds (`statisti
 are adjusted by Holm's method. A method is tied with the best unless the adjusted p-value of that pair is below the
 level. All pairs are counted, and not only those with the best: the best is chosen after looking, so that among equal
 methods the comparison with it is one of the most extreme ones. In simulations of equal methods (`results/statistics`)
-at most 5 % of studies then tell any method apart from the best; Holm over the pairs with the best alone does so in up
-to 13 %, and the studentised range (Games and Howell 1976) in up to 10 %, with few seeds.
+at most 5 % of studies then tell any method apart from the best. Holm over the pairs with the best alone does so more
+often, and so does the studentised range (Games and Howell 1976) with few seeds.
 
 The intervals of the differences are simultaneous: those of Bonferroni for all pairs. Where Holm's method, which can
 find more, tells two methods apart although that interval reaches zero, it ends at zero (the intervals compatible with

@@ -64,14 +64,14 @@ PROMISES = [
         "Equal methods again: the share of studies in which a correction tells any two apart. Holm's method over all "
         "pairs is the one in use.",
         studies.families,
-        _all(methods=[5, 10], seeds=[3, 5]),
+        _all(methods=[10], seeds=[3, 5]),
     ),
     Promise(
         "Different methods",
         "True accuracies with a standard deviation of 3 points. Promise: in at least 95 % of studies all intervals of "
         "the differences to the best hold the true difference, and the truly best method is among the tied.",
         studies.different_methods,
-        _all(methods=[2, 5, 10], seeds=[3, 5, 10]),
+        _all(methods=[2, 10], seeds=[3, 5, 10]),
     ),
     Promise(
         "Planned seeds",
@@ -85,7 +85,7 @@ PROMISES = [
         "The figure of one study, put as the true difference between the best and the worst method of another one. "
         "Promise: 80 % are found.",
         studies.detectable_difference,
-        _all(methods=[2, 5, 10], seeds=[3, 5, 10]),
+        _all(methods=[2, 10], seeds=[3, 5, 10]),
     ),
     Promise(
         "Tuning curves",
@@ -103,7 +103,9 @@ PROMISES = [
     Promise(
         "From the search to the verdict",
         "Methods that respond alike to the learning rate; each is searched with the same points, its winner chosen on "
-        "200 held-out examples and run with new seeds. Told apart: any method is declared different from the best.",
+        "200 held-out examples and run with new seeds. Told apart: any method is declared different from the best. "
+        "Promise: at most 5 %, since the test counts the luck of searches; without that, it would be right about the "
+        "winners, but not about the methods.",
         studies.whole_chain,
         _all(methods=[2, 5, 10], trials=[16], seeds=[5]),
     ),
