@@ -127,7 +127,8 @@ def detectable(contrasts: Sequence[Contrast], level: float = LEVEL, power: float
     """
     from scipy.optimize import brentq
 
-    pairs = [(found.variance * (1 + 1 / found.freedom), found.freedom) for found in contrasts if found.variance]
+    # The next study's variance is as uncertain as this one's: so many seeds miss more than their number says.
+    pairs = [(found.variance * (1 + 2 / found.freedom), found.freedom) for found in contrasts if found.variance]
     if not pairs:
         return None
     alone = [smallest_difference(*pair, level, power) for pair in pairs]
