@@ -128,7 +128,7 @@ def detectable(contrasts: Sequence[Contrast], level: float = LEVEL, power: float
     from scipy.optimize import brentq
 
     # The next study's variance is as uncertain as this one's: so many seeds miss more than their number says.
-    pairs = [(found.variance * (1 + 2 / found.freedom), found.freedom) for found in contrasts if found.variance]
+    pairs = [(found.variance * (1 + 2.5 / found.freedom), found.freedom) for found in contrasts if found.variance]
     if not pairs:
         return None
     alone = [smallest_difference(*pair, level, power) for pair in pairs]

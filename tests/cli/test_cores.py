@@ -85,9 +85,9 @@ def test_no_jobs_at_once_are_refused(machine):
 @pytest.mark.parametrize(
     ("launcher", "given"),
     [
-        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], None, id="joblib"),
+        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], None, marks=pytest.mark.slow, id="joblib"),
         pytest.param(["joblib", "hydra.launcher.n_jobs=2"], "2", id="joblib, OMP_NUM_THREADS=2"),
-        pytest.param(["submitit_local"], None, id="submitit"),
+        pytest.param(["submitit_local"], None, marks=pytest.mark.slow, id="submitit"),
     ],
 )
 def test_workers_of_a_launcher_have_their_part(launcher, given, run_cli, tiny_run, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inducer_bench.cli import launch, main, plan
+from inducer_bench.cli import launch, main, sweep_folder
 from inducer_bench.cli.sweep import Job, Sweep
 from inducer_bench.errors import ExitCode
 from inducer_bench.runs.outcome import Outcome
@@ -120,7 +120,7 @@ def test_two_sweeps_in_the_same_folder_tell_of_their_own_jobs_alone(sweep, tmp_p
 
 def test_folder_is_claimed_by_one_of_many_that_start_at_once(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(plan.claimed, [tmp_path / "2026-01-01_00-00-00"] * 8))
+        claimed = list(pool.map(sweep_folder.claimed, [tmp_path / "2026-01-01_00-00-00"] * 8))
     assert len(set(claimed)) == 8
     assert all((folder / "jobs").is_dir() and not list((folder / "jobs").iterdir()) for folder in claimed)
 

@@ -165,7 +165,7 @@ def test_checkpoint_stays_until_the_record_is_on_disk(overrides, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inducer_bench.runs.record.write_atomic", full)
+    monkeypatch.setattr("inducer_bench.runs.checksummed.write_atomic", full)
     stopped = run(compose(overrides))
     assert stopped.code == ExitCode.FAILED
     assert (stopped.folder / "checkpoint/state.safetensors").is_file()
@@ -269,7 +269,7 @@ def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch, backg
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("inducer_bench.training.checkpoint.write_atomic", full)
-    monkeypatch.setattr("inducer_bench.runs.record.write_atomic", full)
+    monkeypatch.setattr("inducer_bench.runs.checksummed.write_atomic", full)
     outcome = run(compose(overrides))
     assert outcome.code == ExitCode.FAILED
     assert "No space left on device" in outcome.message
