@@ -104,7 +104,7 @@ def test_equal_predictions_need_two_seeds_for_any_difference():
 def test_the_detectable_difference_is_found_with_that_power_on_average_over_pairs():
     pairs = [Contrast(0.0, 1.0, variance, freedom) for variance, freedom in ((1.0, 4.0), (9.0, 8.0), (0.0, np.inf))]
     found = power.detectable(pairs, 0.05 / 3)
-    inflated = [(1.0 * (1 + 1 / 4), 4.0), (9.0 * (1 + 1 / 8), 8.0)]
+    inflated = [(1.0 * (1 + 2.5 / 4), 4.0), (9.0 * (1 + 2.5 / 8), 8.0)]
     powers = [stats.nct.sf(stats.t.isf(0.05 / 6, df), df, found / variance**0.5) for variance, df in inflated]
     assert np.mean(powers) == pytest.approx(0.8, abs=1e-6)
     assert powers[0] > 0.8 > powers[1]
