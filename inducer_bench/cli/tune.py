@@ -137,7 +137,7 @@ def _check(override: Override) -> None:
 
 
 class _Tuning:
-    """Runs the jobs of searches in two batches, and keeps the searches' own files.
+    """Runs the jobs of searches in three batches, and keeps the searches' own files.
 
     Args:
         studies: the plans of each scenario.

@@ -127,7 +127,7 @@ def detectable(contrasts: Sequence[Contrast], level: float = LEVEL, power: float
     """
     from scipy.optimize import brentq
 
-    # The next study's variance is as uncertain as this one's: so many seeds miss more than their number says.
+    # Variances of few seeds are uncertain; 2.5 was chosen by the simulations in results/statistics.
     pairs = [(found.variance * (1 + 2.5 / found.freedom), found.freedom) for found in contrasts if found.variance]
     if not pairs:
         return None
