@@ -51,6 +51,7 @@ class MethodOptions:
     name: str = ""  # always what `method_name` gives
 
     shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside has its module's name
+    title: ClassVar[str] = ""  # the name for people, in tables and figures; by default it follows from the name
     ranks: ClassVar[tuple[Rank, ...]] = ()  # decided by `method.budget`
     only_head: ClassVar[bool] = False  # trains nothing but the task's head
     shares_plm: ClassVar[bool] = True  # leaves the PLM frozen, so that several seeds can be trained on one
@@ -90,6 +91,7 @@ class FineTuneOptions(MethodOptions):
     """Train every parameter of the PLM."""
 
     shipped_as: ClassVar[str] = "fine_tune"
+    title: ClassVar[str] = "Fine-tuning"
     shares_plm: ClassVar[bool] = False
 
 
@@ -98,6 +100,7 @@ class HeadOnlyOptions(MethodOptions):
     """Train the task's head on the frozen PLM: the baseline that every method must beat."""
 
     shipped_as: ClassVar[str] = "head_only"
+    title: ClassVar[str] = "Head only"
     only_head: ClassVar[bool] = True
 
 
@@ -106,6 +109,7 @@ class BitFitOptions(MethodOptions):
     """Train the PLM's biases."""
 
     shipped_as: ClassVar[str] = "bitfit"
+    title: ClassVar[str] = "BitFit"
 
 
 @options
@@ -119,6 +123,7 @@ class LoraOptions(MethodOptions):
     bias: bool = False  # also add a bias, scaled by alpha / r, as in the released NLG code
 
     shipped_as: ClassVar[str] = "lora"
+    title: ClassVar[str] = "LoRA"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",), within="width"),)
 
     def parameters(self, s: Sizes) -> int:
@@ -142,6 +147,7 @@ class AdapterOptions(MethodOptions):
     layer_norm: Literal["none", "before"] = "none"  # before: the adapter reads a LayerNorm of its own
 
     shipped_as: ClassVar[str] = "adapter"
+    title: ClassVar[str] = "Adapter"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",), within="ffn"),)
 
     @field_validator("placement")
@@ -166,6 +172,7 @@ class PrefixOptions(MethodOptions):
     hidden: Annotated[int, Field(gt=0, le=2**16)] = 512  # width of that MLP
 
     shipped_as: ClassVar[str] = "prefix"
+    title: ClassVar[str] = "Prefix"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("length",), within="ffn"),)
 
     def deployed(self) -> "PrefixOptions":
@@ -185,6 +192,7 @@ class MamOptions(MethodOptions):
     adapter: AdapterOptions
 
     shipped_as: ClassVar[str] = "mam"
+    title: ClassVar[str] = "MAM adapter"
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("prefix", "length"), within="ffn"), _ADAPTER)
 
     def deployed(self) -> "MamOptions":
@@ -210,6 +218,7 @@ class InducerOptions(MethodOptions):
     gate_before_mask: bool = False  # as in the released code: in encoders, g also sees padding
 
     shipped_as: ClassVar[str] = "inducer"
+    title: ClassVar[str] = "Inducer"
     ranks: ClassVar[tuple[Rank, ...]] = (
         Rank(("r_k",), least=2, within="head_width"),
         Rank(("r_v",), within="ffn"),
@@ -231,6 +240,7 @@ class InducerLoraOptions(InducerOptions):
     lora: LoraOptions
 
     shipped_as: ClassVar[str] = "inducer_lora"
+    title: ClassVar[str] = "Inducer + LoRA"
     ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, Rank(("lora", "r"), within="width"))
 
     def parameters(self, s: Sizes) -> int:
@@ -245,6 +255,7 @@ class InducerFfnOptions(InducerLoraOptions):
     adapter: AdapterOptions
 
     shipped_as: ClassVar[str] = "inducer_ffn"
+    title: ClassVar[str] = "Inducer + FFN adapter"
     ranks: ClassVar[tuple[Rank, ...]] = (*InducerLoraOptions.ranks, _ADAPTER)
 
     def parameters(self, s: Sizes) -> int:
@@ -262,6 +273,7 @@ class KernelMixOptions(MethodOptions):
     v_o_shared: PositiveInt
 
     shipped_as: ClassVar[str] = "kernel_mix"
+    title: ClassVar[str] = "Kernel mix"
     ranks: ClassVar[tuple[Rank, ...]] = (
         Rank(("q",), within="head_width"),
         Rank(("q_shared",), within="width"),
@@ -286,6 +298,7 @@ class PeftOptions(MethodOptions):
     config: dict[str, Any] = dataclasses.field(default_factory=dict)  # arguments of peft's own config class
 
     shipped_as: ClassVar[str] = "peft"
+    title: ClassVar[str] = "peft"
 
 
 SHIPPED: tuple[type[MethodOptions], ...] = (
@@ -325,3 +338,16 @@ def options_class(name: str, key: str = "method.name") -> type[MethodOptions]:
     if found.method_name() != name:
         raise UserError(f"{key}: '{name}.Options' belongs to '{found.method_name()}'; use that name")
     return found
+
+
+def method_title(name: str) -> str:
+    """The name of a method for people: the `title` of its options, else the last part of its name.
+
+    Args:
+        name: as in records; the module of a method from outside may be gone.
+    """
+    try:
+        title = options_class(name).title
+    except UserError:
+        title = ""
+    return title or name.rpartition(".")[2].replace("_", " ").capitalize()
