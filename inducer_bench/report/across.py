@@ -62,6 +62,7 @@ def _table(effort: tuple[object, ...], studies: Sequence[Study]) -> Table | None
         commands=(),
         figures=(),
         equal_effort=True,
+        kind="study",
         text=tuple(_said(chosen, tuned, untuned)),
     )
 

@@ -22,11 +22,13 @@ class Cell:
         text: the reason; empty in a cell that has a number.
         marks: letters of its footnotes.
         best: best of its column, supported by a test.
+        tied: cannot be told apart from the best of its column by a test; so the best itself, if there was a test.
     """
 
     text: str = ""
     marks: tuple[str, ...] = ()
     best: bool = False
+    tied: bool = False
 
     def shown(self) -> tuple[str, str, str]:
         """Number, deviation and number of seeds as tables show them; empty where there is none."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from inducer_bench.errors import UserError
 from inducer_bench.report import layout as layouts
@@ -35,6 +36,7 @@ class Column:
         source: the publication that the figures are from; None: our runs.
         p_value: of the best row against the runner-up, Holm-adjusted over the table; None if not tested.
         one_seed: whether it was not tested because one of the two has one seed.
+        task_title: the task's name for people.
     """
 
     task: str
@@ -46,6 +48,7 @@ class Column:
     p_value: float | None = None
     one_seed: bool = False
     marks: tuple[str, ...] = ()
+    task_title: str = ""
 
     @property
     def heading(self) -> str:
@@ -55,11 +58,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One setting."""
+    """One setting.
+
+    Args:
+        label: for people: the method's title and what sets the row apart.
+        method: its name in records.
+        groups: the settings whose runs are in its cells, one for each task.
+        differs: dotted key -> value of what sets it apart, in full.
+    """
 
     label: str
     method: str
     cells: tuple[Cell, ...]
+    groups: tuple[Group, ...] = ()
+    differs: tuple[tuple[str, str], ...] = ()
+
+
+# task: every setting on one task; across: every setting on all tasks; layout: of a file; study: of a search with equal
+# effort, or of several.
+TableKind = Literal["task", "across", "layout", "study"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,9 @@ class Table:
     figures: tuple[FigureKind, ...]
     equal_effort: bool  # all settings were tuned, with the same effort
     text: tuple[str, ...] = ()  # below the table, before its legend
+    kind: TableKind = "layout"
+    layout: str = ""  # the name of its file in `conf/table`
+    shared: tuple[tuple[str, str], ...] = ()  # dotted key -> value: what all rows share and no method ships with
 
     @property
     def path(self) -> str:
@@ -222,8 +242,8 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned
     by_column = [[cell.marked(marks_of(cell, marks)) for cell in cells] for cells in by_column]
     columns, by_column = _tested(columns, by_column, notes)
     rows = tuple(
-        Row(label, row.method, cells)
-        for (label, row, _), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
+        Row(label, row.method, cells, groups=tuple(found.values()))
+        for (label, row, found), cells in zip(plan.rows, zip(*by_column, strict=True), strict=True)
     )
     scope = plan.scope
     parts = [plan.name, *([plan.task] if plan.task else []), scope.plm,
@@ -239,6 +259,7 @@ def _table(plan: _Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned
         commands=tuple(layouts.commands(scope, _missing(plan), plan.known, output_dir)),
         figures=tuple(plan.layout.figures),
         equal_effort=_equal_effort(by_column, tuned),
+        layout=plan.name,
     )
 
 

@@ -67,6 +67,7 @@ def table(study: Study) -> Table:
         commands=(),
         figures=(),
         equal_effort=True,
+        kind="study",
         text=(_said(study, entries, found, headline), *_effort(study), _meaning(found, entries)),
     )
 
