@@ -1,24 +1,28 @@
-# Everything from a fresh machine: `make run` is the main job, `make test` the tests. Needs Python 3.11 and PyPI.
+# Everything from a fresh machine: `make run` is the main job, `make test` the tests. Needs Python 3.11 or later, and PyPI.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEVICE ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow chaos lint coverage results bench build clean
+.PHONY: help setup run test test-slow chaos lint coverage docs results bench build package clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-setup: $(VENV)/.installed ## virtual environment with pinned versions
+setup: $(VENV)/.developer ## virtual environment with pinned versions, and all that the other targets need
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+$(VENV)/.developer: $(VENV)/.user
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-run: setup ## one experiment on the bundled mini suite: data, training, evaluation, record
+$(VENV)/.user: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+run: $(VENV)/.user ## one experiment on the bundled mini suite: data, training, evaluation, record
 	$(BIN)/inducer-bench preset=mini task=sst2 method=inducer
 
 test: setup ## all tests but the slow ones, on all cores
@@ -47,6 +51,9 @@ bench: setup ## all benchmarks on one device, DEVICE=cpu or cuda: hours
 
 build: setup ## source distribution and wheel, in dist/
 	$(BIN)/python -m build
+
+package: setup ## both built, installed into clean environments, and run from an empty folder
+	PYTHON=$(abspath $(BIN))/python sh scripts/package_check.sh
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
