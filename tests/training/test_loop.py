@@ -17,7 +17,7 @@ from inducer_bench.training.batching import (
     training_batches,
 )
 from inducer_bench.training.checkpoint import Progress
-from inducer_bench.training.loop import learning_rate, make_optimizer, out_of_patience, set_lr, update
+from inducer_bench.training.loop import make_optimizer, out_of_patience, set_lr, update
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.wandb_mirror import Mirror
 from inducer_bench.training.watch import Watch, account
@@ -59,20 +59,6 @@ def test_evaluation_covers_everything_longest_first():
     batches = evaluation_batches(LENGTHS, 64)
     assert sorted(index for batch in batches for index in batch) == list(range(1000))
     assert LENGTHS[batches[0][0]] == max(LENGTHS)
-
-
-def test_learning_rate_warms_up_then_falls_linearly_to_zero():
-    rates = [learning_rate(trainer(warmup=4), step, 20) for step in range(21)]
-    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[4:] == pytest.approx([(20 - step) / 16 for step in range(4, 21)])
-
-
-def test_warmup_below_one_is_a_fraction_of_all_steps():
-    assert learning_rate(trainer(warmup=0.2), 3, 20) == learning_rate(trainer(warmup=4), 3, 20)
-
-
-def test_constant_schedule_stays_at_the_top():
-    assert learning_rate(trainer(schedule="constant", warmup=0.0), 19, 20) == 1.0
 
 
 def with_gradient(*gradient):
