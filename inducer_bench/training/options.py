@@ -129,9 +129,10 @@ WandbName = Annotated[str, AfterValidator(_wandb_name)]
 
 @options
 class TrackerOptions:
-    """The mirror of the local log files; it changes no result."""
+    """The mirrors of the local log files; they change no result."""
 
-    name: Literal["none", "wandb"]
+    name: Literal["none", "wandb", "tensorboard", "trackio"]
     project: WandbName
     entity: WandbName | None
     mode: Literal["auto", "online", "offline"]  # auto: online with an API key and a network, otherwise offline
+    also: list[Literal["wandb", "tensorboard", "trackio"]] = dataclasses.field(default_factory=list)  # at once
