@@ -23,6 +23,7 @@ _ENVIRONMENT = {
     "HF_HOME": str(_ROOM / "hf"),
     "INDUCER_BENCH_CACHE": str(_ROOM / "cache"),
     "NETRC": str(_ROOM / "netrc"),
+    "TRACKIO_DIR": str(_ROOM / "trackio"),
 }
 os.environ.update(_ENVIRONMENT)  # before anything imports torch or transformers
 for _name in [name for name in os.environ if name.startswith("WANDB_")]:

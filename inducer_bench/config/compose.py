@@ -208,6 +208,8 @@ def unknown_key(parent: str, name: str, overrides: list[str], config_dir: Path |
     )
     full = f"{parent}.{name}" if parent else name
     remedy = f"allowed in {parent or 'configuration'}: {', '.join(allowed)}" if allowed else "remove it"
+    if isinstance(node, DictConfig) and not node:  # what it takes, its owner knows
+        remedy = f"to add it write +{full}=..."
     return UserError(f"{full}: there is no such key; {nearest(name, allowed)}{remedy}")
 
 

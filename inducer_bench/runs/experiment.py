@@ -32,9 +32,10 @@ from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import make_accelerator, set_seed, settings
 from inducer_bench.training.evaluation import evaluate, evaluate_final
 from inducer_bench.training.loop import Experiment, make_optimizer, train
+from inducer_bench.training.mirrors import Mirrors, open_mirrors
 from inducer_bench.training.recompute import recompute_activations
+from inducer_bench.training.sink import Start
 from inducer_bench.training.tracking import Tracker
-from inducer_bench.training.wandb_mirror import Mirror, open_mirror
 
 log = logging.getLogger("inducer_bench")
 
@@ -56,7 +57,7 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
         # -- training --------------------------------------------------------------------------------------------------
         optimizer = make_optimizer(tuned, config.trainer)
         checkpoint = checkpoint_of(config, identity, folder, tuned.trained_parameters(), optimizer)
-        tracker = Tracker(folder, mirror(config, identity, folder))
+        tracker = Tracker(folder, mirrors(config, identity, folder))
         with closed(tracker):
             with interruption.shielded(), checkpoint:
                 progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
@@ -190,16 +191,16 @@ def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedMode
     return tuned
 
 
-def mirror(config: ExperimentConfig, identity: Identity, folder: Path) -> Mirror:
-    """The Weights & Biases mirror of a run, grouped with its other seeds; a silent one in all but the main process."""
+def mirrors(config: ExperimentConfig, identity: Identity, folder: Path) -> Mirrors:
+    """The mirrors of a run, grouped with its other seeds; none in all but the main process."""
     if not distributed.is_main_process():
-        return Mirror()
+        return Mirrors()
     task, plm, method = config.task.name, config.plm.name, config.method.name
-    return open_mirror(
-        config.tracker,
+    start = Start(
         folder,
         run_id=identity.hash,
         name=f"{task}/{method}/{config.seed}",
         group=f"{config.suite}/{task}/{plm}/{method}/{setting_key(config)[:8]}",
         config=dataclasses.asdict(config),
     )
+    return open_mirrors(config.tracker, start)

@@ -29,9 +29,12 @@ _NEUTRAL = {
 _NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe", "search"}
 # Keys that came later, with the value that computes what was computed before: a run with that value keeps its hash.
 _LATER: dict[str, dict[str, Any]] = {
-    "trainer": {"batches": "windows", "deterministic": False, "frozen": "fp32", "gradient_checkpointing": False},
+    "trainer": {
+        "batches": "windows", "deterministic": False, "frozen": "fp32", "gradient_checkpointing": False,
+        "schedule_args": {},
+    },
     "protocol": {"score": "reported"},
-}
+}  # fmt: skip
 # Of the trainer: they change numbers by rounding alone. Tables average over them, and footnote mixes of precisions.
 _MACHINE = {
     "device", "precision", "frozen", "deterministic", "micro_batch_size", "eval_batch_size", "gradient_checkpointing",

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from inducer_bench.runs import places
-from inducer_bench.runs.experiment import build, checkpoint_of, closed, conclude, mirror
+from inducer_bench.runs.experiment import build, checkpoint_of, closed, conclude, mirrors
 from inducer_bench.runs.identity import Planned
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.training import interruption
@@ -62,7 +62,7 @@ def _begun(experiment: Experiment, plan: Planned, first: bool) -> Run:
     config = plan.config
     lane = Lane.of(experiment.tuned, partial(optimizer_of, config=config.trainer))
     checkpoint = checkpoint_of(config, plan.identity, plan.folder, lane.weights, lane.optimizer)
-    tracker = Tracker(plan.folder, mirror(config, plan.identity, plan.folder), name=f"seed {config.seed}", bar=first)
+    tracker = Tracker(plan.folder, mirrors(config, plan.identity, plan.folder), name=f"seed {config.seed}", bar=first)
     return Run.begin(config.seed, lane, checkpoint, tracker)
 
 

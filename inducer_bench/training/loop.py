@@ -20,6 +20,7 @@ from inducer_bench.training.batching import epoch_batches, micro_batches, padded
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.evaluation import Evaluation, collate_to_device, evaluate
 from inducer_bench.training.options import TrainerOptions
+from inducer_bench.training.schedule import learning_rates
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.watch import Watch, account
 
@@ -78,12 +79,13 @@ def train(
     tracker.start(progress, total_steps)
     tuned.train()
     clock, watch, method = Clock(progress), Watch(), tuned.options.name
+    rate = learning_rates(config, total_steps)
 
     while progress.epoch < config.epochs and not out_of_patience(progress, config):
         # -- one epoch of steps --------------------------------------------------------------------------------
         batches = epoch_batches(config.batches, splits.train.lengths, config.batch_size, seed, progress.epoch)
         for indices, length in batches[progress.batch :]:
-            lr = learning_rate(config, progress.step, total_steps)
+            lr = rate(progress.step)
             set_lr(optimizer, lr)
             distributed.seed_other_ranks(seed, progress.step)
             examples = splits.train.take(indices)
@@ -144,16 +146,6 @@ def check_weights(tuned: TunedModel) -> None:
     """
     if (name := first_not_finite(tuned.model.named_parameters())) is not None:
         raise TrainingDiverged(f"{tuned.options.name}: weight '{name}' is not finite")
-
-
-def learning_rate(config: TrainerOptions, step: int, total_steps: int) -> float:
-    """The learning rate of step `step`, counted from 0: linear warm-up, then linear decay to 0 or no decay."""
-    warmup = config.warmup * total_steps if config.warmup < 1 else config.warmup
-    if step < warmup:
-        return config.lr * (step + 1) / (warmup + 1)
-    if config.schedule == "constant":
-        return config.lr
-    return config.lr * max(0.0, (total_steps - step) / max(1.0, total_steps - warmup))
 
 
 def make_optimizer(tuned: TunedModel, config: TrainerOptions) -> torch.optim.AdamW:

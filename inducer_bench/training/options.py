@@ -1,13 +1,41 @@
 """Options of training, of the evaluation protocol and of the tracker."""
 
-from typing import Annotated, Literal
+import dataclasses
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from inducer_bench.errors import nearest
 from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options
 
 BatchSize = Annotated[int, Field(gt=0, le=2**20)]
+Schedule = Literal[
+    "linear", "constant", "cosine", "cosine_with_restarts", "polynomial", "constant_with_warmup", "inverse_sqrt",
+    "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
+]  # fmt: skip
+# The arguments that transformers' schedules take beside the steps, and those of which a schedule needs one.
+SCHEDULE_ARGS: dict[str, tuple[str, ...]] = {
+    "linear": (),
+    "constant": (),
+    "constant_with_warmup": (),
+    "cosine": ("num_cycles",),
+    "cosine_with_restarts": ("num_cycles",),
+    "polynomial": ("lr_end", "power"),
+    "inverse_sqrt": ("timescale",),
+    "cosine_with_min_lr": ("min_lr", "min_lr_rate", "num_cycles"),
+    "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate", "num_cycles", "warmup_lr_rate"),
+    "warmup_stable_decay": (
+        "num_decay_steps", "num_stable_steps", "num_cycles", "min_lr_ratio", "warmup_type", "decay_type",
+    ),
+}  # fmt: skip
+_ONE_NEEDED = {
+    "cosine_with_min_lr": ("min_lr", "min_lr_rate"),
+    "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate"),
+    "warmup_stable_decay": ("num_decay_steps",),
+}
+_CURVES = ("linear", "cosine", "1-sqrt")  # of the parts of `warmup_stable_decay`
 
 
 @options
@@ -21,7 +49,7 @@ class TrainerOptions:
     micro_batch_size: BatchSize | None  # examples per forward pass (gradient accumulation); null: the whole batch
     eval_batch_size: BatchSize
     label_smoothing: Fraction  # of the training loss
-    schedule: Literal["linear", "constant"]  # after warm-up
+    schedule: Schedule  # after warm-up; see `schedule.py`
     warmup: Annotated[float, Field(ge=0.0)]  # below 1: a fraction of all steps; otherwise a number of steps
     betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     eps: PositiveFloat
@@ -39,6 +67,40 @@ class TrainerOptions:
     checkpoint_every: PositiveInt | None = None  # steps after which there is a further one
     frozen: Literal["fp32", "bf16"] = "fp32"  # the type of the PLM's frozen linear maps; bf16: with that precision only
     keep_checkpoint: bool = False  # keep the checkpoint of a finished run, which nothing needs any more
+    schedule_args: dict[str, Any] = dataclasses.field(default_factory=dict)  # of a schedule of transformers
+
+    @field_validator("schedule_args")
+    @classmethod
+    def _of_the_schedule(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "schedule" in info.data:  # not if it is wrong itself
+            _check_schedule_args(info.data["schedule"], given, info.data.get("lr", math.inf))
+        return given
+
+
+def _check_schedule_args(schedule: str, given: dict[str, Any], lr: float) -> None:
+    """Check that a schedule takes these arguments, and has those that it needs."""
+
+    def refused(allowed: str) -> PydanticCustomError:
+        return PydanticCustomError("schedule_args", "{allowed}", {"allowed": f"with schedule={schedule}: {allowed}"})
+
+    known = SCHEDULE_ARGS[schedule]
+    for name, value in given.items():
+        if name not in known:
+            raise refused(f"{nearest(name, known)}{', '.join(known) or 'none'}")
+        if name.endswith("_type"):
+            if value not in _CURVES:
+                raise refused(f"{name} {', '.join(_CURVES)}")
+        elif type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise refused(f"{name} a number from 0 on")
+        elif name.endswith("_steps") and type(value) is not int:
+            raise refused(f"{name} a whole number")
+        elif name == "timescale" and value == 0:
+            raise refused("timescale a number above 0")
+    needed = _ONE_NEEDED.get(schedule, ())
+    if needed and len([name for name in needed if name in given]) != 1:
+        raise refused(f"one of {', '.join(needed)}" if len(needed) > 1 else f"{needed[0]}, which it needs")
+    if schedule == "polynomial" and given.get("lr_end", 1e-7) >= lr:
+        raise refused(f"lr_end below trainer.lr, {lr}")
 
 
 @options
@@ -67,9 +129,10 @@ WandbName = Annotated[str, AfterValidator(_wandb_name)]
 
 @options
 class TrackerOptions:
-    """The mirror of the local log files; it changes no result."""
+    """The mirrors of the local log files; they change no result."""
 
-    name: Literal["none", "wandb"]
+    name: Literal["none", "wandb", "tensorboard", "trackio"]
     project: WandbName
     entity: WandbName | None
     mode: Literal["auto", "online", "offline"]  # auto: online with an API key and a network, otherwise offline
+    also: list[Literal["wandb", "tensorboard", "trackio"]] = dataclasses.field(default_factory=list)  # at once

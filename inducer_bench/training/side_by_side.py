@@ -20,8 +20,9 @@ from inducer_bench.training.batching import epoch_batches, micro_batches
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.evaluation import in_batches, scored, to_device
 from inducer_bench.training.generators import Generators
-from inducer_bench.training.loop import Experiment, end_epoch, learning_rate, out_of_patience, set_lr
+from inducer_bench.training.loop import Experiment, end_epoch, out_of_patience, set_lr
 from inducer_bench.training.options import TrainerOptions
+from inducer_bench.training.schedule import learning_rates
 from inducer_bench.training.stack import Lane, Stack
 from inducer_bench.training.tracking import Tracker
 from inducer_bench.training.watch import Watch, account
@@ -149,10 +150,11 @@ def _epoch_of_steps(
     plans = {run.seed: epoch_batches("buckets", train.lengths, batch_size, run.seed, start.epoch) for run in runs}
     steps = len(plans[runs[0].seed])
     total_steps = config.epochs * steps
+    rate = learning_rates(config, total_steps)
     experiment.tuned.train()
     for number in range(start.batch, steps):
         step = runs[0].progress.step
-        lr = learning_rate(config, step, total_steps)
+        lr = rate(step)
         set_lr(stack.optimizer, lr)
         length = plans[runs[0].seed][number].length
         examples = [train.take(plans[run.seed][number].indices) for run in runs]

@@ -1,7 +1,7 @@
-"""Progress reports of a run: metrics.jsonl first, then the terminal and the Weights & Biases mirror, which may fail.
+"""Progress reports of a run: metrics.jsonl first, then the terminal and the mirrors, which may fail.
 
 metrics.jsonl contains only values that the computation determines, and no times: a resumed run writes the same bytes
-as an uninterrupted one. Times go to the log, the terminal and the mirror.
+as an uninterrupted one. Times go to the log, the terminal and the mirrors.
 """
 
 import logging
@@ -19,7 +19,7 @@ from inducer_bench.errors import TrainingDiverged
 from inducer_bench.files import append, read_bytes, write_atomic
 from inducer_bench.notices import RUN_FOLDER
 from inducer_bench.training.checkpoint import Progress
-from inducer_bench.training.wandb_mirror import Mirror
+from inducer_bench.training.mirrors import Mirrors
 
 FILE = "metrics.jsonl"
 SHORTEST_SECONDS = 1e-9  # lower bound of an interval's duration: a coarse clock may measure 0
@@ -31,15 +31,15 @@ class Tracker:
 
     Args:
         folder: of the run.
-        mirror: gets them, too.
+        mirrors: get them, too.
         name: of the run, where several are trained side by side.
         bar: whether to show a progress bar in a terminal.
     """
 
-    def __init__(self, folder: Path, mirror: Mirror, name: str = "", bar: bool = True) -> None:
+    def __init__(self, folder: Path, mirrors: Mirrors, name: str = "", bar: bool = True) -> None:
         self.path = folder / FILE
         self._lines: list[str] = []  # of metrics.jsonl
-        self.mirror = mirror
+        self.mirrors = mirrors
         self._console = Console(stderr=True)
         self._name = name
         self._shows_bar = bar and self._console.is_terminal
@@ -105,11 +105,11 @@ class Tracker:
 
     @on_main_process
     def close(self, summary: dict[str, Any] | None) -> None:
-        """Stop the progress bar and close the mirror, once; `summary` is None unless the run finished."""
+        """Stop the progress bar and close the mirrors, once; `summary` is None unless the run finished."""
         if self._bar:
             self._bar.stop()
-        self.mirror.finish(summary)
-        self.mirror = Mirror()
+        self.mirrors.finish(summary)
+        self.mirrors = Mirrors()
 
     def _write(self, metrics: dict[str, Any], times: dict[str, float]) -> None:
         try:
@@ -118,7 +118,7 @@ class Tracker:
             raise TrainingDiverged(f"step {metrics['step']}: a number is not finite: {metrics}") from None
         self._lines.append(line)
         append(self.path, line.encode())
-        self.mirror.log({**metrics, **times})
+        self.mirrors.log({**metrics, **times})
 
     def _say(self, line: str, terminal: bool) -> None:
         log.info(line, extra={RUN_FOLDER: self.path.parent.absolute()})

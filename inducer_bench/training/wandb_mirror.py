@@ -1,10 +1,10 @@
-"""Weights & Biases as a mirror of the local files; its failures change no number and no exit code.
+"""Weights & Biases (https://docs.wandb.ai): a run as it keeps it, and the tables of `inducer-bench tables --wandb`.
 
-What is mirrored tells nothing about the machine: no host name, no folder, no list of packages, no code.
+What is sent tells nothing about the machine: no host name, no folder, no list of packages, no code.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,73 +12,39 @@ from inducer_bench import hub
 from inducer_bench.files import read_bytes
 from inducer_bench.notices import tell
 from inducer_bench.training.options import TrackerOptions
+from inducer_bench.training.sink import ANYTHING, Start, reason
 
 INIT_SECONDS = 20  # to start a W&B run before the mirror is given up
 FINISH_SECONDS = 60  # to send the remaining rows at the end
-ANYTHING = (Exception, SystemExit)  # that W&B may raise; only the user's interrupt is let through
 
 
-class Mirror:
-    """A W&B run or none; after its first failure it does nothing."""
+class WandbSink:
+    """A W&B run, online only with a key and a network."""
 
-    def __init__(self, run: Any | None = None) -> None:
-        self._run = run
-
-    def log(self, metrics: dict[str, Any]) -> None:
-        """Send one row of metrics."""
-        if self._run is not None:
-            run, step = self._run, metrics["step"]
-            row = {f"{metrics['event']}/{key}": value for key, value in metrics.items() if key not in ("event", "step")}
-            self._guarded(lambda: run.log(row, step=step))
-
-    def finish(self, summary: dict[str, Any] | None) -> None:
-        """Send the summary of a finished run and end the W&B run; without a summary it ends as failed."""
-        if self._run is None:
-            return
-        run = self._run
-        if summary is not None:
-            self._guarded(lambda: run.summary.update(summary))
-        self._guarded(lambda: run.finish(exit_code=int(summary is None)))
-
-    def _guarded(self, call: Callable[[], object]) -> None:
-        try:
-            call()
-        except ANYTHING as error:
-            tell(f"Weights & Biases is left out from here on: {_reason(error)}")
-            self._run = None
-
-
-def open_mirror(
-    tracker: TrackerOptions, folder: Path, run_id: str, name: str, group: str, config: dict[str, Any]
-) -> Mirror:
-    """The mirror that `tracker` asks for, online only with a key and a network.
-
-    Args:
-        folder: of the run; W&B keeps its own files there.
-        run_id: a resumed run continues under the same one.
-        name, group: the run's, as W&B shows them.
-        config: the run's configuration as plain values.
-    """
-    if tracker.name == "none":
-        return Mirror()
-    try:
+    def __init__(self, tracker: TrackerOptions, start: Start) -> None:
         online = tracker.mode == "online" or (tracker.mode == "auto" and _can_be_online())
-        run = _start(
+        self._run = _start(
             online,
             project=tracker.project,
             entity=tracker.entity,
-            id=run_id,
-            name=name,
-            group=group,
-            config=_without_folders(config),
-            dir=str(folder),
+            id=start.run_id,
+            name=start.name,
+            group=start.group,
+            config=start.config,
+            dir=str(start.folder),
             reinit="create_new",  # several seeds side by side have one each
             resume="allow" if online else None,
         )
-    except ANYTHING as error:
-        tell(f"Weights & Biases is left out, nothing is mirrored: {_reason(error)}")
-        return Mirror()
-    return Mirror(run)
+
+    def log(self, row: dict[str, float], step: int) -> None:
+        """Send one row."""
+        self._run.log(row, step=step)
+
+    def finish(self, summary: dict[str, Any] | None) -> None:
+        """Send the summary of a finished run and end the W&B run; without a summary it ends as failed."""
+        if summary is not None:
+            self._run.summary.update(summary)
+        self._run.finish(exit_code=int(summary is None))
 
 
 def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
@@ -94,7 +60,7 @@ def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
         run.log_artifact(artifact)
         run.finish()
     except ANYTHING as error:  # the tables themselves are already written
-        tell(f"Weights & Biases is left out, nothing is mirrored: {_reason(error)}")
+        tell(f"Weights & Biases is left out, nothing is mirrored: {reason(error)}")
 
 
 def _start(online: bool, **arguments: Any) -> Any:
@@ -113,20 +79,6 @@ def _start(online: bool, **arguments: Any) -> Any:
         save_code=False,
     )
     return wandb.init(**arguments, mode="online" if online else "offline", settings=settings)
-
-
-def _without_folders(value: Any) -> Any:
-    """Plain values in which an absolute path is cut to its last part."""
-    if isinstance(value, dict):
-        return {key: _without_folders(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(each) for each in value]
-    return Path(value).name if isinstance(value, str) and os.path.isabs(os.path.expanduser(value)) else value
-
-
-def _reason(error: BaseException) -> str:
-    """A message as one line, without the advice for programmers that pydantic appends."""
-    return " ".join(str(error).split()).partition(" [type=")[0] or type(error).__name__
 
 
 def _wandb() -> Any:

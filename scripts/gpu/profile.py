@@ -28,8 +28,8 @@ from inducer_bench.tasks.registry import make_task
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import make_accelerator, set_seed
 from inducer_bench.training.loop import Experiment, Splits, make_optimizer, train
+from inducer_bench.training.mirrors import Mirrors
 from inducer_bench.training.tracking import Tracker
-from inducer_bench.training.wandb_mirror import Mirror
 from scripts.bench import harness
 from scripts.bench.fake_cuda.process import METHODS, Request
 from scripts.bench.fake_cuda.scenes import FAMILIES, encoded, plm
@@ -48,7 +48,7 @@ class _Profiler(Tracker):
     """Profiles the second step of a training, then ends it."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        super().__init__(folder, Mirror())
+        super().__init__(folder, Mirrors())
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
         self.device, self.record = device, profile(activities=activities)
 

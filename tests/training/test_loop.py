@@ -17,9 +17,9 @@ from inducer_bench.training.batching import (
     training_batches,
 )
 from inducer_bench.training.checkpoint import Progress
-from inducer_bench.training.loop import learning_rate, make_optimizer, out_of_patience, set_lr, update
+from inducer_bench.training.loop import make_optimizer, out_of_patience, set_lr, update
+from inducer_bench.training.mirrors import Mirrors
 from inducer_bench.training.tracking import Tracker
-from inducer_bench.training.wandb_mirror import Mirror
 from inducer_bench.training.watch import Watch, account
 
 LENGTHS = [5 + (index * 7919) % 60 for index in range(1000)]
@@ -59,20 +59,6 @@ def test_evaluation_covers_everything_longest_first():
     batches = evaluation_batches(LENGTHS, 64)
     assert sorted(index for batch in batches for index in batch) == list(range(1000))
     assert LENGTHS[batches[0][0]] == max(LENGTHS)
-
-
-def test_learning_rate_warms_up_then_falls_linearly_to_zero():
-    rates = [learning_rate(trainer(warmup=4), step, 20) for step in range(21)]
-    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[4:] == pytest.approx([(20 - step) / 16 for step in range(4, 21)])
-
-
-def test_warmup_below_one_is_a_fraction_of_all_steps():
-    assert learning_rate(trainer(warmup=0.2), 3, 20) == learning_rate(trainer(warmup=4), 3, 20)
-
-
-def test_constant_schedule_stays_at_the_top():
-    assert learning_rate(trainer(schedule="constant", warmup=0.0), 19, 20) == 1.0
 
 
 def with_gradient(*gradient):
@@ -157,7 +143,7 @@ def test_end_of_a_logging_interval_gives_its_mean_loss_and_starts_the_next_one()
 
 
 def test_tracker_reads_the_progress_and_changes_nothing_of_it(tmp_path):
-    tracker, progress = Tracker(tmp_path, Mirror()), Progress(step=4, interval_loss=6.0, interval_count=4)
+    tracker, progress = Tracker(tmp_path, Mirrors()), Progress(step=4, interval_loss=6.0, interval_count=4)
     before = copy.deepcopy(progress)
     tracker.start(progress, total_steps=8)
     tracker.step(progress)
@@ -169,7 +155,7 @@ def test_tracker_reads_the_progress_and_changes_nothing_of_it(tmp_path):
 
 @pytest.mark.parametrize("found", [b"", b"\0" * 18, b'{"event"', b'{"event": "TRAIN"}\nmore', None])
 def test_metrics_that_were_cut_or_changed_are_written_again_and_told(tmp_path, caplog, found):
-    tracker, line = Tracker(tmp_path, Mirror()), '{"event": "train"}\n'
+    tracker, line = Tracker(tmp_path, Mirrors()), '{"event": "train"}\n'
     if found is not None:
         tracker.path.write_bytes(found)
     tracker.start(Progress(step=4, metrics=line), total_steps=8)
@@ -178,14 +164,14 @@ def test_metrics_that_were_cut_or_changed_are_written_again_and_told(tmp_path, c
 
 
 def test_metrics_logged_after_the_checkpoint_are_dropped_in_silence(tmp_path, caplog):
-    tracker, line = Tracker(tmp_path, Mirror()), '{"event": "train"}\n'
+    tracker, line = Tracker(tmp_path, Mirrors()), '{"event": "train"}\n'
     tracker.path.write_text(line + "later\n")
     tracker.start(Progress(metrics=line), total_steps=8)
     assert (tracker.path.read_text(), caplog.messages) == (line, [])
 
 
 def test_number_that_is_not_finite_is_never_written(tmp_path):
-    tracker = Tracker(tmp_path, Mirror())
+    tracker = Tracker(tmp_path, Mirrors())
     tracker.start(Progress(), total_steps=8)
     with pytest.raises(TrainingDiverged, match="step 3: a number is not finite"):
         tracker.interval(Progress(step=3), loss=1.5, lr=math.inf)

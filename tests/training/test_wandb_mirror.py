@@ -24,12 +24,25 @@ from inducer_bench.runs.identity import setting_key
 from inducer_bench.runs.run import run
 from inducer_bench.runs.several import run_all
 from inducer_bench.training import wandb_mirror
+from inducer_bench.training.mirrors import open_mirrors
 from inducer_bench.training.options import TrackerOptions
-from inducer_bench.training.wandb_mirror import Mirror, open_mirror
+from inducer_bench.training.sink import Start
 
 ROW = {"event": "train", "step": 2, "loss": 0.5, "lr": 1e-3}
 DONE = {"accuracy": 75.0, "parameters": {"method": 12}}
 START = {"run_id": "abc", "name": "sst2/lora/0", "group": "full/sst2/plm/lora/0", "config": {"seed": 0}}
+
+
+def opened(tracker, folder, **changes):
+    """The mirrors of a run."""
+    return open_mirrors(tracker, Start(folder, **{**START, **changes}))
+
+
+def told_of(tracker, folder, **changes):
+    """The mirrors of a run that has ended, after one row."""
+    mirrors = opened(tracker, folder, **changes)
+    mirrors.log(ROW)
+    mirrors.finish(DONE)
 
 
 class FakeRun:
@@ -77,57 +90,54 @@ def tracker():
     return compose(["tracker=wandb"]).tracker
 
 
-def test_rows_are_named_by_their_event_and_keep_their_step():
+def test_rows_are_named_by_their_event_and_keep_their_step(fake_wandb, tracker, tmp_path):
     fake = FakeRun()
-    Mirror(fake).log(ROW)
+    fake_wandb(fake)
+    told_of(tracker, tmp_path)
     assert fake.rows == [(2, {"train/loss": 0.5, "train/lr": 1e-3})]
     assert ROW["event"] == "train"
 
 
-def test_finished_run_leaves_its_scores_and_a_clean_exit_code():
+def test_finished_run_leaves_its_scores_and_a_clean_exit_code(fake_wandb, tracker, tmp_path):
     fake = FakeRun()
-    Mirror(fake).finish(DONE)
+    fake_wandb(fake)
+    told_of(tracker, tmp_path)
     assert fake.summary == {"accuracy": 75.0, "parameters": {"method": 12}}
     assert fake.exit_codes == [0]
 
 
-def test_run_that_did_not_finish_is_marked_as_failed():
+def test_run_that_did_not_finish_is_marked_as_failed(fake_wandb, tracker, tmp_path):
     fake = FakeRun()
-    Mirror(fake).finish(None)
+    fake_wandb(fake)
+    opened(tracker, tmp_path).finish(None)
     assert fake.summary == {}
     assert fake.exit_codes == [1]
 
 
-def test_first_failure_is_told_once_and_the_rest_is_silence(capsys, caplog):
+def test_first_failure_is_told_once_and_the_rest_is_silence(fake_wandb, tracker, tmp_path, capsys, caplog):
     fake = FakeRun("log")
-    mirror = Mirror(fake)
+    fake_wandb(fake)
+    mirrors = opened(tracker, tmp_path)
     for _ in range(3):
-        mirror.log(ROW)
-    mirror.finish(DONE)
+        mirrors.log(ROW)
+    mirrors.finish(DONE)
     assert fake.attempts == 1
     told = "Weights & Biases is left out from here on: the network is gone"
     assert capsys.readouterr().err == f"inducer-bench: {told}\n"
     assert [record.message for record in caplog.records] == [told], "and the log of the run has it"
 
 
-def test_failing_end_is_swallowed():
+def test_failing_end_is_swallowed(fake_wandb, tracker, tmp_path):
     fake = FakeRun("finish")
-    Mirror(fake).finish(DONE)
-    assert fake.attempts == 1
+    fake_wandb(fake)
+    told_of(tracker, tmp_path)
+    assert fake.attempts == 2  # the row, and the end
 
 
-def test_interrupt_of_the_user_is_not_swallowed():
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Mirror(SimpleNamespace(log=lambda row, step: interrupt())).log(ROW)
-
-
-def test_without_a_tracker_wandb_is_never_imported(monkeypatch, tmp_path):
+def test_without_a_tracker_wandb_is_never_imported(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    monkeypatch.setattr(wandb_mirror, "tell", None)  # a failed import would be told
-    open_mirror(compose(["tracker=none"]).tracker, tmp_path, **START).log(ROW)
+    told_of(compose(["tracker=none"]).tracker, tmp_path)
+    assert capsys.readouterr().err == ""  # a failed import would be told
 
 
 LEFT_OUT = "inducer-bench: Weights & Biases is left out, nothing is mirrored: "
@@ -144,15 +154,13 @@ ERRORS = {
 @pytest.mark.parametrize("reason", ERRORS)
 def test_failing_start_is_told_in_one_line_and_gives_a_silent_mirror(fake_wandb, tracker, tmp_path, capsys, reason):
     fake_wandb(error=ERRORS[reason])
-    mirror = open_mirror(tracker, tmp_path, **START)
-    mirror.log(ROW)
-    mirror.finish(DONE)
+    told_of(tracker, tmp_path)
     assert capsys.readouterr().err == f"{LEFT_OUT}{reason}\n"
 
 
 def test_missing_package_is_told_and_gives_a_silent_mirror(monkeypatch, tracker, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    open_mirror(tracker, tmp_path, **START).log(ROW)
+    told_of(tracker, tmp_path)
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith(LEFT_OUT)
 
@@ -166,7 +174,7 @@ def test_nonsense_for_the_address_of_the_server_fails_nothing(fake_wandb, monkey
     if not address:
         monkeypatch.setattr(hub, "reachable", lambda url: url != "https://api.wandb.ai")
     calls = fake_wandb(FakeRun())
-    open_mirror(tracker, tmp_path, **START)
+    told_of(tracker, tmp_path)
     assert [call["mode"] for call in calls] == ["offline"]
 
 
@@ -184,7 +192,7 @@ def test_netrc_that_cannot_be_read_holds_no_key(fake_wandb, monkeypatch, tracker
         monkeypatch.delenv("NETRC")
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     calls = fake_wandb(FakeRun())
-    open_mirror(tracker, tmp_path, **START)
+    told_of(tracker, tmp_path)
     assert [call["mode"] for call in calls] == ["offline"]
 
 
@@ -207,7 +215,7 @@ def test_other_names_are_taken(name):
 def test_absolute_paths_of_the_configuration_stay_at_home(fake_wandb, tracker, tmp_path):
     calls = fake_wandb(FakeRun())
     config = {"plm": {"path": "/home/me/plm", "name": "a/b"}, "list": ["~/x", "y", 3, None], "output_dir": "runs/a"}
-    open_mirror(tracker, tmp_path, **{**START, "config": config})
+    told_of(tracker, tmp_path, config=config)
     sent = {"plm": {"path": "plm", "name": "a/b"}, "list": ["x", "y", 3, None], "output_dir": "runs/a"}
     assert calls[0]["config"] == sent
 
@@ -226,14 +234,14 @@ def test_mirror_is_online_only_with_key_and_network_unless_told(
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setattr(hub, "reachable", lambda url: network)
     calls = fake_wandb(FakeRun())
-    open_mirror(compose(["tracker=wandb", f"tracker.mode={mode}"]).tracker, tmp_path, **START)
+    told_of(compose(["tracker=wandb", f"tracker.mode={mode}"]).tracker, tmp_path)
     assert [call["mode"] for call in calls] == [expected]
     assert calls[0]["id"] == "abc", "a resumed run goes on in the same place"
 
 
 def test_start_and_end_wait_only_so_long(fake_wandb, tracker, tmp_path):
     settings = fake_wandb(FakeRun())
-    open_mirror(tracker, tmp_path, **START)
+    told_of(tracker, tmp_path)
     assert 0 < settings[0]["settings"]["init_timeout"] <= 60
     assert 0 < settings[0]["settings"]["finish_timeout"] <= 120
 

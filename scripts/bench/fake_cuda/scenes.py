@@ -34,11 +34,11 @@ from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.decoding import generate
 from inducer_bench.training.evaluation import predict
 from inducer_bench.training.loop import Experiment, Splits, make_optimizer, optimizer_of, train
+from inducer_bench.training.mirrors import Mirrors
 from inducer_bench.training.options import TrainerOptions
 from inducer_bench.training.side_by_side import add_gradients_of_each
 from inducer_bench.training.stack import Lane, Stack
 from inducer_bench.training.tracking import Tracker
-from inducer_bench.training.wandb_mirror import Mirror
 from scripts.bench.fake_cuda.counts import Counts
 from scripts.bench.fake_cuda.device import CUDA, FakeCuda
 from scripts.bench.fake_cuda.process import Answer, Request
@@ -151,7 +151,7 @@ class _StepCounter(Tracker):
     """A run's tracker that counts from the end of step `start` to that of step `end`, and then ends the training."""
 
     def __init__(self, folder: Path, counts: Counts, start: int, end: int) -> None:
-        super().__init__(folder, Mirror())
+        super().__init__(folder, Mirrors())
         self._console.quiet = True
         self.counts = counts
         self.start_step, self.end_step = start, end
