@@ -247,7 +247,8 @@ class GenerationOptions(TaskOptions):
         if self.decoding.max_new_tokens >= self.max_length:
             raise UserError(
                 f"task.decoding.max_new_tokens: found {self.decoding.max_new_tokens}; allowed: less than "
-                f"task.max_length, {self.max_length}, which holds the source as well"
+                f"task.max_length, {self.max_length}, which holds the source as well; "
+                f"type task.decoding.max_new_tokens={max(self.max_length // 4, 1)}"
             )
 
 
