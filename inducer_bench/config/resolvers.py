@@ -1,6 +1,6 @@
 """What the YAML files of `conf/` may ask for besides plain values.
 
-`${recipe:KEY}`, `${by_family:{...}}` and `${by_seeds:{...}}`.
+`${recipe:KEY}`, `${by_family:{...}}`, `${by_seeds:{...}}` and `${model_length:MOST}`.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench.config.recipe import check_name
 from inducer_bench.errors import UserError, unknown
+from inducer_bench.methods.architectures import positions
+from inducer_bench.options import typed
+from inducer_bench.plm.location import architecture
+from inducer_bench.plm.options import PlmOptions
 
 _NONE = object()
 
@@ -19,6 +23,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("recipe", _recipe, replace=True)
     OmegaConf.register_new_resolver("by_family", _by_family, replace=True)
     OmegaConf.register_new_resolver("by_seeds", _by_seeds, replace=True)
+    OmegaConf.register_new_resolver("model_length", _model_length, replace=True)
 
 
 def recipe_names(config: DictConfig, published: Iterable[Any]) -> list[str]:
@@ -62,3 +67,15 @@ def _by_family(values: DictConfig, *, _root_: DictConfig) -> Any:
 def _by_seeds(values: DictConfig, *, _root_: DictConfig) -> Any:
     """`${by_seeds:{one:VALUE,several:VALUE}}`: the value for a run of one seed, or for seeds side by side."""
     return values["one" if _root_.get("seeds") is None else "several"]
+
+
+def _model_length(most: int, *, _root_: DictConfig) -> int:
+    """`${model_length:MOST}`: the tokens that the chosen PLM takes, or `most`, if it takes more or has no limit.
+
+    Raises:
+        UserError: the options of the PLM are impossible, or `plm.path` has no readable config.json.
+    """
+    plm: Any = OmegaConf.to_container(_root_.plm, resolve=True, throw_on_missing=True)
+    options = typed(PlmOptions, plm, "plm")
+    longest = positions(architecture(options), options.layout)
+    return most if longest is None else min(most, longest)

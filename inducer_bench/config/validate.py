@@ -138,7 +138,10 @@ def _check_plm(config: ExperimentConfig) -> None:
     check_sizes(found)
     longest = positions(found, config.plm.layout)
     if longest is not None and config.task.max_length > longest:
-        raise UserError(f"task.max_length: found {config.task.max_length}; allowed: at most {longest} for this PLM")
+        raise UserError(
+            f"task.max_length: found {config.task.max_length}; allowed: at most {longest} for this PLM; "
+            f"type task.max_length={longest}"
+        )
 
 
 def _check_method(config: ExperimentConfig) -> None:

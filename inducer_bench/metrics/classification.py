@@ -1,7 +1,11 @@
-"""GLUE's metrics (https://arxiv.org/abs/1804.07461), by scikit-learn and scipy, in percent.
+"""Metrics of labels and numbers, by scikit-learn and scipy, in percent; among them GLUE's.
 
-Labels and predictions are class codes; for the correlations they are numbers. F1 is that of class 1 and needs two
-classes. Matthews correlation is defined for any number of classes (Gorodkin 2004) and is 0 where either side is
+Labels and predictions are class codes; for the correlations they are numbers. GLUE's F1
+(https://arxiv.org/abs/1804.07461) is that of class 1 and needs two classes. For more, F1, precision and recall have
+averages: macro over the classes that occur among labels or predictions, weighted by the number of labels of each. A
+class without predictions has a precision of 0, one without labels a recall of 0. Balanced accuracy is the mean recall
+of the classes that have labels. `f1:LABEL`, `precision:LABEL` and `recall:LABEL` are those of one class (`of_class`).
+Matthews correlation is defined for any number of classes (Gorodkin 2004) and is 0 where either side is
 constant. The Pearson and Spearman correlations are undefined there and are not computed.
 """
 
@@ -47,6 +51,20 @@ def _f1(labels: list[Any], predictions: list[Any]) -> float:
     return float(f1_score(labels, predictions, zero_division=0.0))
 
 
+def _averaged(score: str, average: str, labels: list[Any], predictions: list[Any]) -> float:
+    """`precision`, `recall` or `f1` of several classes."""
+    from sklearn import metrics
+
+    found = getattr(metrics, f"{score}_score")(labels, predictions, average=average, zero_division=0.0)
+    return float(found)
+
+
+def _balanced_accuracy(labels: list[Any], predictions: list[Any]) -> float:
+    from sklearn.metrics import balanced_accuracy_score
+
+    return float(balanced_accuracy_score(labels, predictions))
+
+
 def _matthews(labels: list[Any], predictions: list[Any]) -> float:
     from sklearn.metrics import matthews_corrcoef
 
@@ -84,6 +102,52 @@ def weighted_f1(pairs: "Array", weights: "Array") -> "Array":
     labelled, predicted = (pairs == 1).T
     common, either = (weights @ np.stack([2.0 * (labelled & predicted), 1.0 * labelled + predicted], axis=1)).T
     return 100 * ratio(common, either, 0.0)
+
+
+def _class_counts(pairs: "Array", weights: "Array") -> "tuple[Array, Array, Array]":
+    """(N, 2), (R, N) -> of each class (R, C): correct predictions, labels, and predictions."""
+    import numpy as np
+
+    labels, predictions = np.moveaxis(1.0 * (pairs[..., None] == np.unique(pairs)), 1, 0)  # (N, C)
+    return weights @ (labels * predictions), weights @ labels, weights @ predictions
+
+
+def _of_each_class(score: str, correct: "Array", labelled: "Array", predicted: "Array") -> "Array":
+    """Precision, recall or F1 of each class from its counts; 0 where undefined."""
+    above, below = {
+        "precision": (correct, predicted),
+        "recall": (correct, labelled),
+        "f1": (2 * correct, labelled + predicted),
+    }[score]
+    return ratio(above, below, 0.0)
+
+
+def weighted_macro(score: str, pairs: "Array", weights: "Array") -> "Array":
+    """The mean over the classes that occur among labels or predictions."""
+    correct, labelled, predicted = _class_counts(pairs, weights)
+    occurs = labelled + predicted > 0
+    found: Array = 100 * (_of_each_class(score, correct, labelled, predicted) * occurs).sum(1) / occurs.sum(1)
+    return found
+
+
+def weighted_by_labels(score: str, pairs: "Array", weights: "Array") -> "Array":
+    """The mean over the classes, weighted by the number of their labels."""
+    correct, labelled, predicted = _class_counts(pairs, weights)
+    found: Array = 100 * (_of_each_class(score, correct, labelled, predicted) * labelled).sum(1) / labelled.sum(1)
+    return found
+
+
+def weighted_balanced_accuracy(pairs: "Array", weights: "Array") -> "Array":
+    """The mean recall of the classes that have labels."""
+    correct, labelled, _ = _class_counts(pairs, weights)
+    found: Array = 100 * ratio(correct, labelled, 0.0).sum(1) / (labelled > 0).sum(1)
+    return found
+
+
+def weighted_of_class(score: str, found: "Array", weights: "Array") -> "Array":
+    """Precision, recall or F1 of one class: K = 2, whether it is the label and whether it is predicted."""
+    labelled, predicted = found.T
+    return 100 * _of_each_class(score, weights @ (labelled * predicted), weights @ labelled, weights @ predicted)
 
 
 def weighted_matthews(pairs: "Array", weights: "Array") -> "Array":
@@ -128,9 +192,57 @@ def _ranks(column: "Array", weights: "Array") -> "Array":
     return ranks
 
 
+# -- of one class, by the names of labels ------------------------------------------------------------------------------
+
+_OF_CLASS = {"f1": "F1", "precision": "precision", "recall": "recall"}
+
+
+def of_class(name: str) -> Metric | None:
+    """The metric `f1:LABEL`, `precision:LABEL` or `recall:LABEL`; None if the name is of another form.
+
+    Its rows have the names of labels as well, `label_name` and `prediction_name`, so that it needs no codes.
+    """
+    score, colon, label = name.partition(":")
+    if not colon or score not in _OF_CLASS:
+        return None
+
+    def found(row: Row) -> tuple[float, float]:
+        return float(row["label_name"] == label), float(row["prediction_name"] == label)
+
+    def scored(rows: Sequence[Row]) -> Score:
+        pairs = [found(row) for row in rows]
+        as_columns = [{"label": labelled, "prediction": predicted} for labelled, predicted in pairs]
+        return _score(f"{score}|percent|one class", _SKLEARN, partial(_averaged, score, "binary"), as_columns)
+
+    return Metric(
+        name=name,
+        label=f"{_OF_CLASS[score]} of {label}",
+        of="labels",
+        score=each_part(scored),
+        statistics=found,
+        corpus=partial(weighted_of_class, score),
+    )
+
+
 # -- the rows ----------------------------------------------------------------------------------------------------------
 
 _SKLEARN, _SCIPY = "scikit-learn", "scipy"
+
+
+def _macro(score: str, label: str) -> Metric:
+    return Metric(
+        name=f"{score}_macro",
+        label=label,
+        of="labels",
+        score=each_part(
+            partial(_score, f"{score}_macro|percent|classes that occur", _SKLEARN, partial(_averaged, score, "macro"))
+        ),
+        statistics=_pair,
+        corpus=partial(weighted_macro, score),
+    )
+
+
+F1_MACRO = _macro("f1", "macro F1")
 
 METRICS = (
     Metric(
@@ -149,6 +261,25 @@ METRICS = (
         score=each_part(partial(_score, "f1|percent|positive class 1", _SKLEARN, _f1)),
         statistics=_pair,
         corpus=weighted_f1,
+    ),
+    F1_MACRO,
+    Metric(
+        name="f1_weighted",
+        label="weighted F1",
+        of="labels",
+        score=each_part(partial(_score, "f1_weighted|percent", _SKLEARN, partial(_averaged, "f1", "weighted"))),
+        statistics=_pair,
+        corpus=partial(weighted_by_labels, "f1"),
+    ),
+    _macro("precision", "macro precision"),
+    _macro("recall", "macro recall"),
+    Metric(
+        name="balanced_accuracy",
+        label="balanced accuracy",
+        of="labels",
+        score=each_part(partial(_score, "balanced_accuracy|percent", _SKLEARN, _balanced_accuracy)),
+        statistics=_pair,
+        corpus=weighted_balanced_accuracy,
     ),
     Metric(
         name="matthews",

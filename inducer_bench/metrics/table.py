@@ -21,6 +21,11 @@ def metrics_of(scored: Collection[Scored]) -> list[Metric]:
     return [metric for metric in METRICS if metric.of in scored]
 
 
+def is_users(name: str) -> bool:
+    """Whether a metric's name is the dotted one of a user's module; `f1:no. 1` is that of a label."""
+    return "." in name and ":" not in name
+
+
 def user_metric(key: str, name: str) -> Metric:
     """The metric `my_metric` of a user's module, by its dotted name `my_package.my_module.my_metric`, which it keeps.
 

@@ -111,11 +111,16 @@ def conclude(
             for split, data in experiment.eval_data.items()
         }
     eval_seconds = perf_counter() - started
-    checksums = files.write_results(folder, tuned, task, evaluations, trial)
+    inputs = {}
+    if config.task.keep_inputs and distributed.is_main_process():
+        inputs = {split: task.inputs(split, data) for split, data in experiment.eval_data.items()}
+    checksums = files.write_results(folder, tuned, task, evaluations, inputs, trial)
 
     # -- record --------------------------------------------------------------------------------------------------------
     adapter = files.adapter_bytes(folder)
     record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, adapter, checksums)
+    for line in [*record.remarks, *record.class_lines()]:
+        log.info("%s", line)
     summary: dict[str, Any] = {name: score.value for name, score in record.scores.items()}
     tracker.close({**summary, "parameters": dataclasses.asdict(record.parameters)})
     return record

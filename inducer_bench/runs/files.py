@@ -3,8 +3,9 @@
 import dataclasses
 import gzip
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -18,6 +19,7 @@ from inducer_bench.training import tracking
 from inducer_bench.training.evaluation import Evaluation
 
 CONFIG, CHECKPOINT = "config.yaml", "checkpoint"
+_LONGEST_INPUT = 2_000  # characters of a text that is kept with its prediction
 
 
 @distributed.on_main_process
@@ -27,20 +29,30 @@ def write_config(folder: Path, config: ExperimentConfig) -> None:
 
 
 def write_results(
-    folder: Path, tuned: TunedModel, task: Task, evaluations: Mapping[str, Evaluation], trial: bool
+    folder: Path,
+    tuned: TunedModel,
+    task: Task,
+    evaluations: Mapping[str, Evaluation],
+    inputs: Mapping[str, Sequence[Mapping[str, Any]]],
+    trial: bool,
 ) -> dict[str, str]:
     """Write the adapter, the predictions, and further files of the task; returns the checksums of the run's files.
 
     Predictions are JSON lines, one per example, in the order of the data. Further files, such as the input of an
     official scorer, are of the first split. A trial leaves its predictions alone. Processes other than the main one
     write nothing.
+
+    Args:
+        inputs: split -> what each prediction was made for, kept with it; a split that lacks some has none.
     """
     if not distributed.is_main_process():
         return {}
     lines = "".join(
-        strict_json.dumps({"split": split, "index": i, **prediction}) + "\n"
+        strict_json.dumps({"split": split, "index": i, **prediction, **given}) + "\n"
         for split, result in evaluations.items()
-        for i, prediction in enumerate(result.predictions)
+        for i, (prediction, given) in enumerate(
+            zip(result.predictions, _kept(inputs.get(split, ()), len(result.predictions)), strict=True)
+        )
     )
     write_atomic(folder / PREDICTIONS, gzip.compress(lines.encode(), mtime=0))  # equal bytes for equal lines
     if trial:
@@ -50,6 +62,21 @@ def write_results(
     for name, content in further.items():
         write_atomic(folder / name, content)
     return checksums(folder, [tracking.FILE, DESCRIPTION, WEIGHTS, PREDICTIONS, *further])
+
+
+def _kept(inputs: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Any]]:
+    """What a line of predictions has besides the prediction; data that have changed meanwhile are left out."""
+    return [{"input": _cut(given)} for given in inputs] if len(inputs) == count else [{}] * count
+
+
+def _cut(value: Any) -> Any:
+    """Plain values with the beginning of each text."""
+    if isinstance(value, Mapping):
+        return {key: _cut(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_cut(inner) for inner in value]
+    too_long = isinstance(value, str) and len(value) > _LONGEST_INPUT
+    return f"{value[:_LONGEST_INPUT]} ..." if too_long else value
 
 
 def adapter_bytes(folder: Path) -> int:

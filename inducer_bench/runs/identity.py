@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import sha256
+from inducer_bench.metrics.table import is_users
 from inducer_bench.options import user_module
 from inducer_bench.plm import files as plm_files
 from inducer_bench.plm.fetch import plm_commit
@@ -23,6 +24,7 @@ from inducer_bench.version import ALGORITHM
 
 # Keys that decide where things are and what is written, but not what is computed.
 _NEUTRAL = {
+    "task": {"keep_inputs"},
     "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
     "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint", "gpu_memory"},
 }
@@ -88,7 +90,7 @@ def recorded_hash(config: dict[str, Any], algorithm: int, data: str, plm: str) -
     task, method = config["task"], config["method"]
     metrics = task.get("metrics")
     names = [method.get("name"), task.get("kind"), *(metrics if isinstance(metrics, list) else ())]
-    if any("." in str(name) for name in names):
+    if any(is_users(str(name)) for name in names):
         return None
     canonical = _without_neutral({**config, "task": _without(TaskOptions.PLACE, task)})
     return _hash(canonical, algorithm, data, plm, {})
@@ -171,8 +173,8 @@ def _user_code(config: ExperimentConfig) -> dict[str, str]:
 
     What such a module imports is not covered.
     """
-    metrics = [name.rpartition(".")[0] for name in config.task.metrics]
-    modules = {name for name in (config.method.name, config.task.kind) if "." in name} | {*filter(None, metrics)}
+    metrics = {name.rpartition(".")[0] for name in config.task.metrics if is_users(name)}
+    modules = {name for name in (config.method.name, config.task.kind) if "." in name} | metrics
     files = {name: user_module("configuration", name).__file__ for name in sorted(modules)}
     return {name: sha256(Path(file)).hex() for name, file in files.items() if file is not None}
 

@@ -6,12 +6,14 @@ A record is complete and checksummed, or it does not exist. Reading one needs no
 import dataclasses
 import math
 from collections.abc import Iterator
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from inducer_bench.errors import UserError, shown
+from inducer_bench.metrics.confusion import table
 from inducer_bench.metrics.score import Scores
 from inducer_bench.options import options, typed
 from inducer_bench.runs import checksummed
@@ -131,6 +133,9 @@ class FinishedRecord(Record):
     scores: Annotated[Scores, Field(min_length=1)]
     losses: dict[str, float]  # split -> mean loss, of tasks that predict labels or numbers
     labels: list[str] | None  # in the order of their codes; None where the task has none
+    # split -> examples by label (rows) and prediction (columns); empty for tasks without labels, or with many
+    confusion: dict[str, list[list[Count]]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)  # what is odd about the predictions
     best_epoch: Count
     selection_score: float | None
     evaluations: list[dict[str, int | float | None]]  # one per epoch: epoch, step, loss and scores
@@ -154,6 +159,15 @@ class FinishedRecord(Record):
     def dtype(self) -> str:
         """The precision in words: fp32, tf32 or bf16."""
         return "fp32" if self.precision == "no" else self.precision
+
+    def class_lines(self) -> list[str]:
+        """The scores and predictions of each class of each split, as aligned lines of text, safe to print."""
+        lines = []
+        for split, matrix in self.confusion.items():
+            rows = [[shown(cell, 30) for cell in row] for row in table(matrix, self.labels or [])]
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            lines += [split, *("  ".join(map(str.rjust, row, widths)) for row in rows)]
+        return lines
 
     def headline(self) -> str:
         """The first scores, those of the task's metric before all others, for one line."""
@@ -285,6 +299,10 @@ def _check_results(record: FinishedRecord) -> None:
         for name in needed:
             if name not in getattr(record, key):
                 raise UserError(f"{key}.{name}: missing")
+    classes = len(record.labels or [])
+    for split, matrix in record.confusion.items():
+        if len(matrix) != classes or any(len(row) != classes for row in matrix):
+            raise UserError(f"confusion.{split}: allowed: a row and a column for each of the {classes} labels")
     epochs = [entry.get("epoch") for entry in record.evaluations]
     if epochs != [*range(1, len(epochs) + 1)]:
         raise UserError("evaluations: allowed: one for each epoch, from 1 on, in their order")

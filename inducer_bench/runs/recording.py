@@ -33,6 +33,16 @@ def finished(
         scores=named_by_split(evaluations),
         losses={split: result.loss for split, result in evaluations.items() if result.loss is not None},
         labels=experiment.task.labels,
+        confusion={
+            split: matrix
+            for split, result in evaluations.items()
+            if (matrix := experiment.task.confusion(result.predictions)) is not None
+        },
+        remarks=[
+            f"{split}: {remark}"
+            for split, result in evaluations.items()
+            for remark in experiment.task.remarks(result.predictions)
+        ],
         best_epoch=progress.best_epoch,
         selection_score=progress.best_score,
         evaluations=progress.evaluations,

@@ -118,7 +118,7 @@ def finished(config: ExperimentConfig, folder: Path, record: FinishedRecord) -> 
     distributed.on_main_process(records.write)(folder, record)
     if not config.trainer.keep_checkpoint:
         files.remove_checkpoint(folder)
-    return Outcome(ExitCode.DONE, folder, "done", record.headline(), record)
+    return Outcome(ExitCode.DONE, folder, "done", "; ".join([record.headline(), *record.remarks]), record)
 
 
 def failed(error: BaseException, config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:

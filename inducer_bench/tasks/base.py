@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from inducer_bench.errors import shown
 from inducer_bench.methods.architectures import Layout, layout_of
+from inducer_bench.metrics.confusion import Matrix
 from inducer_bench.metrics.metric import Row, compute
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks import source
@@ -205,6 +207,32 @@ class Task(ABC):
     def parts(self, predictions: Sequence[Row]) -> dict[str, Sequence[int]]:
         """The parts that have scores of their own: name -> indices of predictions; all of them are the part ""."""
         return {"": range(len(predictions))}
+
+    def inputs(self, split: str, data: Any) -> list[dict[str, Any]]:
+        """What each prediction of a split was made for, by name; empty where that cannot be told.
+
+        Args:
+            split: its name.
+            data: from `eval_data`.
+        """
+        return []
+
+    def confusion(self, predictions: Sequence[Prediction]) -> Matrix | None:
+        """How often each label was predicted as each other one; None of a task without labels, or with many."""
+        return None
+
+    def remarks(self, predictions: Sequence[Prediction]) -> list[str]:
+        """What is odd about predictions, in one line each: that they are all the same, or mostly empty texts."""
+        found = [row.get("prediction_name", row.get("prediction")) for row in predictions]
+        if None in found or len(found) < 2:
+            return []
+        empty = sum(isinstance(text, str) and not text.strip() for text in found)
+        if 2 * empty > len(found):
+            return [f"{empty:,} of {len(found):,} predicted texts are empty"]
+        alike = all(value == found[0] for value in found)
+        if alike and len({str(row.get("label", number)) for number, row in enumerate(predictions)}) > 1:
+            return [f"all {len(found):,} predictions are '{shown(found[0])}'"]
+        return []
 
     def shown(self, prediction: Prediction) -> dict[str, Any]:
         """A prediction for new input as a user sees it."""

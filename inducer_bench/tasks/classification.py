@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inducer_bench.errors import UserError
+from inducer_bench.metrics.classification import F1_MACRO
+from inducer_bench.metrics.confusion import MOST_LABELS, Matrix, confusion
+from inducer_bench.metrics.metric import compute
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Batch, Columns, Prediction, Task
 from inducer_bench.tasks.cache import Encoded
@@ -102,9 +105,39 @@ class ClassificationTask(Task):
             columns["probabilities"] = logits.softmax(-1)
         return {**columns, "loss": self._losses(logits, labels)}
 
+    def rows(self, columns: Columns, examples: Sequence[Encoded]) -> list[Prediction]:
+        """Per example what `predict` gives, and the names of the labels."""
+        rows = super().rows(columns, examples)
+        if self.labels is None:
+            return rows
+        return [
+            {**row, "label_name": self.labels[row["label"]], "prediction_name": self.labels[row["prediction"]]}
+            for row in rows
+        ]
+
     def score(self, predictions: Sequence[Prediction]) -> Scores:
         """The task's metrics select the epoch, too."""
-        return self.score_answers(predictions)
+        return compute(self.config.own_metrics(), predictions)
+
+    def score_answers(self, predictions: Sequence[Prediction]) -> Scores:
+        """The task's metrics, and macro F1 where there are more than two labels."""
+        scores = self.score(predictions)
+        if self.labels is not None and len(self.labels) > 2 and F1_MACRO.name not in scores:
+            scores |= compute([F1_MACRO], predictions)
+        return scores
+
+    def inputs(self, split: str, data: Any) -> list[dict[str, Any]]:
+        """The texts of each row by column; they are read once more, and must be there still."""
+        try:
+            return [dict(zip(self.config.text, row.texts, strict=True)) for row in self.read(split)]
+        except UserError:
+            return []
+
+    def confusion(self, predictions: Sequence[Prediction]) -> Matrix | None:
+        """Labels in rows, predictions in columns; None for numbers, and for more labels than a record should hold."""
+        if self.labels is None or len(self.labels) > MOST_LABELS:
+            return None
+        return confusion(predictions, len(self.labels))
 
     def shown(self, prediction: Prediction) -> dict[str, Any]:
         """The name of the predicted label and the probabilities by name; or the number."""

@@ -68,7 +68,7 @@ def find_labels(task: ClassificationOptions) -> list[str] | None:
     labels = sorted(found, key=lambda label: (Decimal(label), label)) if numbers else sorted(found)
     if len(labels) < 2:
         raise UserError(f"{source.where(task, 'train')}: found labels [{listed(labels)}]; expected two or more")
-    task.check_labels(len(labels))
+    task.check_labels(labels)
     return labels
 
 

@@ -90,6 +90,10 @@ class CoqaTask(GenerationTask):
                 answers[number].append(text)
         return self.predictions(data, [text for texts in answers for text in texts])
 
+    def source_of(self, sample: Sample) -> dict[str, Any]:
+        """The question alone: the passage and the history are those of the dialogue that its id names."""
+        return {"question": sample.source[-1][1]}
+
     def parts(self, predictions: Sequence[Row]) -> dict[str, Sequence[int]]:
         """All turns, those in and out of domain, and those of each domain."""
         return {**metrics.parts(predictions)}

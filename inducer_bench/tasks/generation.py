@@ -130,6 +130,14 @@ class GenerationTask(Task):
         """Per sample: its `id` and `group`, the generated text as `prediction`, and the `references`."""
         return self.predictions(data, self.generate(engine, [sample.source for sample in data]))
 
+    def inputs(self, split: str, data: Sequence[Sample]) -> list[dict[str, Any]]:
+        """The sources of samples, each as `source_of` has it."""
+        return [self.source_of(sample) for sample in data]
+
+    def source_of(self, sample: Sample) -> dict[str, Any]:
+        """A source by name, for people: by default the texts of its segments."""
+        return {"source": [text for _, text in sample.source]}
+
     def generate(self, engine: Engine, sources: Sequence[Sequence[Segment]]) -> list[str]:
         """The texts that the model generates for sources."""
         tokens = engine.generate(self.prompts(sources), self.config.decoding, self.first_special, self.segments)

@@ -12,9 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from inducer_bench.errors import UserError, listed, nearest, unknown
+from inducer_bench.errors import UserError, listed, nearest, shown, unknown
+from inducer_bench.metrics.classification import of_class
 from inducer_bench.metrics.metric import Metric, Scored
-from inducer_bench.metrics.table import metric_of, metrics_of, user_metric
+from inducer_bench.metrics.table import is_users, metric_of, metrics_of, user_metric
 from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
 
 # In the order of the released code; their ids follow those of the PLM's own tokens.
@@ -66,6 +67,7 @@ class TaskOptions:
     max_length: PositiveInt  # tokens; longer inputs are cut
     max_train: PositiveInt | None  # only the first so many examples
     max_eval: PositiveInt | None
+    keep_inputs: bool = True  # whether the stored predictions have the texts that they were made for
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"  # of transformers: the PLM with the head that the task needs
     formats: ClassVar[tuple[str, ...]] = ()  # extensions of local files that this kind reads
@@ -75,7 +77,7 @@ class TaskOptions:
 
     # Keys that say where the data are, and how they are used once they are encoded.
     PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
-    _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval"}
+    _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval", "keep_inputs"}
 
     def without_place(self) -> dict[str, Any]:
         """The keys that are part of a run's identity; the data's fingerprint stands for their location."""
@@ -119,7 +121,7 @@ class TaskOptions:
         Raises:
             UserError: a user's metric in `task.metrics` cannot be imported.
         """
-        users = [user_metric("task.metrics", name) for name in self.metrics if "." in name]
+        users = [user_metric("task.metrics", name) for name in self.metrics if is_users(name)]
         return metric_of(score, [*metrics_of((*self.scored, "losses")), *users])
 
     def check(self) -> None:
@@ -138,7 +140,7 @@ class TaskOptions:
         known = {metric.name: metric for metric in metrics_of(self.scored)}
         if name in known:
             return known[name]
-        if "." not in name:
+        if not is_users(name):
             raise UserError(f"{key}: found '{name}'; {nearest(name, known)}allowed: {', '.join(known)}")
         metric = user_metric(key, name)
         if metric.of not in self.scored:
@@ -197,20 +199,35 @@ class ClassificationOptions(TaskOptions):
                 allowed = ", ".join(other.name for other in metrics_of([scored]))
                 labels = self.labels if isinstance(self.labels, str) else f"[{listed(self.labels)}]"
                 raise UserError(f"task.metrics: found '{metric.name}'; allowed where task.labels={labels}: {allowed}")
-        if not regression:
-            self.check_labels(self.outputs())
+        if isinstance(self.labels, list):
+            self.check_labels(self.labels)
         super().check()
 
-    def check_labels(self, count: int) -> None:
-        """Check that the metrics are defined for so many labels.
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Check that the metrics are defined for these labels.
 
         Raises:
-            UserError: one is defined for two labels only, and there are more.
+            UserError: one is defined for two labels only, and there are more; or it is that of another label.
         """
         for metric in self.own_metrics():
-            if metric.binary and count != 2:
-                allowed = ", ".join(other.name for other in metrics_of(["labels"]) if not other.binary)
-                raise UserError(f"task.metrics: found '{metric.name}'; allowed with {count} labels: {allowed}")
+            if metric.binary and len(labels) != 2:
+                allowed = [other.name for other in metrics_of(["labels"]) if not other.binary]
+                near = nearest(f"{metric.name}_macro", allowed)
+                raise UserError(
+                    f"task.metrics: found '{metric.name}'; {near}allowed with {len(labels)} labels: {listed(allowed)}"
+                )
+            of, _, label = metric.name.partition(":")
+            if of_class(metric.name) and label not in labels:
+                near = nearest(label, labels)
+                raise UserError(f"task.metrics: found '{of}:{shown(label)}'; {near}allowed: {of}: and {listed(labels)}")
+
+    def _metric(self, key: str, name: str) -> Metric:
+        return of_class(name) or super()._metric(key, name)
+
+    def metric_of(self, score: str) -> Metric | None:
+        """As of any task; also that of `f1:LABEL`, of a label that `task.metrics` names."""
+        named = [metric for name in self.metrics if (metric := of_class(name))]
+        return metric_of(score, named) or super().metric_of(score)
 
 
 @options
@@ -247,7 +264,8 @@ class GenerationOptions(TaskOptions):
         if self.decoding.max_new_tokens >= self.max_length:
             raise UserError(
                 f"task.decoding.max_new_tokens: found {self.decoding.max_new_tokens}; allowed: less than "
-                f"task.max_length, {self.max_length}, which holds the source as well"
+                f"task.max_length, {self.max_length}, which holds the source as well; "
+                f"type task.decoding.max_new_tokens={max(self.max_length // 4, 1)}"
             )
 
 

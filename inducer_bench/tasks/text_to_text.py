@@ -41,6 +41,10 @@ class TextToTextTask(GenerationTask):
         """`{"source": "..."}`: the task's source column."""
         return Sample(where, (("<source_sm>", text_of(values, self._source, where)),), (), ())
 
+    def source_of(self, sample: Sample) -> dict[str, Any]:
+        """The text of the source column."""
+        return {self.config.text: sample.source[0][1]}
+
     @property
     def _source(self) -> InputColumn:
         return InputColumn("task.text", (self.config.text,))

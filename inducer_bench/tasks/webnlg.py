@@ -75,6 +75,11 @@ class WebNlgTask(GenerationTask):
             ) from None
         return Sample(name, _segments(checked), (), ())
 
+    def source_of(self, sample: Sample) -> dict[str, Any]:
+        """The triples, as the model reads them."""
+        texts = [text for _, text in sample.source]
+        return {"triples": [texts[start : start + 3] for start in range(0, len(texts), 3)]}
+
     def parts(self, predictions: Sequence[Row]) -> dict[str, Sequence[int]]:
         """All entries, and those of seen and of unseen categories."""
         groups = {

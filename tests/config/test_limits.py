@@ -153,7 +153,8 @@ def test_positions_of_roberta_begin_behind_its_padding_index(tiny_roberta_folder
         (tmp_path / "config.json").write_text(json.dumps(written))
         assert compose([f"plm.path={tmp_path}", f"task.max_length={longest}"]).task.max_length == longest
         message = refusal(f"plm.path={tmp_path}", f"task.max_length={longest + 1}")
-        assert message == f"task.max_length: found {longest + 1}; allowed: at most {longest} for this PLM"
+        allowed = f"at most {longest} for this PLM; type task.max_length={longest}"
+        assert message == f"task.max_length: found {longest + 1}; allowed: {allowed}"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,31 @@ def test_family_is_that_of_the_kind_of_task(task, family, own):
 def test_length_is_bounded_by_the_positions_of_the_plm(plm, longest):
     assert compose([f"plm={plm}", f"task.max_length={longest}"]).task.max_length == longest
     message = refusal(f"plm={plm}", f"task.max_length={longest + 1}")
-    assert message == f"task.max_length: found {longest + 1}; allowed: at most {longest} for this PLM"
+    allowed = f"at most {longest} for this PLM; type task.max_length={longest}"
+    assert message == f"task.max_length: found {longest + 1}; allowed: {allowed}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "length"),
+    [
+        (["task=sst2"], 512),  # RoBERTa's 514 positions begin behind its padding index
+        (["task=webnlg"], 512),
+        (["task=xsum"], 1024),
+        (["task=classification", "plm=mini_roberta", "task.data_dir=."], 256),
+        (["task=xsum", "plm=mini_gpt2", "method=lora"], 512),
+        (["task=sst2", "preset=mini"], 128),
+        (["task=coqa", "preset=mini"], 256),
+    ],
+)
+def test_default_length_is_what_the_plm_takes(overrides, length):
+    assert compose(overrides).task.max_length == length
+
+
+def test_default_length_is_that_of_a_local_plm(tiny_roberta_folder, tiny_gpt2_folder):
+    for preset in (["method=bitfit"], ["method=bitfit", "preset=mini"]):
+        assert compose([*preset, f"plm.path={tiny_roberta_folder}"]).task.max_length == 62
+        assert compose([*preset, "task=webnlg", f"plm.path={tiny_gpt2_folder}"]).task.max_length == 64
+    assert refusal("plm.path=nowhere").startswith("plm.path: found 'nowhere', which has no readable config.json")
 
 
 def test_length_is_bounded_by_the_positions_of_a_local_plm(tiny_roberta_folder, tiny_gpt2_folder):

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from inducer_bench.metrics import coqa
+from inducer_bench.metrics.classification import of_class
 from inducer_bench.metrics.metric import compute
 from inducer_bench.metrics.table import metric_of, metrics_of
 
@@ -11,17 +12,20 @@ LABELS = ("labels", "numbers")
 
 def metrics(names, scored):
     known = {metric.name: metric for metric in metrics_of(scored)}
-    return [known[name] for name in names]
+    return [of_class(name) or known[name] for name in names]
 
 
 def metric_for(score, rows):
     """The metric of a score, from what the rows are of."""
     scored = LABELS if not rows or "label" in rows[0] else ("turns",) if score.startswith(("em", "f1")) else ("texts",)
-    return metric_of(score, metrics_of([*scored, "losses"]))
+    return of_class(score) or metric_of(score, metrics_of([*scored, "losses"]))
 
 
 def classification_scores(names, labels, predictions):
-    rows = [{"label": label, "prediction": found} for label, found in zip(labels, predictions, strict=True)]
+    rows = [
+        {"label": label, "prediction": found, "label_name": str(label), "prediction_name": str(found)}
+        for label, found in zip(labels, predictions, strict=True)
+    ]
     return compute(metrics(names, LABELS), rows)
 
 

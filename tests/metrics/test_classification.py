@@ -9,6 +9,8 @@ import scipy
 import sklearn
 from helpers.scores import LABELS, classification_scores, metrics
 
+from inducer_bench.metrics import confusion
+from inducer_bench.metrics.classification import of_class
 from inducer_bench.metrics.metric import compute
 
 
@@ -58,6 +60,69 @@ def test_f1_and_matthews_follow_from_the_table_of_counts(seed):
 
 def test_f1_is_of_the_positive_class():
     assert _value("f1", [1, 0, 0, 0], [1, 1, 0, 0]) == pytest.approx(200 / 3)  # of class 0 it would be 80
+
+
+AVERAGES = ("f1_macro", "f1_weighted", "precision_macro", "recall_macro", "balanced_accuracy")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_averages_over_classes_follow_from_the_counts_of_each(seed):
+    """Counted by hand; some seeds have classes without labels, without predictions, or without both."""
+    labels, predictions = _random_codes(seed, classes=2 + seed % 5, count=3 + seed)
+    pairs = list(zip(labels, predictions, strict=True))
+    found = {"precision": {}, "recall": {}, "f1": {}}
+    for code in {*labels, *predictions}:
+        both, labelled, predicted = pairs.count((code, code)), labels.count(code), predictions.count(code)
+        found["precision"][code] = both / predicted if predicted else 0.0
+        found["recall"][code] = both / labelled if labelled else 0.0
+        found["f1"][code] = 2 * both / (labelled + predicted)
+    expected = {f"{score}_macro": sum(each.values()) / len(each) for score, each in found.items()}
+    expected["f1_weighted"] = sum(found["f1"][label] for label in labels) / len(labels)
+    expected["balanced_accuracy"] = sum(found["recall"][code] for code in {*labels}) / len({*labels})
+    scores = classification_scores(AVERAGES, labels, predictions)
+    assert {name: score.value for name, score in scores.items()} == pytest.approx(
+        {name: 100 * expected[name] for name in AVERAGES}, abs=1e-10
+    )
+
+
+NAMES = ["yes", "no: 1.5, really", "no", "", "f1:yes"]  # whatever a label may be called
+
+
+def _named_rows(seed, classes):
+    rows = [
+        {"label": label, "prediction": found, "label_name": NAMES[label], "prediction_name": NAMES[found]}
+        for label, found in zip(*_random_codes(seed, classes, 19), strict=True)
+    ]
+    return rows, [row["label"] for row in rows], [row["prediction"] for row in rows]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 5])
+def test_scores_of_one_class_are_those_of_scikit_learn_for_its_code(classes):
+    rows, labels, predictions = _named_rows(classes, classes)
+    by_class = sklearn.metrics.precision_recall_fscore_support(labels, predictions, labels=range(5), zero_division=0)
+    for code, name in enumerate(NAMES):
+        for score, values in zip(("precision", "recall", "f1"), by_class, strict=False):
+            found = compute([of_class(f"{score}:{name}")], rows)[f"{score}:{name}"]
+            assert found.value == pytest.approx(100 * values[code], abs=1e-10)
+            assert found.signature == f"{score}|percent|one class|scikit-learn {sklearn.__version__}"
+
+
+def test_names_of_other_forms_are_no_metric_of_a_class():
+    assert [of_class(name) for name in ("f1", "f1_macro", "accuracy:yes", ":yes", "my.module.f1")] == [None] * 5
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_confusion_matrix_and_scores_of_its_classes_are_those_of_scikit_learn(classes):
+    rows, labels, predictions = _named_rows(7 + classes, classes)
+    matrix = confusion.confusion(rows, classes + 1)  # of the last class there is nothing
+    assert matrix == sklearn.metrics.confusion_matrix(labels, predictions, labels=range(classes + 1)).tolist()
+    expected = sklearn.metrics.precision_recall_fscore_support(
+        labels, predictions, labels=range(classes + 1), zero_division=math.nan
+    )
+    for code, found in enumerate(confusion.by_class(matrix)):
+        for value, reference in zip(found, expected, strict=True):
+            reference = reference[code] if value is found.labelled else 100 * reference[code]
+            assert (value is None and math.isnan(reference)) or value == pytest.approx(reference, abs=1e-10)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -20,7 +20,15 @@ WITHOUT_CHECKSUMS = record_of(configuration((*MINI, "method=lora")))
 
 def labelled(pairs, split="dev"):
     return [
-        {"split": split, "index": i, "label": label, "prediction": prediction, "loss": 0.1}
+        {
+            "split": split,
+            "index": i,
+            "label": label,
+            "prediction": prediction,
+            "loss": 0.1,
+            "label_name": str(label),
+            "prediction_name": str(prediction),
+        }
         for i, (label, prediction) in enumerate(pairs)
     ]
 
@@ -82,7 +90,8 @@ def expected(name, rows):
 
 CASES = {
     **{name: classes(2) for name in ("accuracy", "f1")},
-    "matthews": classes(3),
+    **{name: classes(5, 12) for name in ("matthews", "f1_macro", "f1_weighted", "balanced_accuracy")},
+    **{name: classes(5, 12) for name in ("precision_macro", "recall_macro", "f1:3", "precision:0", "recall:4")},
     **{name: numbers() for name in ("pearson", "spearman")},
     **dict.fromkeys(TEXT_METRICS, written()),
 }
@@ -112,7 +121,8 @@ def test_counts_as_weights_give_the_score_of_a_bootstrap_sample(name):
 @pytest.mark.parametrize("name", CASES)
 def test_zeros_and_ones_on_pooled_examples_give_the_score_of_swapped_outputs(name):
     rows = CASES[name]
-    others = [{**row, "prediction": other["prediction"]} for row, other in zip(rows, rows[1:] + rows[:1], strict=True)]
+    predicted = [{key: row[key] for key in row if key.startswith("prediction")} for row in rows]
+    others = [{**row, **other} for row, other in zip(rows, predicted[1:] + predicted[:1], strict=True)]
     swapped = np.arange(len(rows)) % 3 == 0
     mixed = [other if swap else row for row, other, swap in zip(rows, others, swapped, strict=True)]
     pooled = examples(name, rows).pooled(examples(name, others))

@@ -154,7 +154,12 @@ def test_given_labels_and_numbers_need_no_search(write):
 def test_single_label_and_f1_of_many_are_refused(write):
     assert "train.jsonl: found labels [x]; expected two or more" in refusal(write([("a", "x")]), find_labels)
     many = write([("a", "x"), ("b", "y"), ("c", "z")], "task.metrics=[f1]", "task.metric=f1")
-    assert refusal(many, find_labels) == "task.metrics: found 'f1'; allowed with 3 labels: accuracy, matthews"
+    assert refusal(many, find_labels) == (
+        "task.metrics: found 'f1'; did you mean 'f1_macro'? allowed with 3 labels: accuracy, f1_macro, f1_weighted, "
+        "precision_macro, recall_macro, balanced_accuracy, matthews"
+    )
+    other = write([("a", "x"), ("b", "y")], "task.metrics=[accuracy,'f1:z']")
+    assert refusal(other, find_labels) == "task.metrics: found 'f1:z'; allowed: f1: and x, y"
 
 
 def test_numbers_are_read_from_numbers_and_from_text(write):
