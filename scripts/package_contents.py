@@ -1,6 +1,6 @@
 """What a source distribution and a wheel must hold, and how large they may be.
 
-    python -m scripts.package_contents dist/*
+python -m scripts.package_contents dist/*
 """
 
 import sys
