@@ -14,6 +14,15 @@ _NO_MEMORY = (
 )  # fmt: skip
 
 
+# What people type for something that goes by another name here; case and punctuation aside.
+_ALIASES = {
+    "gpu": "cuda", "half": "bf16", "fp16": "bf16", "float16": "bf16", "bfloat16": "bf16", "float32": "fp32",
+    "ft": "fine_tune", "full": "fine_tune", "linearprobe": "head_only", "probe": "head_only", "houlsby": "adapter",
+    "pfeiffer": "adapter", "ptuning": "prefix", "ia3": "peft", "dora": "peft", "bert": "roberta-base", "gpt": "gpt2",
+    "cnndm": "cnn_dailymail", "weightsandbiases": "wandb", "off": "none",
+}  # fmt: skip
+
+
 class ExitCode(IntEnum):
     """The exit codes of the command line."""
 
@@ -86,10 +95,32 @@ def listed(names: Iterable[str], most: int = 20) -> str:
 
 
 def nearest(found: str, allowed: Iterable[str]) -> str:
-    """`did you mean ...? ` with the closest of `allowed`, or an empty string if there is none."""
-    names = list(allowed) if len(found) <= _LONGEST_NAME else []  # comparing takes the product of the lengths
-    matches = difflib.get_close_matches(found, [name for name in names if len(name) <= _LONGEST_NAME], n=1, cutoff=0.5)
-    return f"did you mean '{matches[0]}'? " if matches else ""
+    """`did you mean ...? ` with the closest of `allowed`, or an empty string if there is none.
+
+    In this order: the same name but for case and punctuation, another name for it, the beginning of one of them or one
+    that it begins with, and one that is spelt much alike.
+    """
+    names = [name for name in allowed if len(name) <= _LONGEST_NAME]
+    if len(found) > _LONGEST_NAME:  # comparing takes the product of the lengths
+        return ""
+    plain = {_plain(name): name for name in reversed(names)}
+    wanted = _plain(found)
+    alias = _ALIASES.get(wanted)
+    starts = [name for name in plain if wanted and name and (name.startswith(wanted) or wanted.startswith(name))]
+    if wanted in plain:
+        match: str | None = plain[wanted]
+    elif alias in names:
+        match = alias
+    elif len(wanted) > 2 and starts:
+        match = plain[min(starts, key=lambda name: (abs(len(name) - len(wanted)), name))]
+    else:
+        match = next(iter(difflib.get_close_matches(found, names, n=1, cutoff=0.5)), None)
+    return f"did you mean '{match}'? " if match else ""
+
+
+def _plain(name: str) -> str:
+    """A name without case and punctuation."""
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def unknown(key: str, found: str, allowed: Iterable[str]) -> UserError:

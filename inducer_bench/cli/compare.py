@@ -1,6 +1,7 @@
 """`inducer-bench compare RUN RUN`: two finished runs side by side, with paired tests."""
 
-from pathlib import Path
+import argparse
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,19 +9,24 @@ from rich.table import Table as RichTable
 
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, printable
-from inducer_bench.report.compare import Comparison, Table, compare
-from inducer_bench.runs.finished import open_run
+
+if TYPE_CHECKING:
+    from inducer_bench.report.compare import Comparison, Table
+
+HELP = "two runs of a task: configurations, scores with paired tests, costs"
 
 
-def main(arguments: list[str]) -> int:
+def arguments(parser: Parser) -> None:
+    """The two runs."""
+    parser.add_run("left")
+    parser.add_run("right", "another one")
+
+
+def main(args: argparse.Namespace) -> int:
     """Print the comparison: ruled tables in a terminal, aligned text otherwise; returns the exit code."""
-    parser = Parser(
-        prog="inducer-bench compare",
-        description="Compare two runs of one task: configurations, scores with paired tests, and costs.",
-    )
-    parser.add_argument("left", type=Path, metavar="RUN", help="the folder of a finished run")
-    parser.add_argument("right", type=Path, metavar="RUN", help="the folder of another one")
-    args = parser.parse_args(arguments)
+    from inducer_bench.report.compare import compare
+    from inducer_bench.runs.finished import open_run
+
     runs = [open_run(args.left), open_run(args.right)]
     comparison = compare(*runs)
     names = [f"{side:<6} {printable(str(run.folder))}" for side, run in zip(("left", "right"), runs, strict=True)]
@@ -34,7 +40,7 @@ def main(arguments: list[str]) -> int:
     return ExitCode.DONE
 
 
-def _aligned(table: Table) -> str:
+def _aligned(table: "Table") -> str:
     """A table as aligned columns of text under its title."""
     if not table.rows:
         return f"{table.title}: no difference"
@@ -44,7 +50,7 @@ def _aligned(table: Table) -> str:
     return "\n".join([table.title, *(f"  {line.rstrip()}" for line in text)])
 
 
-def _draw(console: Console, names: list[str], comparison: Comparison) -> None:
+def _draw(console: Console, names: list[str], comparison: "Comparison") -> None:
     for line in names:
         console.print(escape(line))
     for line in comparison.warnings:

@@ -1,34 +1,41 @@
 """`inducer-bench doctor`: check this machine, and say what to do about problems."""
 
+import argparse
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from inducer_bench import hub
 from inducer_bench.cli.parser import Parser
-from inducer_bench.config.compose import CONF_DIR
+from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.errors import ExitCode, UserError, first_line, shown
-from inducer_bench.mini import suite
 from inducer_bench.version import __version__
 
-_PACKAGES = "torch transformers accelerate datasets hydra-core wandb scikit-learn rouge-score sacrebleu".split()
+HELP = "what works on this machine, what does not, and what to do"
+_PACKAGES = "torch transformers accelerate datasets hydra-core scikit-learn rouge-score sacrebleu".split()
+_OF_AN_EXTRA = re.compile(r"""(?P<package>[\w.-]+).*extra == ["'](?P<extra>[\w-]+)["']""")
+_FOR_DEVELOPERS = ("dev", "docs")
 _GIB = 2**30
 Check = tuple[str, bool, str]  # name, whether it works, and a version or a remedy
 
 
-def main(arguments: list[str]) -> int:
+def arguments(parser: Parser) -> None:
+    """None."""
+
+
+def main(args: argparse.Namespace) -> int:
     """Print one line for each check; the exit code is 1 if something is missing that every run needs."""
-    Parser(prog="inducer-bench doctor", description=__doc__).parse_args(arguments)
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     needed, optional = _needed(), _optional()
     table = Table("check", "", "found", title=f"inducer-bench {__version__}", title_justify="left")
     for what, works, found in needed + optional:
@@ -56,7 +63,24 @@ def _optional() -> list[Check]:
         _checked("model hub", _hub),
         _checked("Weights & Biases", _wandb),
         _checked("Java for METEOR", _java),
+        *_extras(),
     ]
+
+
+def _extras() -> list[Check]:
+    """The extras of this package, and what is installed of each."""
+    packages: dict[str, list[str]] = {}
+    for match in filter(None, map(_OF_AN_EXTRA.match, requires("inducer-bench") or ())):
+        if match["extra"] not in _FOR_DEVELOPERS:
+            packages.setdefault(match["extra"], []).append(match["package"])
+    return [_checked(f"extra {extra}", partial(_extra, extra, names)) for extra, names in sorted(packages.items())]
+
+
+def _extra(extra: str, packages: list[str]) -> tuple[bool, str]:
+    try:
+        return True, ", ".join(f"{name} {version(name)}" for name in packages)
+    except PackageNotFoundError:
+        return False, f"pip install 'inducer-bench[{extra}]'"
 
 
 def _checked(what: str, check: Callable[[], tuple[bool, str]]) -> Check:
@@ -80,6 +104,8 @@ def _free_disk() -> tuple[bool, str]:
 
 
 def _mini_suite() -> tuple[bool, str]:
+    from inducer_bench.mini import suite
+
     try:
         suite.data_dir("sst2")
         suite.plm_dir("mini_roberta")
@@ -89,12 +115,16 @@ def _mini_suite() -> tuple[bool, str]:
 
 
 def _cuda() -> tuple[bool, str]:
-    import torch
+    from inducer_bench.runs.machine import expected_device
+
+    expected = expected_device("auto")
+    if expected.type == "cpu":
+        return False, f"runs use the CPU, {expected.threads} thread(s)"
+    import torch  # takes seconds, and only it knows whether the driver suits it
 
     if torch.cuda.is_available():
-        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        return True, ", ".join(names)
-    return False, f"runs use the CPU, {torch.get_num_threads()} threads"
+        return True, ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    return False, "there is a GPU, but torch cannot use it; see torch.cuda.is_available()"
 
 
 def _hub() -> tuple[bool, str]:

@@ -1,18 +1,24 @@
 """`inducer-bench export RUN DIR`: a run's adapter as a folder to share, with a model card."""
 
+import argparse
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError, printable
-from inducer_bench.runs.finished import open_run
+
+HELP = "a run's adapter as a folder to share, with a model card; LoRA as `peft` loads it"
 
 
-def main(arguments: list[str]) -> int:
+def arguments(parser: Parser) -> None:
+    """The run and the folder to write."""
+    parser.add_run()
+    parser.add_argument("dir", type=Path, metavar="DIR", help="the folder to write; new, or empty")
+
+
+def main(args: argparse.Namespace) -> int:
     """Write the folder and print its format; returns the exit code."""
-    parser = Parser(prog="inducer-bench export", description="Export an adapter and a model card to a folder.")
-    parser.add_argument("run", type=Path, help="the folder of a finished run")
-    parser.add_argument("dir", type=Path, help="the folder to write; new, or empty")
-    args = parser.parse_args(arguments)
+    from inducer_bench.runs.finished import open_run
+
     run = open_run(args.run)
     try:
         empty = not args.dir.exists() or (args.dir.is_dir() and not any(args.dir.iterdir()))

@@ -6,6 +6,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -24,8 +25,7 @@ from hydra.core.utils import env_override
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from inducer_bench.cli.parser import Parser
-from inducer_bench.config.compose import with_recipe
+from inducer_bench.config.compose import composed_for_all_jobs, explain, with_recipe
 from inducer_bench.errors import UserError, first_line
 
 Explain = Callable[[Exception, list[str]], UserError]
@@ -33,30 +33,34 @@ Launch = Callable[[Sequence[Sequence[str]]], None]
 REFUSED = "refused"  # the key that the configuration of a job has which does not compose
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Hydra's options and the overrides, as Hydra's own parser reads them.
+def checked(options: argparse.Namespace) -> argparse.Namespace:
+    """The options of `cli/run.py`, with those that Hydra's own functions also read.
 
     Raises:
-        UserError: an option that Hydra does not have, one without its value, or one between overrides. Also
-            `--experimental-rerun`, which unpickles a file, and so runs whatever code it contains.
+        UserError: options that exclude one another, or one that is not allowed: `--experimental-rerun` unpickles a
+            file, and so runs whatever code it contains.
     """
-    parser = Parser(prog="inducer-bench", parents=[get_args_parser()], add_help=False)
-    parsed, unknown = parser.parse_known_args(arguments)
-    if parsed.experimental_rerun is not None:
+    if options.experimental_rerun is not None:
         raise UserError("--experimental-rerun: not allowed, because it unpickles a file; give the overrides again")
-    if unknown:
-        raise UserError(f"'{unknown[0]}': not understood; options such as -m stand before all overrides")
+    if options.shell_completion:
+        raise UserError("-sc: not in use here; inducer-bench completion bash|zsh|fish prints what the shell needs")
     for option in ("resolve", "package"):
-        if getattr(parsed, option) and not parsed.cfg:
+        if getattr(options, option) and not options.cfg:
             raise UserError(f"--{option}: only together with --cfg")
-    if parsed.run and parsed.multirun:
-        raise UserError("--run: not together with --multirun")
-    return parsed
+    asked = [
+        f"--{name.replace('_', '-')}"
+        for name in ("run", "multirun", "cfg", "info", "hydra_help")
+        if getattr(options, name)
+    ]
+    if len(asked) > 1:
+        remedy = "; inducer-bench plan ... lists the jobs of a sweep" if options.multirun else ""
+        raise UserError(f"{asked[0]}: not together with {asked[1]}{remedy}")
+    return argparse.Namespace(**{**vars(get_args_parser().parse_args([])), **vars(options)})
 
 
 def only_shows(options: argparse.Namespace) -> bool:
     """Whether the options ask for something to look at instead of a run."""
-    return bool(options.cfg or options.info or options.hydra_help or options.shell_completion)
+    return bool(options.cfg or options.info or options.hydra_help)
 
 
 def show(options: argparse.Namespace, conf_dir: Path) -> None:
@@ -65,7 +69,7 @@ def show(options: argparse.Namespace, conf_dir: Path) -> None:
     Hydra's exceptions come through.
 
     Args:
-        options: made by `parse`.
+        options: made by `checked`.
         conf_dir: the folder of `config.yaml`.
 
     Raises:
@@ -93,7 +97,7 @@ def run_hydra(
     Hydra's exceptions come through instead of ending the process.
 
     Args:
-        options: made by `parse`.
+        options: made by `checked`.
         sweep: whether there may be several jobs.
         conf_dir: the folder of `config.yaml`.
         task: called with each composed configuration; that of a job that does not compose has the key `REFUSED`.
@@ -171,7 +175,9 @@ class Composer:
     """
 
     def __init__(self, overrides: list[str], conf_dir: Path, config_dir: Path | None) -> None:
-        self._loader = ConfigLoaderImpl(_search_path(str(conf_dir), config_dir))
+        self._loader = _Loader(
+            _search_path(str(conf_dir), config_dir), partial(explain, config_dir=config_dir), config_dir
+        )
         parsed = OverridesParser.create().parse_overrides(overrides)
         self._hydra = [str(o.input_line) for o in parsed if o.is_hydra_override()]
         self._own = [str(o.input_line) for o in parsed if not o.is_hydra_override()]
@@ -216,6 +222,23 @@ class _Loader(ConfigLoaderImpl):
         super().__init__(path)
         self.explained = explained
         self.config_dir = config_dir
+
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *others: Any, **more: Any
+    ) -> DictConfig:
+        def load(those: list[str]) -> DictConfig:
+            return super(_Loader, self).load_configuration(config_name, those, run_mode, *others, **more)
+
+        if run_mode != RunMode.MULTIRUN:
+            return load(overrides)
+        config = composed_for_all_jobs(overrides, self.config_dir, load)
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        config.hydra.overrides.task = [str(o.input_line) for o in parsed if not o.is_hydra_override()]
+        return config
+
+    def get_group_options(self, *arguments: Any, **more: Any) -> list[str]:
+        """The choices of a group, for `glob(*)`; files that others share are none."""
+        return [name for name in super().get_group_options(*arguments, **more) if not name.startswith("_")]
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         try:

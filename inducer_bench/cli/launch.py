@@ -1,5 +1,6 @@
 """Hand over to Hydra, which composes the configuration of a run, or those of a sweep, and calls `Jobs` with each."""
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
 from inducer_bench.cli.cores import shared
-from inducer_bench.cli.hydra_internals import REFUSED, only_shows, parse, run_hydra, show
-from inducer_bench.cli.parser import folder, search_modules_in
+from inducer_bench.cli.hydra_internals import REFUSED, checked, only_shows, run_hydra, show
+from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
 from inducer_bench.cli.sweep_folder import planned
-from inducer_bench.config.compose import CONF_DIR, composed_with_hydra, experiment_config, explain, with_recipe
+from inducer_bench.config.choices import CONF_DIR
+from inducer_bench.config.compose import composed_with_hydra, experiment_config, explain, with_recipe
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
@@ -28,14 +30,17 @@ from inducer_bench.training import interruption
 from inducer_bench.training.interruption import Stopped
 
 
-def launch(arguments: list[str]) -> int:
+def launch(args: argparse.Namespace) -> int:
     """Run what Hydra makes of the command line; returns the worst exit code of its jobs.
+
+    Args:
+        args: of `cli/run.py`.
 
     Raises:
         UserError: the command line does not compose.
     """
-    options = parse(arguments)
-    config_dir = None if options.config_dir is None else folder(options.config_dir)
+    options = checked(args)
+    config_dir = None if options.config_dir is None else options.config_dir.resolve()
     jobs = Jobs(options.overrides, config_dir)
     options.resolve = options.resolve or options.cfg == "job"
     try:

@@ -6,17 +6,18 @@ Imports wait until they are needed, so that the answer comes at once.
 import os
 import sys
 
-from inducer_bench import distributed
-from inducer_bench.cli import streams
+from inducer_bench.cli import commands, streams
 from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.errors import ExitCode, TrainingDiverged, UserError, first_line, lacks_memory, shown, unknown
 from inducer_bench.training import interruption
 
-COMMANDS = ("tune", "plan", "params", "validate", "ls", "tables", "predict", "export", "compare", "doctor")
-
 
 def entry_point() -> None:
     """The console script."""
+    if "_ARGCOMPLETE" in os.environ:
+        from inducer_bench.cli.completion import complete
+
+        complete()
     try:
         with interruption.watched():
             streams.protect()
@@ -62,31 +63,26 @@ def _answered(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> int:
-    if arguments and arguments[0] == "--version":
+    if arguments[:1] == ["--version"]:
         from inducer_bench.version import __version__
 
         print(f"inducer-bench {__version__}")
         return ExitCode.DONE
-    asks_for_help = bool({"-h", "--help"} & set(arguments))
-    if not asks_for_help:
+    wants_help = not arguments or commands.asks_for_help(arguments)
+    if not wants_help:
         _check_working_directory()
-    if "--plan" in arguments and (arguments[0] not in COMMANDS or arguments[0] == "tune"):
+    if "--plan" in arguments and (arguments[0] not in commands.NAMES or arguments[0] == "tune"):
         arguments = ["plan", *(argument for argument in arguments if argument != "--plan")]
-    if arguments and arguments[0] in COMMANDS:
-        from importlib import import_module
+    first = arguments[0] if arguments else ""
+    if first in commands.NAMES:
+        return commands.run(first, arguments[1:])
+    if first.isidentifier():
+        raise unknown("command", first, commands.NAMES)
+    if wants_help:
+        from inducer_bench.cli.help import show
 
-        code: int = import_module(f"inducer_bench.cli.{arguments[0]}").main(arguments[1:])
-        return code
-    if arguments and arguments[0].isidentifier():
-        raise unknown("command", arguments[0], COMMANDS)
-    if asks_for_help:
-        from inducer_bench.cli.help import main as print_help
-
-        return print_help(arguments)
-    distributed.check_environment()
-    from inducer_bench.cli.launch import launch
-
-    return launch(arguments)
+        return show(arguments)
+    return commands.run(commands.RUN, arguments)
 
 
 def _check_working_directory() -> None:

@@ -1,22 +1,27 @@
 """`inducer-bench params [overrides] [--json]`: the number of parameters of a method and of its PLM."""
 
+import argparse
 import json
 import sys
 
 from inducer_bench.cli.parser import Parser
-from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
-from inducer_bench.tasks.options import ClassificationOptions
 
+HELP = "parameters of method, head and model; needs neither data nor weights"
 _LABELS = {"method": "method", "head": "head", "tokens": "special-token rows", "plm": "PLM", "percent": "method / PLM"}
 
 
-def main(arguments: list[str]) -> int:
-    """Build the model without memory for its weights, attach the method, and count."""
-    parser = Parser(prog="inducer-bench params", description="The number of parameters of method, head and PLM.")
+def arguments(parser: Parser) -> None:
+    """Those of a run, and how to print the counts."""
     parser.add_overrides()
     parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_intermixed_args(arguments)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Build the model without memory for its weights, attach the method, and count."""
+    from inducer_bench.config.compose import compose
+    from inducer_bench.tasks.options import ClassificationOptions
+
     config = compose(args.overrides, args.config_dir)
 
     from inducer_bench.plm.load import empty_model

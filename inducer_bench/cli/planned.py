@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -13,13 +13,14 @@ from inducer_bench import hub
 from inducer_bench.cli.cores import at_once
 from inducer_bench.cli.hydra_internals import Composer
 from inducer_bench.cli.sweep_folder import count
-from inducer_bench.cli.tune import planned_studies, with_long_names
+from inducer_bench.cli.tuning import planned_studies, with_long_names
+from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.config.compose import (
-    CONF_DIR,
     check_choices,
     composed_with_hydra,
     experiment_config,
     explain,
+    explained,
     with_recipe,
 )
 from inducer_bench.config.overrides import as_meant
@@ -68,7 +69,7 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
     Raises:
         UserError: they do not compose, or do not say which jobs there are.
     """
-    with _explained(overrides := as_meant(overrides), config_dir):
+    with explained(overrides := as_meant(overrides), config_dir):
         overrides = with_recipe(overrides, config_dir)
         composed = composed_with_hydra(overrides, config_dir)
         sweeper = composed.hydra.sweeper
@@ -98,7 +99,7 @@ def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
     Raises:
         UserError: they do not compose, a record is damaged, or data or PLM are not there.
     """
-    with _explained(overrides := as_meant(with_long_names(overrides)), config_dir), hub.offline(True):
+    with explained(overrides := as_meant(with_long_names(overrides)), config_dir), hub.offline(True):
         check_choices(overrides, config_dir)
         composed = composed_with_hydra(overrides, config_dir)
         states = States()
@@ -117,18 +118,6 @@ def elapsed(seconds: Sequence[float], workers: int) -> float:
     for job in seconds:
         heapq.heapreplace(busy, busy[0] + job)
     return max(busy, default=0.0)
-
-
-@contextmanager
-def _explained(overrides: list[str], config_dir: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # of Hydra, of OmegaConf, or of something that the command line made them call
-        if lacks_memory(error):
-            raise
-        raise explain(error, overrides, config_dir) from None
 
 
 def _of_search(plan: Plan, states: States) -> Iterator[PlannedJob]:

@@ -1,5 +1,6 @@
 """`inducer-bench predict RUN [--input FILE]`: the tuned model of a finished run on new input."""
 
+import argparse
 import io
 import sys
 from collections.abc import Iterator
@@ -9,21 +10,26 @@ from typing import Any
 from inducer_bench import strict_json
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, UserError
-from inducer_bench.runs.finished import open_run
 from inducer_bench.tasks.files import read_bytes, readable, text_lines
 from inducer_bench.tasks.table_files import json_lines
 
+HELP = "a run's model on new input: JSON lines in, JSON lines out"
 
-def main(arguments: list[str]) -> int:
-    """Print one line of JSON for each line of input; returns the exit code."""
-    parser = Parser(
-        prog="inducer-bench predict",
-        description="Apply the tuned model of a finished run to new input, one JSON object per line: the task's text "
-        "columns; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but the last.",
+
+def arguments(parser: Parser) -> None:
+    """The run and its input."""
+    parser.description = (
+        "Apply the tuned model of a finished run to new input, one JSON object per line: the task's text columns; for "
+        "WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but the last."
     )
-    parser.add_argument("run", type=Path, help="the folder of a finished run")
+    parser.add_run()
     parser.add_argument("--input", type=Path, metavar="FILE", help="lines of JSON, also gzipped (default: stdin)")
-    args = parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print one line of JSON for each line of input; returns the exit code."""
+    from inducer_bench.runs.finished import open_run
+
     run = open_run(args.run)
     inputs = list(_read(args.input))
 

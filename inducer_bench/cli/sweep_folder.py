@@ -10,11 +10,14 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
-from omegaconf import DictConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from inducer_bench import distributed
 from inducer_bench.cli.sweep import Sweep
-from inducer_bench.config.compose import files
+from inducer_bench.config.choices import choices
 from inducer_bench.errors import UserError, shown
 from inducer_bench.files import write_atomic
 
@@ -110,6 +113,19 @@ def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> i
     return jobs
 
 
+def jobs_of_experiment(path: Path, config_dir: Path | None) -> str:
+    """The number of jobs that a file of conf/experiment makes by itself, in words; empty if the file does not say."""
+    try:
+        experiment = OmegaConf.load(path)
+        params = OmegaConf.select(experiment, "hydra.sweeper.params") or {}
+        given = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+        number = math.prod(_size(override, config_dir) for override in given)
+    except (UserError, HydraException, OmegaConfBaseException, YAMLError, AttributeError):
+        return ""
+    name = ("study", "studies") if "tune" in experiment else ("job", "jobs")
+    return f"{number} {name[number != 1]}"
+
+
 def _size(override: Override, config_dir: Path | None) -> int:
     """The number of values that an override goes through."""
     if not override.is_sweep_override():
@@ -118,7 +134,7 @@ def _size(override: Override, config_dir: Path | None) -> int:
     if isinstance(value, ChoiceSweep):
         size = len(value.list)
     elif isinstance(value, Glob):
-        size = len(value.filter([path.stem for path in files(override.key_or_group, config_dir)]))
+        size = len(value.filter(choices(override.key_or_group, config_dir)))
     elif isinstance(value, RangeSweep):
         size = _range_size(value, key)
     else:

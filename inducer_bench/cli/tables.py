@@ -1,5 +1,6 @@
 """`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: make every table and figure from records."""
 
+import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,17 +10,20 @@ from inducer_bench.cli.parser import Parser, runs_folder
 from inducer_bench.errors import ExitCode, UserError, printable, shown
 from inducer_bench.files import read_bytes, write_atomic
 
+HELP = "every table and figure from records: Markdown, CSV, LaTeX, figures, one HTML page"
 MANIFEST = ".written"  # in the output folder: the files that the last call wrote, one path per line
 
 
-def main(arguments: list[str]) -> int:
-    """Write Markdown, CSV, LaTeX, figures and an HTML page; records left out are named and make the exit code 1."""
-    parser = Parser(prog="inducer-bench tables", description="Make every table and figure from records.")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
+def arguments(parser: Parser) -> None:
+    """Where runs are, and where the tables go."""
+    parser.add_runs()
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
     parser.add_argument("--wandb", metavar="PROJECT", help="also log the files as an artifact of that project")
     parser.add_config_dir()
-    args = parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Write Markdown, CSV, LaTeX, figures and an HTML page; records left out are named and make the exit code 1."""
     runs = runs_folder(args.runs)
 
     from inducer_bench.report import across, figures, reference, render, store, studies, tables, tuned, tuned_figures

@@ -1,45 +1,11 @@
-"""`inducer-bench tune`: every method with the same tuning effort, then fresh seeds of each winner.
+"""`inducer-bench tune`: every method with the same tuning effort, then fresh seeds of each winner."""
 
-    trials of all searches -> winners -> their runs on the reported splits
+import argparse
 
-Hydra's launcher runs the jobs, as those of a sweep. A job that fails stops nothing, and the same command goes on.
-"""
+from inducer_bench.cli.parser import Parser
 
-import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
-
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
-
-from inducer_bench import distributed
-from inducer_bench.cli.cores import shared
-from inducer_bench.cli.hydra_internals import Launch, parse, run_batches
-from inducer_bench.cli.launch import Jobs, run_sweep
-from inducer_bench.cli.parser import folder
-from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, report_jobs
-from inducer_bench.cli.sweep_folder import begun
-from inducer_bench.config.compose import CONF_DIR, check_choices, composed_with_hydra, explain
-from inducer_bench.config.overrides import as_meant
-from inducer_bench.config.recipe import is_file
-from inducer_bench.errors import ExitCode, UserError, printable
-from inducer_bench.options import typed
-from inducer_bench.runs.record import FinishedRecord
-from inducer_bench.search import record as searches
-from inducer_bench.search.options import TuneOptions
-from inducer_bench.search.recipe import write_winner
-from inducer_bench.search.record import ENDED
-from inducer_bench.search.study import Plan, in_turn, plans
-
-_SHORT = ("methods", "trials", "seeds")  # keys that need no `tune.` before them here
-_HELP = """\
-usage: inducer-bench tune [group=choice | key=value]... [methods=[...]] [trials=16] [seeds=5] [tune.KEY=VALUE]...
-
+HELP = "every method with the same tuning effort, then fresh seeds of each winner"
+_KEYS = """\
 Search the learning rate of every method with the same effort, then run each winner with fresh seeds.
 
   methods=[lora,inducer]     all (default), with_ranks, or a list of choices of `method`
@@ -58,201 +24,23 @@ hydra/launcher=joblib hydra.launcher.n_jobs=2. The same command goes on where it
 makes the report, `inducer-bench plan tune ...` says beforehand what it takes."""
 
 
-def main(arguments: list[str]) -> int:
+def arguments(parser: Parser) -> None:
+    """Those of a run, and keys without `tune.` before them."""
+    parser.description = _KEYS
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_overrides("trials=16 | group=choice | key=value", _completer)
+    parser.add_argument("-m", "--multirun", action="store_true", help="as for a sweep; not needed here")
+    parser.set_defaults(config_name=None, config_path=None)
+
+
+def _completer(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    from inducer_bench.cli.completion_words import of_tune
+
+    return of_tune(prefix, parsed_args.config_dir)
+
+
+def main(args: argparse.Namespace) -> int:
     """Run what is left of the studies that the command line asks for; returns the worst exit code."""
-    if {"-h", "--help"} & set(arguments):
-        print(_HELP)
-        return ExitCode.DONE
-    options = parse(arguments)
-    config_dir = None if options.config_dir is None else folder(options.config_dir)
-    overrides = as_meant(with_long_names(options.overrides))
-    jobs = Jobs(_of_jobs(overrides), config_dir)
-    try:
-        check_choices(overrides, config_dir)
-        composed = composed_with_hydra(overrides, config_dir)
-        studies = planned_studies(overrides, composed, config_dir)
-        jobs.sweep = begun(overrides, composed.hydra, jobs=None)
-    except UserError:
-        raise
-    except Exception as error:
-        raise explain(error, overrides, config_dir) from None
-    options.overrides = [*_of_jobs(overrides), jobs.sweep.folder_override()]
-    tuning = _Tuning(studies, jobs, jobs.sweep)
-    with shared(composed.hydra, tuning.most()):
-        return run_sweep(jobs, lambda: run_batches(options, CONF_DIR, jobs, jobs.explained, tuning.run), tuning.report)
+    from inducer_bench.cli.tuning import tune
 
-
-def planned_studies(overrides: Sequence[str], composed: DictConfig, config_dir: Path | None) -> list[list[Plan]]:
-    """For every scenario that the overrides ask for the search of each method, with what has been recorded of it.
-
-    Args:
-        overrides: of the command line, with long names.
-        composed: from them, with Hydra's own configuration.
-        config_dir: the user's folder of configuration files.
-
-    Raises:
-        UserError: a configuration is impossible, or a record is damaged.
-    """
-    effort: Any = OmegaConf.to_container(composed.tune, resolve=True)
-    options = typed(TuneOptions, effort, "tune")
-    params = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
-    given = OverridesParser.create().parse_overrides([*params, *_of_jobs(overrides)])
-    for override in given:
-        _check(override)
-    scenarios = BasicSweeper.split_arguments([o for o in given if not _is_hydras(o)], None)[0]
-    return [[plan.refreshed() for plan in plans(scenario, options, config_dir)] for scenario in scenarios]
-
-
-def with_long_names(overrides: Sequence[str]) -> list[str]:
-    """The overrides with `tune.` before the short keys; methods may be given without brackets, as in a sweep."""
-    found = []
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key.removeprefix("tune.") == "methods" and value not in ("all", "with_ranks") and not value.startswith("["):
-            value = f"[{value}]"
-        found.append(f"tune.{key}={value}" if key in _SHORT else f"{key}={value}" if value else override)
-    return found
-
-
-def _of_jobs(overrides: Sequence[str]) -> list[str]:
-    return [override for override in overrides if not override.lstrip("+").startswith("tune.")]
-
-
-def _is_hydras(override: Override) -> bool:
-    return override.key_or_group.startswith(("hydra.", "hydra/"))
-
-
-def _check(override: Override) -> None:
-    key = override.key_or_group
-    remedies = {"method": "give methods=[...]", "seeds": "it is the number of final runs here",
-                "dry_run": "inducer-bench plan tune ... says what would run", "search": "it is made here"}  # fmt: skip
-    if key == "seed" and override.is_sweep_override():
-        raise UserError("seed: found several; allowed in tune: one, of the trials; the final runs have the next ones")
-    if override.is_sweep_override() and not override.is_discrete_sweep():
-        raise UserError(f"{key}: found an interval; allowed in tune: values, or a range of them")
-    if key == "recipe" and is_file(str(override.value())):
-        raise UserError("recipe: not a file in tune; its values are searched for")
-    if key in remedies:
-        raise UserError(f"{key}: not allowed in tune; {remedies[key]}")
-
-
-class _Tuning:
-    """Runs the jobs of searches in three batches, and keeps the searches' own files.
-
-    Args:
-        studies: the plans of each scenario.
-        jobs: that run.
-        sweep: that they are part of.
-    """
-
-    def __init__(self, studies: list[list[Plan]], jobs: Jobs, sweep: Sweep) -> None:
-        self.studies, self.jobs, self.sweep = studies, jobs, sweep
-
-    def plans(self) -> list[Plan]:
-        """All of them."""
-        return [plan for study in self.studies for plan in study]
-
-    def most(self) -> int:
-        """The largest number of jobs that are launched together."""
-        plans = self.plans()
-        first = sum(len(plan.trial_jobs()) + len(plan.untuned_jobs()) for plan in plans)
-        return max(first, sum(max(len(plan.seeds), plan.search.confirm) for plan in plans))
-
-    def run(self, launch: Launch) -> None:
-        """Launch what is left: trials and untuned runs, then the best trials on all of the data, then final runs."""
-        self._keep()
-        first = [job for study in self.studies for job in in_turn([plan.trial_jobs() for plan in study])]
-        trials = len(first)
-        first += [job for plan in self.plans() for job in plan.untuned_jobs()]
-        later = sum(plan.to_come() for plan in self.plans())
-        if distributed.is_main_process():
-            print(
-                f"tune: {self._effort()}; to do: {trials} trials, {len(first) - trials + later} runs", file=sys.stderr
-            )
-        self._expect(len(first) + later)
-        launch(first)
-        self._refresh()
-        second = [job for plan in self.plans() for job in plan.confirmation_jobs()]
-        launch(second)
-        self._refresh()
-        third = [job for plan in self.plans() for job in plan.final_jobs()]
-        self._expect(len(first) + len(second) + len(third))
-        launch(third)
-
-    def report(self, interrupted: bool) -> ExitCode:
-        """Print what did not end well, and each search's outcome; returns the exit code of all.
-
-        A trial that diverged has ended well: it counts as the worst one.
-        """
-        self._refresh()
-        found = [job for job in self.sweep.found() if not _is_result(job)]
-        if failed := [job for job in found if job.status not in ("done", "skipped")]:
-            report_jobs(failed, "not done:")
-        for study in self.studies:
-            _print_study(study)
-        if interrupted:
-            return ExitCode.INTERRUPTED
-        code = max((job.code for job in found), key=SEVERITY.index, default=ExitCode.DONE)
-        complete = all(plan.winner() and not plan.final_jobs() for plan in self.plans())
-        return code if complete or code != ExitCode.DONE else ExitCode.FAILED
-
-    def _effort(self) -> str:
-        searches = [plan.search for plan in self.plans()]
-        tasks = {(search.task, search.plm): None for search in searches}
-        methods = {search.choice: None for search in searches}
-        where = ", ".join(f"{task} on {plm}" for task, plm in tasks)
-        trials, seeds = len(searches[0].trials), len(self.plans()[0].seeds)
-        return f"{where}: {len(methods)} methods, {trials} trials and {seeds} seeds each"
-
-    def _expect(self, jobs: int) -> None:
-        """Tell the sweep how many jobs there are, for its estimate of the time to go."""
-        self.sweep = self.jobs.sweep = replace(self.sweep, jobs=jobs)
-
-    def _refresh(self) -> None:
-        self.studies = distributed.broadcast_from_main(
-            lambda: [[plan.refreshed() for plan in study] for study in self.studies]
-        )
-        self._keep()
-
-    @distributed.on_main_process
-    def _keep(self) -> None:
-        """Write the file of each search, and a recipe once it has a winner.
-
-        Raises:
-            UserError: that is not possible.
-        """
-        for plan in self.plans():
-            try:
-                plan.folder.mkdir(parents=True, exist_ok=True)
-                searches.write(plan.folder, plan.search)
-                if plan.winner() is not None:
-                    write_winner(plan.folder / searches.RECIPE, plan.search)
-            except OSError as error:
-                raise UserError(f"output_dir: '{plan.folder}' cannot be written ({error.strerror})") from None
-
-
-def _is_result(job: Job) -> bool:
-    """Whether a job is a trial that diverged."""
-    return "protocol.score='held_out'" in job.overrides and job.message.startswith("diverged")
-
-
-def _print_study(study: Sequence[Plan]) -> None:
-    """Print a line for each search: the winner, what its runs scored, and its recipe."""
-    first = study[0].search
-    reported = study[0].search.config["task"]["metric"]
-    held_out = f"the held-out {first.held_out:.0%} of train"
-    print(f"{first.task}, {first.plm}: {first.metric} on {held_out}; then {reported} of the final runs")
-    for plan in study:
-        search, winner = plan.search, plan.search.best()
-        if winner is None:
-            ended = sum(trial.status in ENDED for trial in search.trials)
-            print(f"  {search.choice:<14}{ended} of {len(search.trials)} trials have ended, no winner")
-            continue
-        settings = " ".join(f"{key}={value}" for key, value in winner.settings.items())
-        records = [plan.record(run.run) for run in search.finals]
-        scores = [record.scores[record.metric].value for record in records if isinstance(record, FinishedRecord)]
-        known = [score for score in scores if score is not None]
-        spread = f" ± {stdev(known):.2f}" if len(known) > 1 else ""
-        final = f"{fmean(known):.2f}{spread} ({len(known)} seeds)" if known else "no runs yet"
-        recipe = printable(str(plan.folder / searches.RECIPE))
-        print(f"  {search.choice:<14}{winner.score:.2f}  {final}  {settings}  {recipe}")
+    return tune(args)

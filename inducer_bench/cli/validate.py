@@ -1,19 +1,26 @@
 """`inducer-bench validate [overrides]`: compose and check a configuration, without data, weights or torch."""
 
+import argparse
+
 from inducer_bench.cli.parser import Parser
-from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
 
+HELP = "compose and check a configuration; needs neither data nor weights"
 
-def main(arguments: list[str]) -> int:
+
+def arguments(parser: Parser) -> None:
+    """Those of a run."""
+    parser.add_overrides()
+
+
+def main(args: argparse.Namespace) -> int:
     """Print one line about the configuration.
 
     Raises:
         UserError: the first thing that is wrong with it.
     """
-    parser = Parser(prog="inducer-bench validate", description="Compose and check a configuration.")
-    parser.add_overrides()
-    args = parser.parse_intermixed_args(arguments)
+    from inducer_bench.config.compose import compose
+
     config = compose(args.overrides, args.config_dir)
     print(
         f"valid: task={config.task.name} plm={config.plm.name} method={config.method.name} "

@@ -1,31 +1,29 @@
 """Compose `conf/` with command-line overrides through Hydra, and say in one line what is wrong with them.
 
-`config_dir` is everywhere a folder of the user's (`--config-dir`) with further files in the layout of `conf/`:
-`method/mine.yaml` in it is the choice `method=mine`. Where both have a file, the shipped one counts, as in Hydra.
+`config_dir` is everywhere the user's folder of configuration files; see `choices.py`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, Sweep
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, Sweep
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from inducer_bench.config import recipe, resolvers
 from inducer_bench.config.budget import within_budget
+from inducer_bench.config.choices import CONF_DIR, choices, groups
 from inducer_bench.config.overrides import as_meant, quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import check_new, validated
-from inducer_bench.errors import UserError, first_line, nearest, shown, unknown
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-CONF_DIR = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())
+from inducer_bench.errors import UserError, first_line, lacks_memory, nearest, shown, unknown
 
 resolvers.register()  # here, so that a job's process has them, too: whatever composes or resolves imports this module
 
@@ -36,13 +34,8 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> ExperimentC
     Raises:
         UserError: a group option, key or value that does not exist or is impossible.
     """
-    try:
-        overrides = as_meant(overrides)
+    with explained(overrides := as_meant(overrides), config_dir):
         return experiment_config(composition(with_recipe(overrides, config_dir), config_dir), overrides)
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:
-        raise explain(error, overrides, config_dir) from None
 
 
 def with_recipe(overrides: list[str], config_dir: Path | None = None, folder: Path = Path()) -> list[str]:
@@ -98,19 +91,42 @@ def composed_with_hydra(overrides: list[str], config_dir: Path | None = None) ->
     Raises:
         HydraException, OmegaConfBaseException: see `explain`.
     """
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-    return composition(fixed, config_dir, return_hydra_config=True)
+
+    def load(those: list[str]) -> DictConfig:
+        fixed = [str(o.input_line) for o in _parsed(those) if not o.is_sweep_override()]
+        return composition(fixed, config_dir, return_hydra_config=True)
+
+    return composed_for_all_jobs(overrides, config_dir, load)
 
 
-def choices(group: str, config_dir: Path | None = None) -> list[str]:
-    """The choices of a config group; files whose name begins with _ are shared by others and are none."""
-    return sorted({path.stem for path in files(group, config_dir) if not path.stem.startswith("_")})
+def composed_for_all_jobs(
+    overrides: list[str], config_dir: Path | None, load: Callable[[list[str]], DictConfig]
+) -> DictConfig:
+    """What the jobs of a sweep have in common; keys of a group that the sweep goes through may not be among that.
 
+    `method=lora,bitfit method.r=2` has no meaning for the default method, and may have one for some of the jobs, which
+    are composed one by one.
 
-def files(group: str, config_dir: Path | None = None) -> list[Path]:
-    """The files of a config group: first the shipped ones, then the user's."""
-    return [path for folder in _folders(config_dir) for path in sorted((folder / group).glob("*.yaml"))]
+    Args:
+        overrides: of the command line.
+        config_dir: the user's folder of configuration files.
+        load: composes some of them; the result has Hydra's own configuration.
+
+    Raises:
+        HydraException, OmegaConfBaseException: the rest does not compose either.
+    """
+    try:
+        return load(overrides)
+    except (HydraException, OmegaConfBaseException):
+        parsed, known = _parsed(overrides), groups(config_dir)
+        choosing = [str(o.input_line) for o in parsed if o.is_hydra_override() or o.key_or_group in known]
+        params = load(choosing).hydra.sweeper.get("params") or {}
+        given = [*_parsed([f"{key}={value}" for key, value in params.items()]), *parsed]
+        swept = {o.key_or_group for o in given if o.is_sweep_override()} & {*known}
+        kept = [str(o.input_line) for o in parsed if o.key_or_group.partition(".")[0] not in swept - {o.key_or_group}]
+        if kept == overrides:
+            raise
+        return load(kept)
 
 
 def check_choices(overrides: list[str], config_dir: Path | None = None) -> None:
@@ -121,18 +137,23 @@ def check_choices(overrides: list[str], config_dir: Path | None = None) -> None:
     Raises:
         UserError: names the group, what was found and its options.
     """
-    groups = _groups(config_dir)
-    for o in OverridesParser.create().parse_overrides(overrides):
+    known_groups = groups(config_dir)
+    for o in _parsed(overrides):
         if not o.key_or_group:
             raise _not_understood(str(o.input_line))
-        if o.key_or_group not in groups or o.is_delete():
+        if o.key_or_group not in known_groups or o.is_delete():
             continue
         value, known = o.value(), choices(o.key_or_group, config_dir)
         for each in value.list if isinstance(value, ChoiceSweep) else [value]:
             choice = each.text if isinstance(each, QuotedString) else each
             one_of_several = isinstance(value, ChoiceSweep) and choice not in known and "/" not in str(choice)
             if not isinstance(choice, str | Sweep | Glob) or str(choice).startswith("_") or one_of_several:
-                raise unknown(o.key_or_group, "null" if choice is None else str(choice), known)
+                raise _unknown_choice(o.key_or_group, "null" if choice is None else str(choice), known)
+
+
+def _unknown_choice(group: str, found: str, known: Sequence[str]) -> UserError:
+    others = {"plm": "; any other model: plm.path=FOLDER", "method": "; one of your own: method=own method.name=MODULE"}
+    return UserError(f"{unknown(group, found, known)}{others.get(group, '')}")
 
 
 def explain(error: Exception, overrides: list[str], config_dir: Path | None = None) -> UserError:
@@ -146,6 +167,23 @@ def explain(error: Exception, overrides: list[str], config_dir: Path | None = No
         return UserError(f"configuration: {first_line(error)}")
 
 
+@contextmanager
+def explained(overrides: list[str], config_dir: Path | None = None) -> Iterator[None]:
+    """Within it, errors of composition are those of `explain`.
+
+    Raises:
+        UserError: see `explain`.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # of Hydra, of OmegaConf, or of something that the command line made them call
+        if lacks_memory(error):
+            raise
+        raise explain(error, overrides, config_dir) from None
+
+
 def _explained(error: Exception, overrides: list[str], config_dir: Path | None) -> UserError:
     """See `explain`. The English that is searched here is that of hydra-core 1.3 and omegaconf 2.3.
 
@@ -154,7 +192,7 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         named = [name for name in error.options or [] if not name.startswith("_")]
-        return unknown(group or "--config-name", choice, choices(group, config_dir) or named)
+        return _unknown_choice(group or "--config-name", choice, choices(group, config_dir) or named)
     if isinstance(error, OSError) and error.filename is not None:
         key = "hydra.run.dir" if "hydra.run.dir" in " ".join(overrides) else "hydra.sweep.dir"
         return UserError(f"{key}: '{error.filename}' cannot be written ({error.strerror}); give another folder")
@@ -171,7 +209,7 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
         parent, _, name = key.rpartition(".")
         return unknown_key(parent, name, overrides, config_dir)
     if match := re.search(r"Could not (?:override|find) '([\w/]+)'.*?No match in the defaults list", str(error), re.S):
-        return unknown("configuration", match[1], [*_top_level_keys(config_dir), *_groups(config_dir)])
+        return unknown("configuration", match[1], [*_top_level_keys(config_dir), *groups(config_dir)])
     if isinstance(error, OverrideParseException):
         return _not_understood(error.override)
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", str(error)):
@@ -207,6 +245,8 @@ def unknown_key(parent: str, name: str, overrides: list[str], config_dir: Path |
         [str(key) for key in node if key not in ("recipes", "search", "hydra")] if isinstance(node, DictConfig) else []
     )
     full = f"{parent}.{name}" if parent else name
+    if full == "method.budget":
+        return UserError(f"{full}: method={node.name} has no rank that a budget could size; remove it")
     remedy = f"allowed in {parent or 'configuration'}: {', '.join(allowed)}" if allowed else "remove it"
     if isinstance(node, DictConfig) and not node:  # what it takes, its owner knows
         remedy = f"to add it write +{full}=..."
@@ -224,20 +264,15 @@ def composition(overrides: list[str], config_dir: Path | None = None, return_hyd
         return hydra_compose("config", [*own, *overrides], return_hydra_config)
 
 
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides([*overrides])
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and its causes; OmegaConf links them in another way while a tracer is on, or with OC_CAUSE=1."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _folders(config_dir: Path | None) -> list[Path]:
-    return [CONF_DIR, *([config_dir] if config_dir else [])]
-
-
-def _groups(config_dir: Path | None) -> list[str]:
-    found = {path.name for folder in _folders(config_dir) for path in folder.iterdir() if path.is_dir()}
-    return sorted(found - {"table"})
 
 
 def _top_level_keys(config_dir: Path | None) -> list[str]:
@@ -246,6 +281,6 @@ def _top_level_keys(config_dir: Path | None) -> list[str]:
 
 def _group_choices(overrides: list[str], config_dir: Path | None) -> list[str]:
     """Only those overrides that choose an option of a config group, and one value of each."""
-    parsed = OverridesParser.create().parse_overrides(recipe.expanded(overrides, choices("method", config_dir)))
-    chosen = [o for o in parsed if o.key_or_group in _groups(config_dir) and not o.is_sweep_override()]
+    parsed = _parsed(recipe.expanded(overrides, choices("method", config_dir)))
+    chosen = [o for o in parsed if o.key_or_group in groups(config_dir) and not o.is_sweep_override()]
     return [f"{o.key_or_group}={o.value()}" for o in chosen if o.value() in choices(o.key_or_group, config_dir)]

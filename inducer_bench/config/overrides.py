@@ -38,6 +38,27 @@ def quoted(text: str) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
+def alternatives(key: str) -> list[str]:
+    """The values that a key may have, if they are few and known: for completion in a shell."""
+    found: dict[str, None] = {}
+    for leaf in _hints(key):
+        found |= dict.fromkeys(_alternatives(leaf))
+    return [*found]
+
+
+def _alternatives(hint: Any) -> Iterator[str]:
+    origin = get_origin(hint)
+    if origin is Literal:
+        yield from (str(value) for value in get_args(hint))
+    elif hint is bool:
+        yield from ("true", "false")
+    elif hint is type(None):
+        yield "null"
+    elif origin in (Annotated, Union, UnionType):
+        for argument in get_args(hint)[: 1 if origin is Annotated else None]:
+            yield from _alternatives(argument)
+
+
 def _as_meant(override: str) -> str:
     match = _KEY_VALUE.fullmatch(override)
     kinds = _kinds(match[2]) if match else set()
@@ -74,11 +95,16 @@ def _text(value: str, or_list: bool, within_list: bool) -> str:
 @cache
 def _kinds(key: str) -> set[type]:
     """What a key may hold: str alone or in lists, and list; empty where it may hold something else, or is unknown."""
+    leaves = [leaf for hint in _hints(key) for leaf in _leaves(hint)]
+    return {*leaves} if {*leaves} <= {str, list} else set()
+
+
+def _hints(key: str) -> list[Any]:
+    """The types of a key's value, one for each class of options that has it."""
     hints: list[Any] = [ExperimentConfig]
     for name in key.split("."):
         hints = [inner for hint in hints for inner in _inside(hint, name)]
-    leaves = [leaf for hint in hints for leaf in _leaves(hint)]
-    return {*leaves} if {*leaves} <= {str, list} else set()
+    return hints
 
 
 def _inside(hint: Any, name: str) -> Iterator[Any]:

@@ -49,3 +49,9 @@ def metric_of(score: str, among: Sequence[Metric]) -> Metric | None:
     """
     fitting = [metric for metric in among if f"{score}_".startswith(f"{metric.name}_")]
     return max(fitting, key=lambda metric: len(metric.name), default=None)
+
+
+def written(score: str, value: float | None) -> str:
+    """The value of a score for people, with the decimals of its metric; two for one of a user's module."""
+    metric = metric_of(score, METRICS)
+    return "-" if value is None else f"{value:.{2 if metric is None else metric.decimals}f}"

@@ -14,7 +14,8 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 from yaml import YAMLError
 
-from inducer_bench.config.compose import choices, compose, composed_with_hydra, files
+from inducer_bench.config.choices import choices, files
+from inducer_bench.config.compose import compose, composed_with_hydra
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.methods import budget

@@ -92,13 +92,13 @@ def recorded_hash(config: dict[str, Any], algorithm: int, data: str, plm: str) -
     names = [method.get("name"), task.get("kind"), *(metrics if isinstance(metrics, list) else ())]
     if any(is_users(str(name)) for name in names):
         return None
-    canonical = _without_neutral({**config, "task": _without(TaskOptions.PLACE, task)})
+    canonical = without_neutral({**config, "task": _without(TaskOptions.PLACE, task)})
     return _hash(canonical, algorithm, data, plm, {})
 
 
 def canonical(config: ExperimentConfig) -> dict[str, Any]:
     """The configuration as plain values, without the keys that change no number."""
-    return _without_neutral({**dataclasses.asdict(config), "task": config.task.without_place()})
+    return without_neutral({**dataclasses.asdict(config), "task": config.task.without_place()})
 
 
 def _hash(config: dict[str, Any], algorithm: int, data: str, plm: str, code: dict[str, str]) -> str:
@@ -107,7 +107,8 @@ def _hash(config: dict[str, Any], algorithm: int, data: str, plm: str, code: dic
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _without_neutral(values: dict[str, Any]) -> dict[str, Any]:
+def without_neutral(values: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as plain values, without the keys that change no number, and later keys at their old value."""
     kept = _without(_NEUTRAL_SECTIONS, values)
     kept |= {section: _without(keys, values[section]) for section, keys in _NEUTRAL.items()}
     for section, before in _LATER.items():

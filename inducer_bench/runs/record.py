@@ -15,6 +15,7 @@ from pydantic import Field
 from inducer_bench.errors import UserError, shown
 from inducer_bench.metrics.confusion import table
 from inducer_bench.metrics.score import Scores
+from inducer_bench.metrics.table import written
 from inducer_bench.options import options, typed
 from inducer_bench.runs import checksummed
 from inducer_bench.runs.identity import recorded_hash
@@ -173,9 +174,9 @@ class FinishedRecord(Record):
         """The first scores, those of the task's metric before all others, for one line."""
         metric = self.metric
         names = sorted(self.scores, key=lambda name: (name != metric, not name.startswith(f"{metric}_"), name))
-        first = [(shown(name, 60), self.scores[name].value) for name in names[:_SCORES_IN_A_LINE]]
+        first = [f"{shown(name, 60)} {written(name, self.scores[name].value)}" for name in names[:_SCORES_IN_A_LINE]]
         more = f"  and {len(names) - len(first)} more" if len(names) > len(first) else ""
-        return "  ".join(f"{name} {'-' if value is None else f'{value:.2f}'}" for name, value in first) + more
+        return "  ".join(first) + more
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from inducer_bench.config.compose import choices, composition, experiment_config, explain
+from inducer_bench.config.choices import choices
+from inducer_bench.config.compose import composition, experiment_config, explain
 from inducer_bench.config.overrides import quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, unknown

@@ -12,11 +12,12 @@ from helpers.handmade import data, write_run
 from joblib import cpu_count
 from omegaconf import OmegaConf
 
-from inducer_bench.cli import hydra_internals, main, planned
+from inducer_bench.cli import commands, hydra_internals, main, planned
 from inducer_bench.cli.plan_page import duration, size
 from inducer_bench.cli.planned import elapsed, planned_sweep
 from inducer_bench.cli.sweep_folder import count
-from inducer_bench.config.compose import CONF_DIR, choices, compose, composed_with_hydra, explain
+from inducer_bench.config.choices import CONF_DIR, choices
+from inducer_bench.config.compose import compose, composed_with_hydra, explain
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import identify
 
@@ -47,7 +48,7 @@ def write(root, *overrides, seed=0, **changes):
 
 def launched(arguments):
     """The overrides and configuration of each job that Hydra gives to its launcher."""
-    options = hydra_internals.parse(["-m", *arguments])
+    options = hydra_internals.checked(commands.parser("run").parse_args(["-m", *arguments]))
     options.overrides.append(f"hydra.sweep.dir={tempfile.mkdtemp()}")
     found = []
 

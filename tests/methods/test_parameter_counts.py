@@ -3,7 +3,7 @@
 import pytest
 from helpers.auto_classes import CLASSIFIER, GENERATOR
 
-from inducer_bench.cli import params
+from inducer_bench.cli import main
 from inducer_bench.config.compose import compose
 from inducer_bench.methods.attach import attach
 from inducer_bench.plm.load import empty_model
@@ -35,5 +35,5 @@ def test_tied_output_embedding_is_neither_head_nor_counted_twice():
 
 
 def test_command_prints_the_same_numbers(capsys):
-    assert params.main(["plm=roberta-base", "plm.weights=random", "method=inducer", "--json"]) == 0
+    assert main.main(["params", "plm=roberta-base", "plm.weights=random", "method=inducer", "--json"]) == 0
     assert '"method": 609696' in capsys.readouterr().out

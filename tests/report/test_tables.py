@@ -7,7 +7,8 @@ from helpers import handmade
 from helpers.handmade import FULL, MINI, data
 
 from inducer_bench.cli.main import main
-from inducer_bench.config.compose import choices, compose
+from inducer_bench.config.choices import choices
+from inducer_bench.config.compose import compose
 from inducer_bench.report import layout, reference, store, tables
 from inducer_bench.report.cells import Measured
 from inducer_bench.report.layout import Scope

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from inducer_bench.config.compose import choices, composition
+from inducer_bench.config.choices import choices
+from inducer_bench.config.compose import composition
 from inducer_bench.errors import UserError
 from inducer_bench.search.record import Dimension
 from inducer_bench.search.space import points, setting, space
