@@ -16,8 +16,9 @@ from inducer_bench import distributed
 from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import REFUSED, checked, only_shows, run_hydra, show
 from inducer_bench.cli.parser import search_modules_in
+from inducer_bench.cli.planned import announcement
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
-from inducer_bench.cli.sweep_folder import planned
+from inducer_bench.cli.sweep_folder import begun, count
 from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.config.compose import composed_with_hydra, experiment_config, explain, with_recipe
 from inducer_bench.config.overrides import as_meant
@@ -49,10 +50,15 @@ def launch(args: argparse.Namespace) -> int:
         if only_shows(options):
             show(options, CONF_DIR)
             return ExitCode.DONE
-        hydra = composed_with_hydra(options.overrides, config_dir).hydra
+        composed = composed_with_hydra(options.overrides, config_dir)
+        hydra = composed.hydra
         if options.multirun or hydra.mode == RunMode.MULTIRUN:
-            jobs.sweep = planned(options.overrides, hydra, config_dir)
+            number = count(options.overrides, hydra, config_dir)
+            ahead = announcement(number, [] if composed.dry_run is True else jobs.overrides, config_dir)
+            jobs.sweep = begun(options.overrides, composed, number, args.config_dir)
             options.overrides.append(jobs.sweep.folder_override())
+            if distributed.is_main_process():
+                print(ahead, file=sys.stderr)
             with shared(hydra, jobs.sweep.jobs):
                 return run_sweep(
                     jobs, lambda: run_hydra(options, True, CONF_DIR, jobs, jobs.explained), jobs.sweep.report
@@ -136,7 +142,8 @@ class Jobs:
         if sweep is not None:
             begun = Job(hydra.job.num, " ".join(given))
             if sweep.is_here():
-                print(f"{sweep.progress(begun.number)}: {shown(begun.overrides, 400)}", file=sys.stderr)
+                about = shown(sweep.differing(begun.overrides), 400)
+                print(f"{sweep.progress(begun.number)}: {about}", file=sys.stderr)
             sweep.keep(begun)
         started = time.monotonic()
         outcomes = self._outcomes(composed, given)
@@ -145,9 +152,7 @@ class Jobs:
         distributed.barrier()  # a rank that exits early makes the launcher kill rank 0 before it has printed
         self.outcomes += outcomes
         if sweep is not None:
-            worst = max(outcomes, key=lambda outcome: SEVERITY.index(outcome.code))
-            message = "; ".join(outcome.message for outcome in outcomes)
-            sweep.keep(begun.ended(worst.status, worst.code, message, time.monotonic() - started, len(outcomes)))
+            sweep.keep(begun.ended_with(outcomes, time.monotonic() - started))
         if any(outcome.code == ExitCode.INTERRUPTED for outcome in outcomes):
             raise Stopped  # it ends a sweep, too
         finished = [outcome.record for outcome in outcomes if isinstance(outcome.record, FinishedRecord)]

@@ -54,7 +54,8 @@ def main(args: argparse.Namespace) -> int:
     from inducer_bench.cli import plan_page
     from inducer_bench.cli.plan_costs import costs_of
     from inducer_bench.cli.plan_summary import summary
-    from inducer_bench.cli.planned import planned_study, planned_sweep
+    from inducer_bench.cli.planned import planned_sweep
+    from inducer_bench.cli.planned_study import planned_study
 
     planned = (planned_study if study else planned_sweep)(words, args.config_dir)
     plan = summary(planned, *costs_of(planned, args.time), args.difference)

@@ -1,22 +1,21 @@
 """The jobs of a command line, composed and looked up, but not run: what `inducer-bench plan` counts."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from inducer_bench import hub
+from inducer_bench import distributed
 from inducer_bench.cli.cores import at_once
 from inducer_bench.cli.hydra_internals import Composer
 from inducer_bench.cli.sweep_folder import count
-from inducer_bench.cli.tuning import planned_studies, with_long_names
 from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.config.compose import (
-    check_choices,
     composed_with_hydra,
     experiment_config,
     explain,
@@ -27,8 +26,8 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, lacks_memory
 from inducer_bench.runs.state import State, States
-from inducer_bench.search.record import Trial
-from inducer_bench.search.study import Plan
+
+_MOST_LOOKED_UP = 200  # jobs, before a sweep starts; each takes some hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -84,32 +83,37 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
             _job(composer, job, number, states, config_dir)
             for number, job in enumerate(composer.jobs(sweeper.params or {}))
         ]
-        return Planned(jobs, _output_dir(jobs, composed), _workers(composed.hydra, len(jobs)))
+        return Planned(jobs, output_dir(jobs, composed), workers(composed.hydra, len(jobs)))
 
 
-def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
-    """The jobs that `inducer-bench tune` would run: trials and untuned runs, the best trials again, winners.
-
-    Settings that are not known yet are taken to be the method's own.
+def announcement(number: int | None, overrides: list[str], config_dir: Path | None) -> str:
+    """What a sweep will do, in a line: its jobs, and how many of their runs are done already.
 
     Args:
-        overrides: of the command line.
+        number: of jobs; None if only the sweeper knows.
+        overrides: of the command line; without any, only the number is told.
         config_dir: the user's folder of configuration files.
 
     Raises:
-        UserError: they do not compose, a record is damaged, or data or PLM are not there.
+        UserError: no job composes, all of them for one reason.
     """
-    with explained(overrides := as_meant(with_long_names(overrides)), config_dir), hub.offline(True):
-        check_choices(overrides, config_dir)
-        composed = composed_with_hydra(overrides, config_dir)
-        states = States()
-        jobs = [
-            job
-            for study in planned_studies(overrides, composed, config_dir)
-            for plan in study
-            for job in _of_search(plan, states)
-        ]
-        return Planned(jobs, _output_dir(jobs, composed), _workers(composed.hydra, len(jobs)))
+    if number is None:
+        return "a sweep whose jobs depend on one another's scores"
+    text = f"{number:,} job{'s' if number > 1 else ''}"
+    if not overrides or number > _MOST_LOOKED_UP or distributed.world_size() > 1:
+        return text
+    try:
+        jobs = planned_sweep(overrides, config_dir).jobs
+    except UserError:  # each job will say what is wrong with it
+        return text
+    reasons = {job.refused for job in jobs}
+    if len(reasons) == 1 and number > 1 and (reason := jobs[0].refused):
+        raise UserError(reason)
+    states = Counter(run.state.name for job in jobs for run in job.runs)
+    parts = [] if states["unknown"] else [f"{states['done']} done already", f"{states.total() - states['done']} to run"]
+    refused = sum(job.refused is not None for job in jobs)
+    parts += [f"{refused} refused, which do not compose"] if refused else []
+    return f"{text}: {', '.join(parts)}" if parts else text
 
 
 def elapsed(seconds: Sequence[float], workers: int) -> float:
@@ -118,40 +122,6 @@ def elapsed(seconds: Sequence[float], workers: int) -> float:
     for job in seconds:
         heapq.heapreplace(busy, busy[0] + job)
     return max(busy, default=0.0)
-
-
-def _of_search(plan: Plan, states: States) -> Iterator[PlannedJob]:
-    """The jobs of one search."""
-    search = plan.search
-    for trial in search.trials:
-        job, config = plan.trial.job(trial.settings, search.seed), plan.trial.config(trial.settings, search.seed)
-        yield _alone(job, config, _ended(trial, states.of(config)), "trial", 0)
-    for run in search.untuned:
-        config = plan.final.config({}, run.seed)
-        yield _alone(plan.final.job({}, run.seed), config, states.of(config), "untuned", 0)
-    for number in range(search.confirm):
-        again = search.confirmations[number] if number < len(search.confirmations) else None
-        settings = again.settings if again else {}
-        config = plan.confirmation.config(settings, search.seed)
-        state = states.of(config)
-        state = _ended(again, state) if again else State("to do", data=state.data)
-        yield _alone(plan.confirmation.job(settings, search.seed), config, state, "confirmation", 1)
-    winner = plan.winner()
-    settings = winner.settings if winner else {}
-    for seed in plan.seeds:
-        config = plan.final.config(settings, seed)
-        state = states.of(config)
-        state = state if winner else State("to do", data=state.data)
-        yield _alone(plan.final.job(settings, seed, search.id), config, state, "final", 2)
-
-
-def _ended(trial: Trial, state: State) -> State:
-    """The state of a trial's run: one that diverged has ended, and counts as the worst one."""
-    return replace(state, name="done") if trial.status == "diverged" else state
-
-
-def _alone(overrides: list[str], config: ExperimentConfig, state: State, kind: str, phase: int) -> PlannedJob:
-    return PlannedJob(" ".join(overrides), (PlannedRun(config, state),), None, kind, phase)
 
 
 def _job(composer: Composer, job: list[str], number: int, states: States, config_dir: Path | None) -> PlannedJob:
@@ -168,12 +138,13 @@ def _job(composer: Composer, job: list[str], number: int, states: States, config
     return PlannedJob(text, tuple(PlannedRun(one, states.of(one)) for one in config.each_run()))
 
 
-def _output_dir(jobs: Sequence[PlannedJob], composed: DictConfig) -> Path:
+def output_dir(jobs: Sequence[PlannedJob], composed: DictConfig) -> Path:
+    """The folder of the runs."""
     found = next((run.config.output_dir for job in jobs for run in job.runs), composed.output_dir)
     return Path(str(found))
 
 
-def _workers(hydra: DictConfig, jobs: int) -> int | None:
+def workers(hydra: DictConfig, jobs: int) -> int | None:
     """The jobs that run at a time: on this machine, or on those that Slurm has."""
     launcher = str(hydra.launcher._target_)
     if launcher.endswith(".BasicLauncher"):

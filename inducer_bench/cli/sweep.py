@@ -5,20 +5,31 @@ and of what this process knows itself where one could not be written.
 """
 
 import os
+import re
+import shlex
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from inducer_bench import strict_json
+from inducer_bench.cli.columns import print_rows
 from inducer_bench.config.overrides import quoted
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, shown
 from inducer_bench.files import read_bytes, write_atomic
+from inducer_bench.metrics.table import written
+from inducer_bench.runs.outcome import Outcome
+from inducer_bench.runs.record import FinishedRecord
 
+# An override in the text of several: quotes and brackets may have spaces in them.
+_OVERRIDE = re.compile(r"""(?:'[^']*'|"[^"]*"|\[[^\]]*\]|[^\s'"\[]|['"\[])+""")
 # Worst last: a sweep's exit code is the worst of its jobs'.
 SEVERITY = [ExitCode.DONE, ExitCode.INTERRUPTED, ExitCode.OUT_OF_MEMORY, ExitCode.BAD_INPUT, ExitCode.FAILED]
 
@@ -34,10 +45,26 @@ class Job:
     message: str = "began, but left no result: its process was killed"
     seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     runs: Annotated[int, Field(ge=1)] = 1  # seeds side by side
+    metric: str = ""  # the headline score of its runs
+    scores: tuple[float, ...] = ()  # of those that are done
 
-    def ended(self, status: str, code: ExitCode, message: str, seconds: float, runs: int = 1) -> "Job":
-        """The job with its outcome; of several runs, the worst, and the message of each."""
-        return replace(self, status=status, code=code, message=message, seconds=seconds, runs=runs)
+    def ended(self, status: str, code: ExitCode, message: str, seconds: float) -> "Job":
+        """The job with its outcome."""
+        return replace(self, status=status, code=code, message=message, seconds=seconds)
+
+    def ended_with(self, outcomes: Sequence[Outcome], seconds: float) -> "Job":
+        """The job with the outcomes of its runs: the worst of them, the message of each, and their scores."""
+        worst = max(outcomes, key=lambda outcome: SEVERITY.index(outcome.code))
+        message = "; ".join(outcome.message for outcome in outcomes)
+        done = [outcome.record for outcome in outcomes if isinstance(outcome.record, FinishedRecord)]
+        values = [record.scores[record.metric].value for record in done if record.metric in record.scores]
+        job = self.ended(worst.status, worst.code, message, seconds)
+        return replace(
+            job,
+            runs=len(outcomes),
+            metric=done[0].metric if done else "",
+            scores=tuple(value for value in values if value is not None),
+        )
 
     def write(self, folder: Path) -> None:
         """Write it into the sweep's folder.
@@ -61,6 +88,8 @@ class Sweep:
     started: float
     process: int = field(default_factory=os.getpid)
     own: dict[int, Job] = field(default_factory=dict)  # of this process, by number
+    common: frozenset[str] = frozenset()  # overrides of every job
+    tables: tuple[str, ...] = ()  # arguments of the command that makes tables of the runs
 
     def folder_override(self) -> str:
         """The override that makes Hydra use this folder: its own would have the time of a second composition."""
@@ -80,6 +109,15 @@ class Sweep:
         """The jobs that have begun, by number."""
         paths = [path for path in (self.folder / "jobs").glob("*.json") if path.stem.isdecimal()]
         return [job for _, job in sorted(({int(path.stem): _read(path) for path in paths} | self.own).items())]
+
+    def differing(self, overrides: str) -> str:
+        """Those of a job's overrides that not all jobs have; all of them if that leaves none."""
+        kept = [override for override in _OVERRIDE.findall(overrides) if override not in self.common]
+        return " ".join(kept) or overrides
+
+    def next_command(self) -> str:
+        """What to do with the runs, in a line."""
+        return f"next: {shlex.join(['inducer-bench', 'tables', *self.tables])}"
 
     def progress(self, number: int) -> str:
         """The number of the job that begins, the time since the start, and an estimate of the time to go."""
@@ -103,7 +141,11 @@ class Sweep:
                 jobs[number] = Job(number, f"job {number + 1}", "not started", message="the same command starts it")
             elif interrupted and jobs[number].status == "lost":
                 jobs[number] = replace(jobs[number], status="interrupted", message="the same command resumes")
-        report_jobs([job for _, job in sorted(jobs.items())], "sweep of")
+        ordered = [replace(job, overrides=self.differing(job.overrides)) for _, job in sorted(jobs.items())]
+        report_jobs(ordered, "sweep of")
+        _report_means(ordered)
+        if any(job.status in ("done", "skipped") for job in ordered):
+            print(self.next_command(), file=sys.stderr)
         if interrupted:
             return ExitCode.INTERRUPTED
         return max((job.code for job in jobs.values()), key=SEVERITY.index, default=ExitCode.DONE)
@@ -131,17 +173,25 @@ def report_jobs(jobs: list[Job], what: str) -> None:
         )
         for job in jobs
     ]
-    if not sys.stderr.isatty():
-        lines = [f"  {status:<12}{time:>8}  {overrides}  {message}" for status, time, overrides, message in rows]
-        print("\n".join([title, *lines]), file=sys.stderr)
-        return
-    from rich.console import Console
-    from rich.table import Table
+    print(title, file=sys.stderr)
+    print_rows(("status", "time", "overrides", "result"), rows, sys.stderr, numbers=("time",))
 
-    table = Table("status", "time", "overrides", "result", title=title, box=None)
-    for row in rows:
-        table.add_row(*row)
-    Console(stderr=True).print(table, highlight=False, markup=False)
+
+def _report_means(jobs: Sequence[Job]) -> None:
+    """Print the mean over the seeds of each setting, if one has several."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for job in jobs:
+        setting = [override for override in _OVERRIDE.findall(job.overrides) if not re.match(r"seeds?=", override)]
+        found[" ".join(setting), job.metric] += job.scores
+    rows = []
+    for (setting, metric), scores in found.items():
+        if scores:
+            spread = f" ± {written(metric, stdev(scores))}" if scores[1:] else ""
+            seeds = f"{len(scores)} seed{'s' if scores[1:] else ''}"
+            rows.append((setting or "all jobs", f"{metric} {written(metric, fmean(scores))}{spread}", seeds))
+    if any(len(scores) > 1 for scores in found.values()):
+        print("mean over seeds, ± standard deviation:", file=sys.stderr)
+        print_rows(("setting", "score", "of"), rows, sys.stderr)
 
 
 def _clock(seconds: float) -> str:

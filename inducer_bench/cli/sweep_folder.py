@@ -25,31 +25,28 @@ MOST_JOBS = 10_000
 _ROOM = 2**16  # bytes; more than Hydra writes into a sweep's folder
 
 
-def planned(overrides: list[str], hydra: DictConfig, config_dir: Path | None = None) -> Sweep:
-    """The sweep that these overrides ask for, before it starts, with a folder that no other sweep has.
+def begun(overrides: list[str], composed: DictConfig, jobs: int | None, config_dir: Path | None) -> Sweep:
+    """A sweep before it starts, with a folder that no other sweep has.
 
     Args:
         overrides: of the command line.
-        hydra: Hydra's own configuration for those of them that are no sweeps.
-        config_dir: the user's folder of configuration files.
-
-    Raises:
-        UserError: there are no jobs or far too many, the sweeper cannot enumerate them, or there is no folder to write.
-        HydraException, OmegaConfBaseException: they do not compose; see `config.compose.explain`.
-    """
-    jobs = count(overrides, hydra, config_dir) if str(hydra.sweeper._target_).endswith(".BasicSweeper") else None
-    return begun(overrides, hydra, jobs)
-
-
-def begun(overrides: list[str], hydra: DictConfig, jobs: int | None) -> Sweep:
-    """A sweep of so many jobs, None if that is not known yet, with a folder that no other sweep has.
+        composed: those of them that are no sweeps, with Hydra's own configuration.
+        jobs: their number; None if only the sweeper knows.
+        config_dir: the user's folder of configuration files, as the user wrote it.
 
     Raises:
         UserError: there is no folder to write.
+        OmegaConfBaseException: the name of the folder cannot be resolved.
     """
+    hydra = composed.hydra
     chosen = any(override.startswith("hydra.sweep.dir=") for override in overrides)
-    folder = distributed.broadcast_from_main(lambda: _folder(Path(hydra.sweep.dir).absolute(), chosen))
-    return Sweep(folder, jobs, time.monotonic())
+    wanted, _ = Path(hydra.sweep.dir).absolute(), hydra.sweep.subdir  # Hydra would resolve it later
+    folder = distributed.broadcast_from_main(lambda: _folder(wanted, chosen))
+    given = OverridesParser.create().parse_overrides(overrides)
+    common = {f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in given if not o.is_sweep_override()}
+    runs = [] if composed.output_dir == "runs" else ["--runs", str(composed.output_dir)]
+    own = [] if config_dir is None else ["--config-dir", str(config_dir)]
+    return Sweep(folder, jobs, time.monotonic(), common=frozenset(common), tables=(*runs, *own))
 
 
 def claimed(wanted: Path) -> Path:
@@ -88,8 +85,8 @@ def _folder(wanted: Path, chosen: bool) -> Path:
     return folder
 
 
-def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> int:
-    """The number of jobs that Hydra's basic sweeper makes, before it makes them.
+def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> int | None:
+    """The number of jobs that Hydra's basic sweeper makes, before it makes them; None for another sweeper.
 
     Args:
         overrides: of the command line.
@@ -100,6 +97,8 @@ def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> i
         UserError: there are no jobs or far too many, or the sweeper cannot enumerate them.
         HydraException: an override is not understood.
     """
+    if not str(hydra.sweeper._target_).endswith(".BasicSweeper"):
+        return None
     batch = hydra.sweeper.max_batch_size
     if batch is not None and batch < 1:
         raise UserError(f"hydra.sweeper.max_batch_size: found {batch}; allowed: null, or greater than 0")

@@ -53,7 +53,7 @@ def tune(args: argparse.Namespace) -> int:
         check_choices(overrides, config_dir)
         composed = composed_with_hydra(overrides, config_dir)
         studies = planned_studies(overrides, composed, config_dir)
-        jobs.sweep = begun(overrides, composed.hydra, jobs=None)
+        jobs.sweep = begun(_of_jobs(overrides), composed, None, args.config_dir)
     args.overrides = [*_of_jobs(overrides), jobs.sweep.folder_override()]
     tuning = _Tuning(studies, jobs, jobs.sweep)
     with shared(composed.hydra, tuning.most()):
@@ -168,6 +168,8 @@ class _Tuning:
             report_jobs(failed, "not done:")
         for study in self.studies:
             _print_study(study)
+        if any(plan.winner() for plan in self.plans()):
+            print(self.sweep.next_command(), file=sys.stderr)
         if interrupted:
             return ExitCode.INTERRUPTED
         code = max((job.code for job in found), key=SEVERITY.index, default=ExitCode.DONE)

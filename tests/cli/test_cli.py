@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.sweeps import job_lines
 
 from inducer_bench import __version__
 from inducer_bench.cli import commands, doctor, main
@@ -137,7 +138,7 @@ def test_error_that_shows_when_a_job_resolves_refuses_that_job_alone(run_cli, ov
     assert process.returncode == 2
     lines = process.stderr.splitlines()
     assert not [line for line in lines if line.startswith("Error executing job")]
-    summary = lines[lines.index("sweep of 2 jobs:") + 1 :]
+    summary = job_lines(lines)
     assert [line.split()[0] for line in summary] == ["refused", "done"]
 
 
@@ -288,8 +289,7 @@ def test_bad_and_failing_jobs_do_not_stop_a_sweep(sweep):
 def test_sweep_ends_with_its_worst_exit_code_and_a_line_for_each_job(sweep):
     process, _ = sweep
     assert process.returncode == 1
-    lines = process.stderr.splitlines()
-    summary = lines[lines.index("sweep of 4 jobs:") + 1 :]
+    summary = job_lines(process.stderr.splitlines())
     assert [line.split()[0] for line in summary] == ["failed", "refused", "done", "refused"]
     assert "method.r_k=100" in summary[1]
     assert "allowed: 0 to 8" in summary[1]

@@ -12,7 +12,7 @@ from helpers.handmade import data, write_run
 from joblib import cpu_count
 from omegaconf import OmegaConf
 
-from inducer_bench.cli import commands, hydra_internals, main, planned
+from inducer_bench.cli import commands, hydra_internals, main, planned_study
 from inducer_bench.cli.plan_page import duration, size
 from inducer_bench.cli.planned import elapsed, planned_sweep
 from inducer_bench.cli.sweep_folder import count
@@ -235,7 +235,7 @@ def test_study_is_trials_then_runs_of_winners(capsys, tmp_path):
 
 def test_trials_that_have_ended_are_done(capsys, tmp_path):
     study = [*MINI, "methods=[lora]", "trials=2", "seeds=1", f"output_dir={tmp_path}"]
-    (first, second, _) = planned.planned_study(study, None).jobs
+    (first, second, _) = planned_study.planned_study(study, None).jobs
     for job, status, error in ((first, "done", None), (second, "failed", "diverged: loss nan")):
         config = job.runs[0].config
         identity = identify(config)

@@ -4,6 +4,7 @@ import json
 from importlib.metadata import distributions
 
 import pytest
+from helpers.sweeps import job_lines
 
 from inducer_bench.cli.sweep import Job, Sweep
 from inducer_bench.errors import ExitCode
@@ -29,8 +30,9 @@ def jobs(folder, *found):
 def test_report_lists_every_job_and_gives_the_worst_code(tmp_path, capsys):
     jobs(tmp_path, (1, ("failed", ExitCode.FAILED, 61.4)), (0, ("done", ExitCode.DONE, 3723.0)))
     assert Sweep(tmp_path, 3, 0.0).report() == ExitCode.FAILED
-    title, first, second, third = capsys.readouterr().err.splitlines()
-    assert title == "sweep of 3 jobs:"
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0] == "sweep of 3 jobs:"
+    first, second, third = job_lines(printed)
     assert first.split() == ["done", "1:02:03", "seed=0", "some", "result"]
     assert second.split()[:3] == ["failed", "0:01:01", "seed=1"]
     assert third.split()[:2] == ["not", "started"]
@@ -87,9 +89,7 @@ def test_launcher_gives_the_same_numbers_and_the_table(launcher, options, in_pro
     process = run_cli(*arguments, cwd=tmp_path, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
     assert scores(tmp_path) == in_process
-    lines = process.stderr.splitlines()
-    summary = lines[lines.index("sweep of 4 jobs:") + 1 :]
-    assert [line.split()[0] for line in summary] == ["done"] * 4
+    assert [line.split()[0] for line in job_lines(process.stderr.splitlines())] == ["done"] * 4
 
 
 SEARCHING = """
