@@ -204,7 +204,7 @@ def test_finished_run_on_the_hubs_data_and_plm_is_recognised_without_network_and
     process = subprocess.run(
         [sys.executable, "-c", FINISHED], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
-    assert process.stdout.startswith("already done: accuracy 90.00; missing: adapter/"), process.stderr
+    assert process.stdout.startswith("already done: accuracy 90.0; missing: adapter/"), process.stderr
     assert process.stdout.endswith(" []\n")
 
 

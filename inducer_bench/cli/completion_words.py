@@ -5,7 +5,6 @@ Keys and choices are read from the YAML files alone: composing them takes longer
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +113,14 @@ def _primary() -> dict[str, Any]:
 
 def _section(group: str, choice: str, config_dir: Path | None) -> dict[str, Any]:
     """The keys of a choice: those of the files that it builds on, then its own."""
-    found: dict[str, Any] = {}
     path = next((path for path in files(group, config_dir) if path.stem == choice), None)
     own = {} if path is None else _read(path)
-    for name in _defaults(own, choice):
-        found |= _section(group, name, config_dir)
-    return found | own
-
-
-def _defaults(values: dict[str, Any], choice: str) -> Iterator[str]:
-    for entry in values.get("defaults") or ():
-        if isinstance(entry, str) and entry not in ("_self_", choice):
-            yield entry
+    found: dict[str, Any] = {}
+    for name in own.get("defaults") or ():
+        if isinstance(name, str) and name not in ("_self_", choice):
+            found |= _section(group, name, config_dir)
+    inner = own.get(group)  # of a file whose package is that of the whole configuration
+    return found | (inner if isinstance(inner, dict) else own)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _command(arguments: list[str]) -> int:
     first = arguments[0] if arguments else ""
     if first in commands.NAMES:
         return commands.run(first, arguments[1:])
-    if first.isidentifier():
+    if first and "=" not in first and first[0] not in "-+~":
         raise unknown("command", first, commands.NAMES)
     if wants_help:
         from inducer_bench.cli.help import show

@@ -1,6 +1,8 @@
 """Sweeps: what the parent process tells of the jobs, and the same numbers through every launcher."""
 
 import json
+import re
+from dataclasses import replace
 from importlib.metadata import distributions
 
 import pytest
@@ -36,6 +38,51 @@ def test_report_lists_every_job_and_gives_the_worst_code(tmp_path, capsys):
     assert first.split() == ["done", "1:02:03", "seed=0", "some", "result"]
     assert second.split()[:3] == ["failed", "0:01:01", "seed=1"]
     assert third.split()[:2] == ["not", "started"]
+
+
+def ended(folder, number, overrides, score):
+    job = Job(number, overrides).ended("done", ExitCode.DONE, f"accuracy {score}", 1.0)
+    replace(job, metric="accuracy", scores=(score,)).write(folder)
+
+
+def test_summary_shows_what_differs_means_over_seeds_and_what_to_do_next(tmp_path, capsys):
+    common = ["task=sst2", "trainer.epochs=1", "task.files.train='a b.csv'"]
+    for number, (lr, seed, score) in enumerate([("0.1", 0, 70.0), ("0.1", 1, 74.0), ("0.2", 0, 60.0)]):
+        ended(tmp_path, number, " ".join([common[0], f"trainer.lr={lr}", *common[1:], f"seed={seed}"]), score)
+    sweep = Sweep(tmp_path, 3, 0.0, common=frozenset(common), tables=("--runs", "my runs", "--config-dir", "mine"))
+    assert sweep.report() == ExitCode.DONE
+    assert capsys.readouterr().err.splitlines() == [
+        "sweep of 3 jobs:",
+        "  done  0:00:01  trainer.lr=0.1 seed=0  accuracy 70.0",
+        "  done  0:00:01  trainer.lr=0.1 seed=1  accuracy 74.0",
+        "  done  0:00:01  trainer.lr=0.2 seed=0  accuracy 60.0",
+        "mean over seeds, ± standard deviation:",
+        "  trainer.lr=0.1  accuracy 72.0 ± 2.8  2 seeds",
+        "  trainer.lr=0.2  accuracy 60.0        1 seed",
+        "next: inducer-bench tables --runs 'my runs' --config-dir mine",
+    ]
+
+
+def test_summary_without_repeated_settings_has_no_means(tmp_path, capsys):
+    for number, method in enumerate(("lora", "bitfit")):
+        ended(tmp_path, number, f"method={method}", 50.0)
+    Sweep(tmp_path, 2, 0.0).report()
+    assert "mean over seeds" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+def test_summary_fits_a_terminal(columns, tmp_path, capsys, monkeypatch):
+    for number in range(3):
+        ended(tmp_path, number, f"method=inducer_lora trainer.lr=0.00{number} seed={number}", 50.0 + number)
+    Job(3, "seed=3").ended("failed", ExitCode.FAILED, "ValueError: " + "long " * 60, 1.0).write(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    Sweep(tmp_path, 4, 0.0).report()
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    table = shown[: shown.index("next:")].splitlines()
+    assert max(map(len, table)) <= columns
+    for word in ("status", "inducer_lora", "trainer.lr=0.002", "ValueError"):
+        assert word in shown.replace("\n", "") or columns == 60
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_headline_shows_scores_of_a_finished_run_and_the_status_of_others():
     values = {"accuracy": 93.754, "f1_unseen": None, "f1": 90.0, "em": 1.0, "bleu": 2.0}
     scores = {name: Score(value=value, signature=name) for name, value in values.items()}
     several = dataclasses.replace(record(), config={"task": {"metric": "f1"}}, scores=scores)
-    assert several.headline() == "f1 90.00  f1_unseen -  accuracy 93.75  bleu 2.00  and 1 more"
+    assert several.headline() == "f1 90.0  f1_unseen -  accuracy 93.8  bleu 2.0  and 1 more"
     assert record("oom").headline() == "oom"
 
 
