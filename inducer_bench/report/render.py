@@ -18,7 +18,8 @@ from inducer_bench.escape import code_block, csv_cell, tex
 from inducer_bench.escape import markdown as md
 from inducer_bench.report.cells import Cell, Fact, Measured, Published
 from inducer_bench.report.figures import Picture
-from inducer_bench.report.tables import LEVEL, Column, Table
+from inducer_bench.report.marks import LEVEL
+from inducer_bench.report.tables import Column, Table
 
 Pictures = Mapping[str, Sequence[Picture]]  # by table path
 
