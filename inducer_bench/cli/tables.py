@@ -1,4 +1,4 @@
-"""`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: make every table and figure from records."""
+"""`inducer-bench tables`: make every table and figure from records."""
 
 import os
 import sys
@@ -17,10 +17,20 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="inducer-bench tables", description="Make every table and figure from records.")
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of the runs (default: runs)")
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
+    parser.add_argument(
+        "--layout", action="append", default=[], type=Path, metavar="FILE",
+        help="a table of your own: a YAML file with its runs, rows and columns; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--missing", action="store_true", help="also show what nobody ran of the shipped tables, and how to run it"
+    )
     parser.add_argument("--wandb", metavar="PROJECT", help="also log the files as an artifact of that project")
     parser.add_config_dir()
     args = parser.parse_args(arguments)
     runs = runs_folder(args.runs)
+    for path in args.layout:
+        if not path.is_file():
+            raise UserError(f"--layout: found '{path}', which is not a file; allowed: a YAML file with a layout")
 
     from inducer_bench.report import across, figures, reference, render, store, studies, tables, tuned, tuned_figures
 
@@ -34,7 +44,7 @@ def main(arguments: list[str]) -> int:
     for study in known:
         built.append(tuned.table(study))
         pictures[built[-1].path] = tuned_figures.draw(study)
-    for table in tables.build(found, reference.sources(), args.runs, args.config_dir, known):
+    for table in tables.build(found, reference.sources(), args.runs, args.config_dir, known, args.layout, args.missing):
         built.append(table)
         pictures[table.path] = figures.draw(table)
     built.sort(key=lambda table: table.scope.suite == "mini")

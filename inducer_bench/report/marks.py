@@ -117,7 +117,7 @@ class Tester:
             return Verdict((), reason="the runs predicted different examples")
         if [*map(len, sides)] != [*map(len, runs)] or sides[0][0].count() < 2:
             return Verdict((), reason="there is no test for this score")
-        return tied.of_examples(sides, measure.better, LEVEL, resamples=RESAMPLES)
+        return tied.of_examples(sides, measure.better, LEVEL, power=None, resamples=RESAMPLES)
 
 
 def predictions_of(run: DoneRun) -> Rows:

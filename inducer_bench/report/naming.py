@@ -256,8 +256,10 @@ def _file(entry: _Entry, key: str) -> tuple[str, str]:
 def _tuned(entry: _Entry, keys: tuple[str, ...] | None) -> _Entry:
     if keys is None:
         return entry
-    rest = {key: value for key, value in entry.changed.items() if key not in keys}
-    return dataclasses.replace(entry, changed={**rest, _TUNED: "true"})
+    values, changed = (
+        {key: value for key, value in found.items() if key not in keys} for found in (entry.values, entry.changed)
+    )
+    return dataclasses.replace(entry, values=values, changed={**changed, _TUNED: "true"})
 
 
 def _shared(entries: Sequence[_Entry]) -> dict[str, dict[str, str]]:

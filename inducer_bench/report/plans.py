@@ -14,7 +14,7 @@ from inducer_bench.report import asked
 from inducer_bench.report.asked import Asked
 from inducer_bench.report.layout import SEVERAL, ColumnLayout, LayoutFile, Scope, Where
 from inducer_bench.report.measures import COSTS
-from inducer_bench.report.naming import as_shipped, is_own_file, named_rows
+from inducer_bench.report.naming import NamedRow, as_shipped, is_own_file, named_rows
 from inducer_bench.report.store import Group
 from inducer_bench.runs.identity import flat
 from inducer_bench.tasks.options import TaskOptions
@@ -46,7 +46,7 @@ class Plan:
     columns: list[ColumnLayout]  # each with its task
     known: list[Group]  # of that scope
     shared: tuple[tuple[str, str], ...] = ()
-    unmatched: tuple[str, ...] = ()  # rows of the layout that no run fits
+    remarks: tuple[str, ...] = ()  # about its rows, in sentences
 
     @property
     def name(self) -> str:
@@ -128,27 +128,31 @@ def _found(plan: Plan, known: Sequence[Group], searched: Searched) -> Plan:
     """The plan with a row for each setting there is, or for those that the layout chooses."""
     layout, scope = plan.file.layout, plan.scope
     hidden = [column.value for column in plan.columns]
-    rows: list[Row] = []
-    unmatched: list[str] = []
-    shared: tuple[tuple[str, str], ...] = ()
-    for number, choice in enumerate(layout.rows or [None]):
-        chosen = [group for group in known if choice is None or matches(group, choice.where)]
-        described, said = named_rows(chosen, scope.config_dir, hidden, layout.names, searched)
-        label = choice.label if choice else None
-        if choice is None:
-            shared = said
-        elif not described:
-            unmatched.append(label or f"rows.{number}")
-            if layout.show_missing:
-                rows.append(Row(label or f"rows.{number}", "", {}))
-        for one in described:
-            name = one.label
-            if label is not None:
-                name = label if len(described) == 1 else f"{label}, {one.label}"
-            elif choice is not None and said:
-                name = ", ".join([name, *(f"{key} {value}" for key, value in said)])
-            rows.append(Row(name, one.method, one.groups, one.differs))
-    return dataclasses.replace(plan, rows=rows, shared=shared, unmatched=tuple(unmatched))
+
+    def named(groups: Sequence[Group]) -> tuple[list[NamedRow], tuple[tuple[str, str], ...]]:
+        return named_rows(groups, scope.config_dir, hidden, layout.names, searched)
+
+    if layout.rows is None:
+        found, shared = named(known)
+        rows = [Row(one.label, one.method, one.groups, one.differs) for one in found]
+        return dataclasses.replace(plan, rows=rows, shared=shared)
+    rows, unmatched = [], []
+    for number, choice in enumerate(layout.rows):
+        found, said = named([group for group in known if matches(group, choice.where)])
+        if not found:
+            unmatched.append(choice.label or f"rows.{number}")
+            rows += [Row(unmatched[-1], "", {})] if layout.show_missing else []
+        for one in found:
+            several = f"{choice.label}, {one.label}" if choice.label and len(found) > 1 else choice.label
+            rows.append(Row(several or one.label, one.method, one.groups, (*said, *one.differs)))
+    each = [{*row.differs} for row in rows if row.groups]
+    shared = tuple(pair for pair in (rows[0].differs if rows else ()) if all(pair in found for found in each))
+    rows = [dataclasses.replace(row, differs=tuple(p for p in row.differs if p not in shared)) for row in rows]
+    remarks = [f"No run fits: {', '.join(unmatched)}."] if unmatched else []
+    values = {row.label: ", ".join(f"{key}={value}" for key, value in row.differs) for row in rows if row.differs}
+    if values:
+        remarks.append(f"Not as shipped: {'; '.join(f'{label}: {value}' for label, value in values.items())}.")
+    return dataclasses.replace(plan, rows=rows, shared=shared, remarks=tuple(remarks))
 
 
 def _asked(plan: Plan, config_dir: Path | None) -> list[Row]:

@@ -123,6 +123,15 @@ class Table:
         """The direction of the first column, which figures show: 1 if higher is better, -1 if lower is."""
         return self.columns[0].better
 
+    def told_apart(self, column: int) -> bool:
+        """Whether a test tells any row of a column apart from its best one."""
+        return any(row.cells[column].tied is False for row in self.rows)
+
+    def emphasis(self, row: Row, column: int) -> Literal["bold", "italic", ""]:
+        """How a cell is printed: bold for a best one that stands alone, italic for those tied with the best."""
+        cell = row.cells[column]
+        return "bold" if cell.best else "italic" if cell.tied and self.told_apart(column) else ""
+
     def measured(self, column: int = 0) -> list[tuple[Row, Measured]]:
         """The rows that have numbers of our runs in a column, with that cell."""
         return [(row, cell) for row in self.rows if isinstance(cell := row.cells[column], Measured)]
@@ -135,6 +144,7 @@ def build(
     config_dir: Path | None = None,
     studies: Sequence[Study] = (),
     given: Sequence[Path] = (),
+    missing: bool = False,
 ) -> list[Table]:
     """The tables that have a record, in the order of their layouts; those of the mini suite come last.
 
@@ -145,6 +155,7 @@ def build(
         config_dir: the user's folder of configuration files, which may have layouts.
         studies: searches, whose winners are told.
         given: further files with layouts.
+        missing: show what nobody ran in every layout that asks for methods.
 
     Raises:
         UserError: a layout has a key or value that is not allowed.
@@ -155,7 +166,9 @@ def build(
         found = [tuned[run.record.config_hash][1] for run in group.runs if run.record.config_hash in tuned]
         return tuple(dimension.key for dimension in found[0].space) if found else None
 
-    files = layouts.layouts(config_dir, given).values()
+    files = [*layouts.layouts(config_dir, given).values()]
+    if missing:
+        files = [replace(f, layout=replace(f.layout, show_missing=True)) if f.layout.methods else f for f in files]
     planned = [plan for file in files for plan in plans(file, store.groups, config_dir, searched)]
     planned.sort(key=lambda plan: plan.scope.suite == "mini")
     tester = Tester()
@@ -189,7 +202,7 @@ def _table(plan: Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned,
                 by_column.append(published)
     made_with, marks = mixes([cell for cells in by_column for cell in cells], notes)
     by_column = [[cell.marked(marks_of(cell, marks)) for cell in cells] for cells in by_column]
-    text = [f"No run fits: {', '.join(plan.unmatched)}."] if plan.unmatched else []
+    text = [*plan.remarks]
     if layout.bold:
         columns, by_column, left_out = _tested(columns, by_column, tester, notes)
         text += [f"Tests are of the {MOST} best rows of a column that have several seeds."] if left_out else []
@@ -325,8 +338,8 @@ def _search_of(cell: Cell, tuned: Tuned, notes: Notes) -> list[str]:
     found = [tuned[run.record.config_hash][1] for run in cell.group.runs if run.record.config_hash in tuned]
     if found:
         return [notes.add(f"tuned: {len(found[0].trials)} trials")]
-    named = [run.record.config["search"] for run in cell.group.runs if run.record.config.get("search")]
-    return [notes.add(f"tuned by search {named[0]}, which is not there")] if named else []
+    named = any(run.record.config.get("search") for run in cell.group.runs)
+    return [notes.add("tuned by a search that is not in this folder")] if named else []
 
 
 def _equal_effort(by_column: Sequence[Sequence[Cell]], tuned: Tuned) -> bool:
