@@ -1,4 +1,4 @@
-"""`inducer-bench tables [--runs DIR] [--out DIR] [--wandb PROJECT]`: make every table and figure from records."""
+"""`inducer-bench tables`: make every table and figure from records."""
 
 import argparse
 import os
@@ -18,6 +18,13 @@ def arguments(parser: Parser) -> None:
     """Where runs are, and where the tables go."""
     parser.add_runs()
     parser.add_argument("--out", default="tables", metavar="DIR", help="the folder to write (default: tables)")
+    parser.add_argument(
+        "--layout", action="append", default=[], type=Path, metavar="FILE",
+        help="a table of your own: a YAML file with its runs, rows and columns; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--missing", action="store_true", help="also show what nobody ran of the shipped tables, and how to run it"
+    )
     parser.add_argument("--wandb", metavar="PROJECT", help="also log the files as an artifact of that project")
     parser.add_config_dir()
 
@@ -25,6 +32,9 @@ def arguments(parser: Parser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write Markdown, CSV, LaTeX, figures and an HTML page; records left out are named and make the exit code 1."""
     runs = runs_folder(args.runs)
+    for path in args.layout:
+        if not path.is_file():
+            raise UserError(f"--layout: found '{path}', which is not a file; allowed: a YAML file with a layout")
 
     from inducer_bench.report import across, figures, reference, render, store, studies, tables, tuned, tuned_figures
 
@@ -38,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     for study in known:
         built.append(tuned.table(study))
         pictures[built[-1].path] = tuned_figures.draw(study)
-    for table in tables.build(found, reference.sources(), args.runs, args.config_dir, known):
+    for table in tables.build(found, reference.sources(), args.runs, args.config_dir, known, args.layout, args.missing):
         built.append(table)
         pictures[table.path] = figures.draw(table)
     built.sort(key=lambda table: table.scope.suite == "mini")

@@ -22,13 +22,14 @@ class Cell:
         text: the reason; empty in a cell that has a number.
         marks: letters of its footnotes.
         best: best of its column, supported by a test.
-        tied: cannot be told apart from the best of its column by a test; so the best itself, if there was a test.
+        tied: whether a test cannot tell it apart from the best of its column, which is tied with itself; None if it was
+            not tested.
     """
 
     text: str = ""
     marks: tuple[str, ...] = ()
     best: bool = False
-    tied: bool = False
+    tied: bool | None = None
 
     def shown(self) -> tuple[str, str, str]:
         """Number, deviation and number of seeds as tables show them; empty where there is none."""
@@ -136,7 +137,8 @@ def cell_of(group: Group, measure: Measure, notes: Notes) -> Cell:
     if values:
         return Measured(values=values, measure=measure, group=group, marks=marks)
     ended = {run.record.status for run in group.runs}
-    return Cell(NOT_COMPUTED if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended)), marks)
+    without = NOT_COMPUTED if measure.score else ""
+    return Cell(without if group.done else "oom" if "oom" in ended else ", ".join(sorted(ended)), marks)
 
 
 def mixes(cells: Iterable[Cell], notes: Notes) -> tuple[str, dict[str, tuple[str, ...]]]:

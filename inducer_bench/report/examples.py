@@ -69,27 +69,40 @@ def read_predictions(folder: Path, record: FinishedRecord) -> list[dict[str, Any
     check(folder, record, PREDICTIONS)
     path = folder / PREDICTIONS
     try:
-        lines = gzip.decompress(read_bytes(path)).decode().split("\n")
+        text = gzip.decompress(read_bytes(path)).decode()
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path}: damaged ({error})") from None
-    rows = []
-    for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
-        try:
-            row = strict_json.loads(line)
-        except ValueError:
-            raise UserError(f"{path}, line {number}: not JSON") from None
-        if not isinstance(row, dict) or not isinstance(row.get("split"), str):
-            raise UserError(f"{path}, line {number}: not a prediction")
-        rows.append(row)
+    rows = _rows(path, text.removesuffix("\n").split("\n") if text else [])
     if not rows:
         raise UserError(f"{path}: damaged (no line in it)")
     return rows
 
 
+def _rows(path: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
+    try:
+        rows: list[Any] = strict_json.loads(f"[{','.join(lines)}]")  # all at once is three times as fast
+    except ValueError:
+        rows = []
+    for number, line in enumerate(lines if len(rows) != len(lines) else (), start=1):
+        try:
+            rows.append(strict_json.loads(line))
+        except ValueError:
+            raise UserError(f"{path}, line {number}: not JSON") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not isinstance(row.get("split"), str):
+            raise UserError(f"{path}, line {number}: not a prediction")
+    return rows
+
+
 def same_examples(runs: Sequence[Rows]) -> bool:
     """Whether all runs predicted the same examples, in the same order."""
-    first, *others = ([[row.get(key) for key in _EXAMPLE] for row in rows] for rows in runs)
+    first, *others = map(described, runs)
     return all(other == first for other in others)
+
+
+def described(rows: Rows) -> list[list[Any]]:
+    """What lines say about their examples, and not about the predictions."""
+    return [[row.get(key) for key in _EXAMPLE] for row in rows]
 
 
 def examples(score: str, metric: Metric, rows: Rows) -> Examples | None:

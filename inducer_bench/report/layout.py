@@ -1,10 +1,8 @@
-"""The tables of `conf/table/*.yaml`, the settings that their rows ask for, and the commands that fill missing cells."""
+"""Layouts of tables: files in `conf/table/`, in the user's `--config-dir`, or given by `tables --layout`."""
 
 import dataclasses
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,19 +13,12 @@ from pydantic_core import PydanticCustomError
 from yaml import YAMLError
 
 from inducer_bench.config.choices import choices, files
-from inducer_bench.config.compose import compose, composed_with_hydra
-from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError, first_line, shown
-from inducer_bench.methods import budget
-from inducer_bench.methods.architectures import sizes
-from inducer_bench.methods.options import METHODS, PeftOptions, options_class
+from inducer_bench.errors import UserError, first_line, listed, nearest, shown
 from inducer_bench.options import PositiveInt, options, typed
-from inducer_bench.plm.location import architecture
-from inducer_bench.report.store import Group
-from inducer_bench.runs.identity import setting_key
 
 FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "bars", "budget_curve"]
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
+SEVERAL = "several models"  # `Scope.plm` of a table that has several
 
 
 def _methods(found: Any) -> Any:
@@ -36,33 +27,82 @@ def _methods(found: Any) -> Any:
     raise PydanticCustomError("methods", "all, with_ranks, or a list of methods")
 
 
+def _where(found: Any) -> Any:
+    if isinstance(found, dict):
+        values = {key: value if isinstance(value, list) else [value] for key, value in found.items()}
+        if all(isinstance(one, str | int | float | None) for value in values.values() for one in value):
+            return values
+    raise PydanticCustomError("where", "keys of a configuration, each with a value or a list of values")
+
+
+# Dotted key of a configuration -> the values that a run may have; task, plm, method and protocol stand for their names.
+Where = Annotated[dict[str, list[Any]], PlainValidator(_where)]
+
+
 @options
 class ColumnLayout:
-    """One column."""
+    """One column, or several of a kind."""
 
-    value: str  # a score's name, `headline`, or a cost (report/measures.py)
-    task: str | None = None  # by default the task that the table is about
-    group: str | None = None  # a heading over several columns
+    # A score's name, `headline` for the task's main score, `scores` for all of them, a cost (report/measures.py), or a
+    # key of the configuration such as trainer.lr.
+    value: str
+    task: str | None = None  # each: one column for every task; any: all of a row's; null: what the table is about
+    group: str | None = None  # a heading over several columns; by default the task's title, where there are several
     label: str | None = None  # by default the label of the value
+    decimals: Annotated[int, Field(ge=0, le=10)] | None = None  # by default those of the value
+
+
+@options
+class RowChoice:
+    """One row: the runs that it is made of. It becomes several rows where their settings differ."""
+
+    where: Where
+    label: str | None = None  # by default the method's title and what sets the row apart
+
+
+def _automatic() -> list[ColumnLayout]:
+    costs = ("parameters", "percent", "train_seconds", "peak_memory")
+    return [ColumnLayout(value="scores"), *(ColumnLayout(value=cost) for cost in costs)]
 
 
 @options
 class TableLayout:
-    """One file of `conf/table/`. Each suite, PLM and protocol that has records gets its own table."""
+    """One file: which runs, which rows, which columns. The mini suite and real data have tables of their own.
 
-    title: str
-    order: int
-    columns: Annotated[list[ColumnLayout], Field(min_length=1)]
+    Rows are the settings that have records, or what `rows` or `methods` ask for.
+    """
+
+    title: str | None = None  # may contain {task}; by default the file's name
+    order: int = 0  # among all tables; the shipped ones have 1 to 9
+    where: Where = dataclasses.field(default_factory=dict)  # only these runs
     tasks: list[str] | None = None  # one table for each of them; by default columns name their tasks
-    # Rows; all: every method but `peft`; with_ranks: those that `method.budget` can size; by default one for each
-    # setting that has records.
+    models: Literal["apart", "together"] = "apart"  # one table for each model, or one for all of them
+    columns: Annotated[list[ColumnLayout], Field(min_length=1)] = dataclasses.field(default_factory=_automatic)
+    rows: Annotated[list[RowChoice], Field(min_length=1)] | None = None
+    # all: every method but `peft`; with_ranks: those that `method.budget` can size. These rows are settings as shipped.
     methods: Annotated[list[str] | Literal["all", "with_ranks"] | None, PlainValidator(_methods)] = None
-    variants: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # further rows: label -> overrides
-    budgets: list[Percentage] = dataclasses.field(default_factory=list)  # further rows: one for each method and budget
-    seeds: dict[Literal["full", "mini"], PositiveInt] = dataclasses.field(
-        default_factory=dict
-    )  # required for a cell; by default none is missing
+    variants: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # rows of each method: label -> overrides
+    budgets: list[Percentage] = dataclasses.field(default_factory=list)  # rows of each method, by `method.budget`
+    seeds: dict[Literal["full", "mini"], PositiveInt] = dataclasses.field(default_factory=dict)  # of a full cell
+    show_missing: bool = False  # rows and cells that nobody ran, and the commands that run them
+    sort: Literal["method", "best", "given"] = "method"  # best: by the first column; given: as `rows` lists them
+    names: dict[str, str] = dataclasses.field(default_factory=dict)  # method or task -> its name in this table
+    bold: bool = True  # mark what a test supports
     figures: list[FigureKind] = dataclasses.field(default_factory=list)
+
+    @property
+    def about_one_task(self) -> bool:
+        """Whether each task has a table of its own."""
+        return any(column.task is None for column in self.columns)
+
+
+@dataclass(frozen=True)
+class LayoutFile:
+    """A layout, with its name and where it is from."""
+
+    name: str
+    layout: TableLayout
+    own: bool  # the user's: made wherever a run fits, and not only where there is enough to compare
 
 
 @dataclass(frozen=True)
@@ -70,7 +110,7 @@ class Scope:
     """What all rows of a table share."""
 
     suite: Literal["full", "mini"]
-    plm: str
+    plm: str  # or `SEVERAL`
     protocol: str  # `any` if rows of several protocols are in the table
     config_dir: Path | None = None  # the user's folder of configuration files
 
@@ -82,50 +122,36 @@ class Scope:
         return [*preset, *plm, *protocol]
 
     def composable(self) -> bool:
-        """Whether there is a configuration file of the PLM; of others only the records know."""
+        """Whether there is a configuration file of the model; of others only the records know."""
         return self.plm in choices("plm", self.config_dir)
 
 
-@dataclass(frozen=True)
-class RowLayout:
-    """A setting that a table asks for."""
+def layouts(config_dir: Path | None = None, given: Sequence[Path] = ()) -> dict[str, LayoutFile]:
+    """The layouts by name, in their order: the user's come before the shipped ones, and replace those of their name.
 
-    label: str
-    method: str  # its name in records
-    choice: str  # its file in `conf/method`; a method from outside may be called otherwise than its file
-    overrides: tuple[str, ...] = ()
-    budget: str | None = None
-
-    def command(self) -> tuple[str, ...]:
-        """The overrides that choose it, apart from the method."""
-        return (*self.overrides, *([f"method.budget={self.budget}"] if self.budget else []))
-
-    def key(self, scope: Scope, task: str, plm_parameters: int) -> str | None:
-        """The setting's key on a task; None if the method has no such setting there (a budget below its smallest)."""
-        words = (*scope.overrides(), f"task={task}", f"method={self.choice}", *self.overrides)
-        config = _composed(words, scope.config_dir)
-        if self.budget is not None:
-            allowed = int(float(self.budget.rstrip("%")) / 100 * plm_parameters)
-            try:
-                method = budget.solve(config.method, allowed, sizes(architecture(config.plm), config.plm.layout))
-            except UserError:
-                return None
-            config = dataclasses.replace(config, method=method)
-        return setting_key(config)
-
-
-def layouts(config_dir: Path | None = None) -> dict[str, TableLayout]:
-    """The tables by name, in their order: the shipped ones, and those of the user's folder.
+    Args:
+        config_dir: the user's folder of configuration files.
+        given: further files.
 
     Raises:
-        UserError: a file has a key or value that is not allowed.
+        UserError: a file has a key or value that is not allowed, or two of the given ones have one name.
     """
-    paths = {path.stem: path for path in reversed(files("table", config_dir))}  # the shipped one counts
-    found = {name: _layout(path) for name, path in sorted(paths.items())}
-    return dict(sorted(found.items(), key=lambda item: item[1].order))
+    shipped = files("table")
+    own = [path for path in files("table", config_dir) if path not in shipped]
+    for path in given:
+        if [other.stem for other in given].count(path.stem) > 1:
+            raise UserError(f"--layout: found '{path.stem}' twice; allowed: files of different names")
+    found = {path.stem: LayoutFile(path.stem, read(path), own=False) for path in shipped}
+    found |= {path.stem: LayoutFile(path.stem, read(path), own=True) for path in [*own, *given]}
+    return dict(sorted(found.items(), key=lambda item: (item[1].layout.order, item[0])))
 
 
-def _layout(path: Path) -> TableLayout:
+def read(path: Path) -> TableLayout:
+    """The layout in a file.
+
+    Raises:
+        UserError: it cannot be read, or has a key or value that is not allowed.
+    """
     name = f"table/{path.stem}"
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
@@ -133,83 +159,45 @@ def _layout(path: Path) -> TableLayout:
         raise UserError(f"{name}: '{path}' cannot be read ({first_line(error)})") from None
     if not isinstance(values, dict):
         raise UserError(f"{name}: '{path}' has no keys")
-    found = typed(TableLayout, {str(key): value for key, value in values.items()}, name)
-    try:
-        found.title.format(task="")
-    except (KeyError, IndexError, ValueError, AttributeError):
-        title = shown(found.title)
-        raise UserError(f"{name}.title: found '{title}'; allowed in braces: {{task}}") from None
-    return found
+    named = {str(key): value for key, value in values.items()}
+    _check_keys(TableLayout, named, name)
+    for key, kind in (("columns", ColumnLayout), ("rows", RowChoice)):
+        entries = named.get(key)
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            _check_keys(kind, entry if isinstance(entry, dict) else (), f"{name}.{key}.{number}")
+    found = typed(TableLayout, named, name)
+    _check(found, name)
+    return found if found.title is not None else dataclasses.replace(found, title=path.stem)
 
 
-def rows(table: TableLayout, config_dir: Path | None = None) -> list[RowLayout]:
-    """The settings that a table asks for, one for each row."""
-    methods = _chosen(table, config_dir)
-
-    def label(method: str, variant: str) -> str:
-        return f"{method}, {variant}" if len(methods) > 1 else variant
-
-    found = []
-    for choice, method in methods.items():
-        if table.budgets:
-            found += [RowLayout(label(choice, size), method, choice, budget=size) for size in table.budgets]
-        elif table.variants:
-            variants = table.variants.items()
-            found += [RowLayout(label(choice, name), method, choice, tuple(more)) for name, more in variants]
-        else:
-            found.append(RowLayout(choice, method, choice))
-    return found
+def _check_keys(kind: type, keys: Iterable[Any], name: str) -> None:
+    allowed = [field.name for field in dataclasses.fields(kind)]
+    for key in keys:
+        if key not in allowed:
+            hint = nearest(str(key), allowed)
+            raise UserError(f"{name}.{shown(key)}: there is no such key; {hint}allowed: {listed(allowed)}")
 
 
-def _chosen(table: TableLayout, config_dir: Path | None) -> dict[str, str]:
-    """The methods of a table's rows: choice -> name in records. Shipped ones come in the order of their options."""
-    names = {name: name for name, kind in METHODS.items() if kind is not PeftOptions}
-    for choice in sorted(set(choices("method", config_dir)) - set(choices("method"))):
-        names[choice] = str(composed_with_hydra([f"method={choice}"], config_dir).method.name)
-    if table.methods == "all":
-        return names
-    if table.methods == "with_ranks":
-        return {choice: name for choice, name in names.items() if options_class(name).ranks}
-    return {choice: names.get(choice, choice) for choice in table.methods or []}
+def _check(found: TableLayout, name: str) -> None:
+    """Check what must hold between the keys.
 
-
-def commands(scope: Scope, missing: Sequence[tuple[str, RowLayout, tuple[int, ...]]], known: Sequence[Group],
-             output_dir: str) -> list[str]:  # fmt: skip
-    """The fewest commands that run what is missing: (task, row, seeds) each.
-
-    A task gets the `task.data_dir` of its records, and the PLM its `plm.path`, if all of them agree.
+    Raises:
+        UserError: names the first key that does not fit the others.
     """
-    methods: dict[tuple[str, tuple[str, ...], tuple[int, ...]], list[str]] = {}
-    for task, row, seeds in missing:
-        methods.setdefault((task, row.command(), seeds), []).append(row.choice)
-    tasks: dict[tuple[str, ...], list[str]] = {}
-    for (task, overrides, seeds), names in methods.items():
-        seed = f"seed={','.join(map(str, seeds))}"
-        rest = (f"method={','.join(names)}", *overrides, seed, *_paths(task, known))
-        tasks.setdefault(rest, []).append(task)
-    found = []
-    for rest, names in tasks.items():
-        words = [*scope.overrides(), f"task={','.join(names)}", *rest]
-        words += [] if output_dir == "runs" else [f"output_dir={output_dir}"]
-        sweep = ["-m"] if any("," in word for word in words) else []
-        own = ["--config-dir", str(scope.config_dir)] if scope.config_dir else []
-        found.append(shlex.join(["inducer-bench", *own, *sweep, *words]))
-    return found
-
-
-def _paths(task: str, known: Sequence[Group]) -> list[str]:
-    """The folders that the records of a task took data and PLM from, if all of them agree."""
-    configs = [group.config for group in known if group.config.task.name == task]
-    found = []
-    for key, values in (
-        ("task.data_dir", {config.task.data_dir for config in configs}),
-        ("plm.path", {group.config.plm.path for group in known}),
-    ):
-        value = values.pop() if len(values) == 1 else None
-        found += [f"{key}={value}"] if value else []
-    return found
-
-
-@lru_cache(maxsize=1024)  # tables ask for the same settings again
-def _composed(overrides: tuple[str, ...], config_dir: Path | None) -> ExperimentConfig:
-    return compose(list(overrides), config_dir)
+    try:
+        (found.title or "").format(task="")
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise UserError(f"{name}.title: found '{shown(found.title)}'; allowed in braces: {{task}}") from None
+    if found.rows is not None and found.methods is not None:
+        raise UserError(f"{name}.rows: found together with methods; allowed: one of them")
+    if found.methods is None and (found.variants or found.budgets):
+        key = "variants" if found.variants else "budgets"
+        raise UserError(f"{name}.{key}: found without methods; allowed: with methods, whose rows they are")
+    if found.methods is not None and found.models == "together":
+        raise UserError(f"{name}.models: found 'together' with methods; allowed: apart")
+    if found.show_missing and found.methods is None and found.rows is None:
+        raise UserError(f"{name}.show_missing: found without methods or rows; allowed: with one of them")
+    if found.sort == "given" and found.rows is None:
+        raise UserError(f"{name}.sort: found 'given' without rows; allowed: method, best")
+    if found.tasks is not None and not found.about_one_task:
+        raise UserError(f"{name}.tasks: found with columns that all name their task; allowed: leave one of the two out")

@@ -1,7 +1,8 @@
 """The numbers of a run that a table's column can show, scores and costs, and how they are formatted."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.store import DoneRun
@@ -23,6 +24,7 @@ class Measure:
         metric: of the score, for a paired test over examples; None for a cost or an unknown score.
         spread: whether tables show the standard deviation over seeds.
         read: its value in a run, None if it has none.
+        absent: why a finished run has no value, for a cost.
     """
 
     name: str
@@ -33,11 +35,14 @@ class Measure:
     metric: Metric | None
     spread: bool
     read: Callable[[DoneRun], float | None]
+    absent: Callable[[DoneRun], str] | None = None
 
     def reason(self, run: DoneRun) -> str | None:
         """Why a finished run has no value."""
         if self.read(run) is not None:
             return None
+        if self.absent is not None:
+            return self.absent(run)
         found = run.record.scores.get(self.name) if self.score else None
         return found.reason or "not computed" if found else "not among the numbers of the record"
 
@@ -52,8 +57,8 @@ def measure(name: str, task: TaskOptions) -> Measure:
     Raises:
         UserError: the score is that of a user's metric, which cannot be imported.
     """
-    if name in _COSTS:
-        return _COSTS[name]
+    if name in COSTS:
+        return COSTS[name]
     score = task.metric if name == "headline" else name
     metric = task.metric_of(score)
 
@@ -63,8 +68,34 @@ def measure(name: str, task: TaskOptions) -> Measure:
 
     if metric is None:
         return Measure(score, score, 1, 1, True, None, True, read)
-    label = metric.label if score == metric.name else score
-    return Measure(score, label, metric.better, metric.decimals, True, metric, True, read)
+    label = metric.label if "." not in metric.label else metric.label.rpartition(".")[2]
+    rest = score.removeprefix(metric.name).strip("_").replace("_", " ")
+    return Measure(score, f"{label} {rest}".rstrip(), metric.better, metric.decimals, True, metric, True, read)
+
+
+def memory(runs: Iterable[DoneRun]) -> Measure:
+    """Peak memory as most of these runs measured it; of the others it is not shown beside it."""
+    kinds = Counter(kind for run in runs if (kind := _memory_of(run)))
+    usual = min(kinds.items(), key=lambda item: (-item[1], item[0]))[0] if kinds else None
+
+    def read(run: DoneRun) -> float | None:
+        return run.record.peak_memory_bytes / _MIB if usual and _memory_of(run) == usual else None
+
+    def absent(run: DoneRun) -> str:
+        if _memory_of(run) is not None:
+            return f"memory was measured otherwise ({run.record.peak_memory_of}), and is not shown here"
+        if run.record.side_by_side > 1:
+            return "memory was measured for several seeds side by side, and is not shown"
+        return "memory was measured for the whole process, which says little about a run, and is not shown"
+
+    return replace(COSTS["peak_memory"], label=_MEMORY.get(usual or "", "peak memory, MiB"), read=read, absent=absent)
+
+
+def _memory_of(run: DoneRun) -> str | None:
+    """What was measured; None if it was not this run's own memory."""
+    record = run.record
+    own = record.peak_memory_of != "process_resident" and record.side_by_side == 1
+    return record.peak_memory_of if own else None
 
 
 def _cost(
@@ -73,11 +104,12 @@ def _cost(
     return Measure(name, label, -1, decimals, False, None, spread, read)
 
 
-_COSTS = {
+_MEMORY = {"cuda_allocated": "peak GPU memory, MiB", "tensors_allocated": "peak memory of tensors, MiB"}
+COSTS = {
     cost.name: cost
     for cost in (
         _cost("parameters", "parameters", 0, lambda run: run.record.parameters.method),
-        _cost("percent", "% of PLM", 3, lambda run: run.record.parameters.percent),
+        _cost("percent", "% of model", 3, lambda run: run.record.parameters.percent),
         _cost("train_seconds", "training, s", 0, lambda run: run.record.train_seconds, spread=True),
         _cost("eval_seconds", "evaluation, s", 1, lambda run: run.record.eval_seconds, spread=True),
         _cost("peak_memory", "peak memory, MiB", 0, lambda run: run.record.peak_memory_bytes / _MIB),
@@ -85,3 +117,4 @@ _COSTS = {
         _cost("train_examples", "training examples", 0, lambda run: run.record.examples["train"]),
     )
 }
+TIMES = ("train_seconds", "eval_seconds")

@@ -18,40 +18,51 @@ from inducer_bench.escape import code_block, csv_cell, tex
 from inducer_bench.escape import markdown as md
 from inducer_bench.report.cells import Cell, Fact, Measured, Published
 from inducer_bench.report.figures import Picture
-from inducer_bench.report.tables import LEVEL, Column, Table
+from inducer_bench.report.marks import LEVEL
+from inducer_bench.report.tables import Column, Row, Table
 
 Pictures = Mapping[str, Sequence[Picture]]  # by table path
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_CSV = ("suite", "plm", "protocol", "row", "method", "task", "score", "source", "mean", "std", "n", "values",
-        "text", "best", "p_value", "notes")  # fmt: skip
+_CSV = ("suite", "plm", "protocol", "row", "method", "settings", "task", "score", "source", "mean", "std", "n",
+        "values", "text", "best", "tied", "p_value", "notes")  # fmt: skip
 
 
 def caption(table: Table) -> str:
-    """The title of a table, with its PLM, protocol and suite."""
+    """The title of a table, with its model, protocol and suite, and what all of its rows share."""
     scope = table.scope
     parts = [f"{table.title}. {scope.plm}"]
     parts += [] if scope.protocol == "any" else [f"protocol {scope.protocol}"]
     parts += ["mini suite: not to be compared with real figures"] if scope.suite == "mini" else []
-    return ", ".join(parts) + "."
+    shared = ", ".join(f"{key}={value}" for key, value in table.shared)
+    return f"{', '.join(parts)}.{f' All rows: {shared}.' if shared else ''}"
 
 
 def legend(table: Table) -> str:
-    """The meaning of the numbers; empty for a table without any."""
+    """The meaning of the numbers and their marks; empty for a table without any."""
     cells = [cell for row in table.rows for cell in row.cells]
     parts = []
-    if any(cell.shown()[2] for cell in cells):
+    if any(cell.shown()[1] for cell in cells if isinstance(cell, Measured)):
         parts.append("Mean ± sample standard deviation over seeds, their number in brackets.")
-    if any(cell.best for cell in cells):
-        parts.append(
-            f"Bold: best of its column, by a paired test against the runner-up (p < {LEVEL}, Holm over columns)."
-        )
-        if not table.equal_effort:
-            parts.append("Settings are the published ones or the user's; they were not tuned with equal effort.")
-    elif any(column.p_value is not None for column in table.columns):
-        parts.append(f"No best is marked: no column's best differs from its runner-up at p < {LEVEL} (paired, Holm).")
+    elif any(cell.shown()[2] for cell in cells):
+        parts.append("In brackets: the number of seeds.")
+    marks = {table.emphasis(row, number) for row in table.rows for number in range(len(table.columns))}
+    if "bold" in marks:
+        parts.append("Bold: the best of its column, told apart from every other row that has several seeds.")
+    if "italic" in marks:
+        parts.append("Italic: the best of its column, and the rows that cannot be told apart from it.")
+    tested = [number for number, column in enumerate(table.columns) if column.p_value is not None]
+    reasons = []
+    if not all(map(table.told_apart, tested)):
+        reasons.append("no row can be told apart from the best")
     if any(column.one_seed for column in table.columns):
-        parts.append("No best is marked where it or its runner-up has one seed.")
+        reasons.append("the best row or the next one has one seed")
+    if reasons:
+        parts.append(f"Nothing is marked where {', or '.join(reasons)}.")
+    if tested:
+        parts.append(f"Tests are over examples and seeds (p < {LEVEL}, Holm over all pairs of rows of a column).")
+    if marks - {""} and not table.equal_effort:
+        parts.append("Settings are the published ones or the user's; they were not tuned with equal effort.")
     return " ".join(parts)
 
 
@@ -60,8 +71,9 @@ def markdown(table: Table) -> str:
     head = [f"{md(column.heading)}{_superscript(column.marks)}" for column in table.columns]
     lines = [f"### {md(caption(table))}", "", f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
     for row in table.rows:
-        lines.append(f"| {md(row.label)} | {' | '.join(_markdown_cell(cell) for cell in row.cells)} |")
-    below = [*map(md, table.text), legend(table), md(f"{table.made_with}.") if table.made_with else ""]
+        cells = [_markdown_cell(cell, table.emphasis(row, number)) for number, cell in enumerate(row.cells)]
+        lines.append(f"| {md(row.label)} | {' | '.join(cells)} |")
+    below = [*map(md, table.text), md(legend(table)), md(f"{table.made_with}.") if table.made_with else ""]
     below += [f"{_superscript((letter,))} {md(text)}" for letter, text in table.notes]
     lines += [line for text in below if text for line in ("", text)]
     if table.commands:
@@ -77,6 +89,9 @@ def csv_text(tables: Sequence[Table]) -> str:
     for table in tables:
         scope, notes = table.scope, dict(table.notes)
         for row in table.rows:
+            configs = [group.config for group in row.groups]
+            plms, protocols = {config.plm.name for config in configs}, {config.protocol.name for config in configs}
+            settings = "; ".join(f"{key}={value}" for key, value in (*table.shared, *row.differs))
             for column, cell in zip(table.columns, row.cells, strict=True):
                 mean, std = (cell.mean, cell.std) if isinstance(cell, Measured | Published) else (None, None)
                 text = cell.text
@@ -86,9 +101,11 @@ def csv_text(tables: Sequence[Table]) -> str:
                 numbers = cell.values if isinstance(cell, Measured | Fact) else ()
                 values = " ".join(f"{name}:{value!r}" for name, value in numbers)
                 writer.writerow([
-                    *map(csv_cell, (scope.suite, scope.plm, scope.protocol, row.label, row.method, column.task,
-                                    column.value, column.source or "")),
+                    *map(csv_cell, (scope.suite, *(plms if len(plms) == 1 else [scope.plm]),
+                                    *(protocols if len(protocols) == 1 else [scope.protocol]), row.label, row.method,
+                                    settings, column.task, column.value, column.source or "")),
                     _exact(mean), _exact(std), len(seeds) or "", values, csv_cell(text), int(cell.best),
+                    "" if cell.tied is None else int(cell.tied),
                     _exact(column.p_value) if seeds else "",
                     csv_cell(" | ".join(notes[mark] for mark in (*column.marks, *cell.marks))),
                 ])  # fmt: skip
@@ -109,7 +126,7 @@ def latex(table: Table) -> str:
         r"\toprule",
         *_latex_head(table.columns),
         r"\midrule",
-        *(" & ".join([tex(row.label), *map(_latex_cell, row.cells)]) + r" \\" for row in table.rows),
+        *(_latex_row(table, row) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}}",
     ]
@@ -143,17 +160,24 @@ def _head(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
     return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: Cell, emphasis: str) -> str:
     number, spread, n = cell.shown()
-    text = f"**{number}**" if cell.best else md(number)
+    mark = {"bold": "**", "italic": "*", "": ""}[emphasis]
+    text = f"{mark}{md(number)}{mark}"
     text += f" ± {spread}" if spread else ""
     text += f" ({n})" if n else ""
     return f"{text}{_superscript(cell.marks)}"
 
 
-def _latex_cell(cell: Cell) -> str:
+def _latex_row(table: Table, row: Row) -> str:
+    cells = [_latex_cell(cell, table.emphasis(row, number)) for number, cell in enumerate(row.cells)]
+    return " & ".join([tex(row.label), *cells]) + r" \\"
+
+
+def _latex_cell(cell: Cell, emphasis: str) -> str:
     number, spread, n = cell.shown()
-    text = rf"\textbf{{{tex(number)}}}" if cell.best else tex(number)
+    command = {"bold": r"\textbf{%s}", "italic": r"\textit{%s}", "": "%s"}[emphasis]
+    text = command % tex(number)
     text = rf"{{\scriptsize {text}}}" if cell.text else text
     text += rf"{{\scriptsize\,$\pm$\,{spread}}}" if spread else ""
     text += rf"{{\scriptsize\,({n})}}" if n else ""

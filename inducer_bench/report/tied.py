@@ -55,7 +55,7 @@ class Verdict:
         best: the number of the method with the best mean among those tested; None if there is no verdict.
         detectable: the smallest difference (in the score's unit) that so many examples and seeds show with 80 % power
             before Holm's method relaxes the level, on average over the pairs of methods; None if there is no verdict,
-            or all predictions are equal.
+            all predictions are equal, or it was not wanted.
         reason: why there is none; None if there is one.
     """
 
@@ -71,7 +71,7 @@ def verdict(
     sides: Sequence[Sequence[Rows]],
     better: int,
     level: float = LEVEL,
-    power: float = POWER,
+    power: float | None = POWER,
     resamples: int = RESAMPLES,
     searches: Sequence[Sequence[Rows]] = (),
 ) -> Verdict:
@@ -84,7 +84,7 @@ def verdict(
             that have the score is not tested, and not the best; the others are.
         better: 1 if higher is better, -1 if lower is.
         level: the largest probability of telling any two equal methods apart.
-        power: that `Verdict.detectable` is for.
+        power: that `Verdict.detectable` is for; None: it is not wanted, and takes most of the time.
         resamples: number of bootstrap samples of the examples.
         searches: for each method whose runs are those of a winner, the prediction lines of each trial that decided;
             none if the runs are not, or if the trials were scored by another metric.
@@ -110,7 +110,7 @@ def of_examples(
     sides: Sequence[Sequence[Examples]],
     better: int,
     level: float = LEVEL,
-    power: float = POWER,
+    power: float | None = POWER,
     resamples: int = RESAMPLES,
     searches: Sequence[Sequence[Examples]] = (),
 ) -> Verdict:
@@ -139,7 +139,8 @@ def of_examples(
         if apart:  # on the worse side of zero
             low, high = (low, min(high, 0.0)) if better > 0 else (max(low, 0.0), high)
         standings[other] = Standing(means[other], None, found.difference, (low, high), p_value, not apart)
-    return Verdict(tuple(standings), best, detectable(contrasts, level / len(pairs), power))
+    smallest = None if power is None else detectable(contrasts, level / len(pairs), power)
+    return Verdict(tuple(standings), best, smallest)
 
 
 def _why_not(side: Sequence[Examples], mean: float) -> str | None:

@@ -13,12 +13,13 @@ from inducer_bench.report import tied
 from inducer_bench.report.cells import MISSING, Cell, Fact, Measured, Notes, cell_of, marks_of, mixes
 from inducer_bench.report.examples import Rows
 from inducer_bench.report.layout import Scope
+from inducer_bench.report.marks import LEVEL, predictions_of
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.robustness import at_edge, robustness
 from inducer_bench.report.statistics import paired_p_value
 from inducer_bench.report.store import DoneRun, Group
 from inducer_bench.report.studies import Searched, Study
-from inducer_bench.report.tables import LEVEL, Column, Row, Table, file_name, predictions_of
+from inducer_bench.report.tables import Column, Row, Table, file_name
 from inducer_bench.report.tied import Standing, Verdict
 from inducer_bench.search.record import Value
 

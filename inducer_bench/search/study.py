@@ -16,13 +16,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from inducer_bench.config.choices import choices
 from inducer_bench.config.compose import composition, experiment_config, explain
+from inducer_bench.config.methods import named
 from inducer_bench.config.overrides import quoted
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError, unknown
+from inducer_bench.errors import UserError
 from inducer_bench.methods.budget import value_of
-from inducer_bench.methods.options import METHODS, PeftOptions, options_class
+from inducer_bench.methods.options import options_class
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import Identity, canonical, identify
 from inducer_bench.runs.record import FinishedRecord, Record
@@ -165,7 +165,7 @@ def plans(overrides: Sequence[str], options: TuneOptions, config_dir: Path | Non
         UserError: the configuration of a run is impossible, or cannot be searched.
     """
     common = _with_protocol(list(overrides), config_dir)
-    methods = _methods(options, config_dir)
+    methods = list(named(options.methods, config_dir))
     reference = [word for word in common if not word.lstrip("+").startswith(_METHODS_OWN)]
     study = _study(_asked([*reference, "method=head_only"], config_dir), sorted({*common} - {*reference}), options)
     return [_plan(common, choice, study, options, config_dir) for choice in methods]
@@ -248,29 +248,6 @@ def _with_protocol(overrides: list[str], config_dir: Path | None) -> list[str]:
         found = asked.composed.protocol.name
         raise UserError(f"protocol: found '{found}', which selects on what is reported; allowed in tune: clean")
     return words
-
-
-def _methods(options: TuneOptions, config_dir: Path | None) -> list[str]:
-    """The choices of `tune.methods`.
-
-    Raises:
-        UserError: there is no such choice, or it is there twice.
-    """
-    known = choices("method", config_dir)
-    if isinstance(options.methods, list):
-        for choice in options.methods:
-            if choice not in known:
-                raise unknown("methods", choice, ["all", "with_ranks", *known])
-            if options.methods.count(choice) > 1:
-                raise UserError(f"methods: found '{choice}' twice")
-        return options.methods
-    shipped = [name for name, kind in METHODS.items() if kind is not PeftOptions]
-    names = {name: name for name in shipped}
-    for choice in sorted(set(known) - set(choices("method"))):
-        names[choice] = str(_asked([f"method={choice}"], config_dir).composed.method.name)
-    if options.methods == "with_ranks":
-        return [choice for choice, name in names.items() if options_class(name).ranks]
-    return list(names)
 
 
 def _asked(overrides: list[str], config_dir: Path | None) -> Asked:

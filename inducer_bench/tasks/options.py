@@ -68,6 +68,7 @@ class TaskOptions:
     max_train: PositiveInt | None  # only the first so many examples
     max_eval: PositiveInt | None
     keep_inputs: bool = True  # whether the stored predictions have the texts that they were made for
+    title: str | None = None  # for people, in tables and figures; null: its name
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"  # of transformers: the PLM with the head that the task needs
     formats: ClassVar[tuple[str, ...]] = ()  # extensions of local files that this kind reads
@@ -75,8 +76,8 @@ class TaskOptions:
     scored: ClassVar[tuple[Scored, ...]] = ()  # what its metrics score; see `Metric.of`
     families: ClassVar[tuple[str, ...]] = ("nlu", "nlg")  # what `family` may be
 
-    # Keys that say where the data are, and how they are used once they are encoded.
-    PLACE: ClassVar = {"source", "data_dir", "files", "hub"}
+    # Keys that say where the data are or what they are called, and how they are used once they are encoded.
+    PLACE: ClassVar = {"source", "data_dir", "files", "hub", "title"}
     _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval", "keep_inputs"}
 
     def without_place(self) -> dict[str, Any]:
