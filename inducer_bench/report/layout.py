@@ -25,7 +25,7 @@ from inducer_bench.plm.location import architecture
 from inducer_bench.report.store import Group
 from inducer_bench.runs.identity import setting_key
 
-FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "bars", "budget_curve"]
+FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "differences", "budget_curve", "across"]
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
 
 

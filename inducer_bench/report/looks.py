@@ -40,12 +40,12 @@ def _polygon(corners: int, inner: float | None = None) -> str:
 
 
 _STAR, _PENTAGON, _HEXAGON = _polygon(5, 0.5), _polygon(5), _polygon(6)
-_X = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"
+CROSS = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"
 _SOLID, _LONG, _SHORT, _DOTS, _MIXED = (1, 0), (8, 3), (4, 3), (2, 2), (8, 3, 2, 3)
 
 _SHIPPED = {
     "fine_tune": Look("#222222", _STAR),
-    "head_only": Look("#774422", _X, _DOTS),
+    "head_only": Look("#774422", CROSS, _DOTS),
     "bitfit": Look("#0000ee", "cross", _SHORT),
     "prefix": Look("#e69f00", "triangle-down"),
     "adapter": Look("#009e73", "square"),
@@ -88,7 +88,7 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
 
 
 def of_settings(methods: Sequence[str], known: Looks) -> list[Look]:
-    """The look of each setting, given the method of each: further settings of a method are other shades of its colour."""
+    """The look of each setting, given its method; further ones of a method are other shades of its colour."""
     seen: dict[str, int] = {}
     found = []
     for method in methods:
