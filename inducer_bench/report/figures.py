@@ -191,7 +191,7 @@ def ticks(low: float, high: float) -> list[float]:
         found = [float(f"{tick:.1g}") for tick in found if low <= tick <= high]
         if len(found) > 2:
             return found
-    rough = (high - low) / 4
+    rough = (high - low) / 6
     step = next(
         10.0 ** math.floor(math.log10(rough)) * part for part in (1, 2, 5, 10) if 10 ** (math.log10(rough) % 1) <= part
     )

@@ -5,6 +5,7 @@ The converter runs JavaScript and reserves much address space; where that is lim
 
 import multiprocessing
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +14,8 @@ from typing import Any
 from inducer_bench.errors import UserError
 
 Spec = dict[str, Any]
+_ID = re.compile(r'\bid="([^"]+)"')
+_NAMED = re.compile(r'(\bid="|url\(#)([^")]+)')
 _A_PROCESS = 10  # pictures that are worth a process of their own
 
 
@@ -22,7 +25,10 @@ def svg(spec: Spec) -> bytes:
 
     # Without zoom, which clips every mark: that takes most of the time of a PNG.
     still = {**spec, "params": [one for one in spec.get("params", ()) if one.get("bind") != "scales"]}
-    return str(vegalite_to_svg(still, allowed_base_urls=[])).encode()
+    drawn: str = vegalite_to_svg(still, allowed_base_urls=[])
+    # The converter numbers over everything that it has drawn.
+    numbers = {name: f"clip{number}" for number, name in enumerate(dict.fromkeys(_ID.findall(drawn)))}
+    return _NAMED.sub(lambda found: f"{found[1]}{numbers.get(found[2], found[2])}", drawn).encode()
 
 
 def png(drawn: bytes) -> bytes:
