@@ -31,8 +31,7 @@ def main(arguments: list[str]) -> int:
         render,
         store,
         studies,
-        table_figures,
-        tables,
+                tables,
         tuned,
         tuned_figures,
     )  # fmt: skip
@@ -46,7 +45,7 @@ def main(arguments: list[str]) -> int:
     built += tables.build(found, reference.sources(), args.runs, args.config_dir, known)
     look = looks.looks([*(row.method for table in built for row in table.rows),
                         *(method.search.method for study in known for method in study.methods)])  # fmt: skip
-    pictures: dict[str, list[figures.Picture]] = {table.path: table_figures.draw(table, look) for table in built}
+    pictures: dict[str, list[figures.Picture]] = {table.path: figures.draw(table, look) for table in built}
     for study in known:
         pictures[of_study[study.id].path] += tuned_figures.draw(study, look)
     built.sort(key=lambda table: table.scope.suite == "mini")

@@ -7,8 +7,8 @@ from typing import Any
 
 from inducer_bench.methods.options import method_title
 from inducer_bench.report.cells import Measured
-from inducer_bench.report.figures import hints, interval, painted
 from inducer_bench.report.looks import Look, Looks, of_settings
+from inducer_bench.report.plots import hints, interval, painted
 from inducer_bench.report.tables import Row, Table
 
 

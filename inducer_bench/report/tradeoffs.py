@@ -13,7 +13,8 @@ import altair as alt
 
 from inducer_bench.report.cells import Measured
 from inducer_bench.report.drawn import Setting, columns_of, headline, score_hints, score_label, settings
-from inducer_bench.report.figures import (
+from inducer_bench.report.looks import Looks
+from inducer_bench.report.plots import (
     FAINT,
     HEIGHT,
     INK,
@@ -32,7 +33,6 @@ from inducer_bench.report.figures import (
     ticks,
     zoomable,
 )  # fmt: skip
-from inducer_bench.report.looks import Looks
 from inducer_bench.report.tables import Table
 
 _OWN_MEMORY = {"cuda_allocated": "allocated on the GPU", "tensors_allocated": "of tensors"}

@@ -12,7 +12,8 @@ import numpy as np
 
 from inducer_bench.methods.options import method_title
 from inducer_bench.report.curves import Curve, tuning_curve
-from inducer_bench.report.figures import (
+from inducer_bench.report.looks import CROSS, Look, Looks, of_settings
+from inducer_bench.report.plots import (
     FAINT,
     INK,
     Picture,
@@ -28,7 +29,6 @@ from inducer_bench.report.figures import (
     ticks,
     zoomable,
 )  # fmt: skip
-from inducer_bench.report.looks import CROSS, Look, Looks, of_settings
 from inducer_bench.report.robustness import robustness
 from inducer_bench.report.statistics import Array
 from inducer_bench.report.studies import Searched, Study

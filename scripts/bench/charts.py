@@ -16,7 +16,7 @@ from typing import Any
 import altair as alt
 
 from inducer_bench.methods.options import METHODS, method_title
-from inducer_bench.report import figures, looks
+from inducer_bench.report import looks, plots
 from scripts.bench.harness import Row, has_spread
 
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in sorted(args.results.glob("*.json")):
         result, kind = json.loads(path.read_text()), path.stem.split("_")[0]
         drawn = lines(result["rows"]) if kind == "scaling" else dots(result["rows"], CHARTS[kind])
-        (args.out / f"{path.stem}.png").write_bytes(figures.picture(path.stem, result["note"], drawn).png())
+        (args.out / f"{path.stem}.png").write_bytes(plots.picture(path.stem, result["note"], drawn).png())
 
 
 def dots(rows: Sequence[Row], chart: Chart) -> Any:
@@ -89,23 +89,23 @@ def _scale(values: Sequence[float], chart: Chart) -> Any:
         scale = alt.Scale(domain=[0, 1.06 * max(values)], nice=False)
         return alt.X("value:Q", title=chart.value, scale=scale, axis=alt.Axis(tickCount=5))
     low, high = min(values) / 1.15, max(values) * 1.15
-    axis = alt.Axis(values=figures.ticks(low, high), format="~g")
+    axis = alt.Axis(values=plots.ticks(low, high), format="~g")
     return alt.X("value:Q", title=chart.value, scale=alt.Scale(type="log", domain=[low, high], nice=False), axis=axis)
 
 
 def _panel(rows: Sequence[Row], chart: Chart, x: Any, key: Sequence[Any]) -> Any:
     names = [method_title(row[chart.row]) if row[chart.row] in METHODS else row[chart.row] for row in rows]
-    data = [{"row": name, "value": row[chart.value], "shown": figures.rounded(row[chart.value]),
+    data = [{"row": name, "value": row[chart.value], "shown": plots.rounded(row[chart.value]),
              **_spread(row, chart.value)}
             for name, row in zip(names, rows, strict=True)]  # fmt: skip
     titles = zip(chart.panel, key, strict=True)
     title = ", ".join(value if isinstance(value, str) else f"{column} = {value}" for column, value in titles)
-    told = figures.hints(row="of", shown=chart.value, spread="10th to 90th percentile")
-    base = figures.of(data).encode(y=figures.rows_axis(names), tooltip=told)
-    one = figures.of([{"value": chart.one, "shown": f"{chart.one:g}"}] if chart.one else [])
+    told = plots.hints(row="of", shown=chart.value, spread="10th to 90th percentile")
+    base = plots.of(data).encode(y=plots.rows_axis(names), tooltip=told)
+    one = plots.of([{"value": chart.one, "shown": f"{chart.one:g}"}] if chart.one else [])
     return alt.layer(
-        one.mark_rule(color=figures.FAINT, strokeDash=[4, 3]).encode(x=x, tooltip=figures.hints(shown="compared with")),
-        figures.reach(base, alt.value(figures.INK)),
+        one.mark_rule(color=plots.FAINT, strokeDash=[4, 3]).encode(x=x, tooltip=plots.hints(shown="compared with")),
+        plots.reach(base, alt.value(plots.INK)),
         base.mark_point(size=60, filled=True, opacity=1, color="#0072b2").encode(x=x),
         width=WIDTH, height=20 * len(names), title=title,
     )  # fmt: skip
@@ -135,15 +135,15 @@ def lines(rows: Sequence[Row]) -> Any:
 
 def _line_panel(rows: Sequence[Row], axis: str, value: str, methods: Sequence[str]) -> Any:
     data = [{"row": method_title(row["method"]), "at": row[axis], "value": row[value],
-             "shown": figures.rounded(row[value])} for row in rows]  # fmt: skip
+             "shown": plots.rounded(row[value])} for row in rows]  # fmt: skip
     places = sorted({row["at"] for row in data})
     look = looks.looks(methods)
-    paint = figures.by_name([method_title(method) for method in methods], [look[method] for method in methods])
-    base = figures.of(data).encode(
-        x=alt.X("at:Q", title=axis, scale=figures.span_of(*figures.limits(places)),
+    paint = plots.by_name([method_title(method) for method in methods], [look[method] for method in methods])
+    base = plots.of(data).encode(
+        x=alt.X("at:Q", title=axis, scale=plots.span_of(*plots.limits(places)),
                 axis=alt.Axis(values=places, grid=False)),
         y=alt.Y("value:Q", title=value, scale=alt.Scale(zero=True)),
-        tooltip=figures.hints(row="method", at=axis, shown=value),
+        tooltip=plots.hints(row="method", at=axis, shown=value),
     )  # fmt: skip
     marks = base.mark_point(size=50, opacity=1).encode(stroke=paint["stroke"], fill=paint["fill"], shape=paint["shape"])
     line = base.mark_line(strokeWidth=1.6).encode(stroke=paint["stroke"], strokeDash=paint["strokeDash"])

@@ -22,7 +22,7 @@ from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.methods.inducer import Inducer
 from inducer_bench.plm.load import load_tokenizer
-from inducer_bench.report import figures
+from inducer_bench.report import plots
 from inducer_bench.runs.finished import FinishedRun, open_run
 
 _GAP, _BELOW = 56, 80  # pixels between two panels, with the labels of axes
@@ -33,7 +33,7 @@ def main(folder: str, sentence: str, out: str) -> None:
     run = open_run(Path(folder))
     tokens, gates = gates_of(run, sentence)
     title = f"Gate g of {run.record.method} on {run.record.plm}, {run.record.task}: {sentence}"
-    write_atomic(Path(out), figures.picture("gates", title, draw(tokens, gates)).png())
+    write_atomic(Path(out), plots.picture("gates", title, draw(tokens, gates)).png())
     print(f"{out}: {gates.shape[0]} layers, {gates.shape[1]} heads; g {gates.min():.3f} to {gates.max():.3f}, "
           f"mean {gates.mean():.3f}")  # fmt: skip
 
@@ -91,9 +91,9 @@ def _panel(name: str, tokens: list[str], gates: np.ndarray, width: int, top: flo
     words = alt.Axis(labelExpr=f"{json.dumps(tokens)}[datum.value]", labelAngle=-60, ticks=False, domain=False)
     # cividis also runs from dark to light in greyscale and for colour-blind readers
     fill = alt.Fill("gate:Q", title="gate g", scale=alt.Scale(scheme="cividis", domain=[0, top]))
-    return figures.of(rows).mark_rect().encode(
+    return plots.of(rows).mark_rect().encode(
         x=alt.X("at:O", title=None, axis=words), y=alt.Y("layer:O", title="layer", sort="descending"), fill=fill,
-        tooltip=figures.hints(token="token", layer="layer", shown="gate g"),
+        tooltip=plots.hints(token="token", layer="layer", shown="gate g"),
     ).properties(title=name, width=width, height=max(24 * len(gates), 60))  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
-from inducer_bench.report import looks, reference, render, store, table_figures, tables
+from inducer_bench.report import figures, looks, reference, render, store, tables
 
 MINI = Path(__file__).resolve().parents[2] / "results" / "mini"
 KEPT = ("record.json", "predictions.jsonl.gz", "metrics.jsonl")
@@ -64,7 +64,7 @@ def tables_of(runs: Path) -> dict[str, bytes]:
         found[f"{table.name}.md"] = render.markdown(table).encode()
         found[f"{table.name}.csv"] = render.csv_text([table]).encode()
         if any(name.startswith(f"{table.name}.") for name in PICTURES):
-            drawn = {f"{table.name}.{picture.name}": picture for picture in table_figures.draw(table, known)}
+            drawn = {f"{table.name}.{picture.name}": picture for picture in figures.draw(table, known)}
             found |= {f"{name}.png": picture.png() for name, picture in drawn.items() if name in PICTURES}
     return found
 

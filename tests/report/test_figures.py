@@ -11,14 +11,14 @@ from helpers import handmade, specs
 from helpers.handmade import MINI
 from scipy.stats import t
 
-from inducer_bench.report import figures, store, table_figures, tables, tradeoffs
+from inducer_bench.report import figures, plots, store, tables, tradeoffs
 from inducer_bench.report.looks import looks
 from inducer_bench.runs.record import Device
 
 
 def draw(table, known=None):
     known = known or looks(row.method for row in table.rows)
-    return {picture.name: picture for picture in table_figures.draw(table, known)}
+    return {picture.name: picture for picture in figures.draw(table, known)}
 
 
 def cost_table(root):
@@ -136,15 +136,15 @@ def test_rows_with_one_label_are_drawn_apart(built):
 def test_interval_is_student_s_and_needs_three_seeds():
     values = [71.0, 73.5, 72.2, 70.1]
     expected = t.interval(0.95, 3, np.mean(values), np.std(values, ddof=1) / 2)
-    assert figures.interval(values) == pytest.approx(expected)
-    assert figures.interval(values[:2]) is None
+    assert plots.interval(values) == pytest.approx(expected)
+    assert plots.interval(values[:2]) is None
 
 
 def test_caption_says_what_the_lines_are_and_where_there_are_none():
-    assert figures.interval_words([1, 1]) == "One seed each: no intervals."
-    assert "no intervals" in figures.interval_words([1, 2])
-    assert figures.interval_words([3, 5]) == "Lines: 95 % intervals of the mean over seeds."
-    assert figures.interval_words([1, 5]).endswith("where there are at least three.")
+    assert plots.interval_words([1, 1]) == "One seed each: no intervals."
+    assert "no intervals" in plots.interval_words([1, 2])
+    assert plots.interval_words([3, 5]) == "Lines: 95 % intervals of the mean over seeds."
+    assert plots.interval_words([1, 5]).endswith("where there are at least three.")
 
 
 def test_only_rows_with_three_seeds_have_an_interval(drawn):
@@ -195,10 +195,10 @@ def test_labels_do_not_meet_and_stand_at_the_height_of_their_point_where_they_ca
 
 
 def test_spread_moves_no_more_than_it_must():
-    assert figures.spread([0.0, 10.0, 20.0], 3, 0, 30) == [0, 10, 20]
-    assert figures.spread([5.0, 5.0, 5.0], 2, 0, 30) == [3, 5, 7]
-    assert figures.spread([0.0, 0.5], 2, 0, 30) == [0, 2]
-    assert figures.spread([29.0, 29.5], 2, 0, 30) == [pytest.approx(28), pytest.approx(30)]
+    assert plots.spread([0.0, 10.0, 20.0], 3, 0, 30) == [0, 10, 20]
+    assert plots.spread([5.0, 5.0, 5.0], 2, 0, 30) == [3, 5, 7]
+    assert plots.spread([0.0, 0.5], 2, 0, 30) == [0, 2]
+    assert plots.spread([29.0, 29.5], 2, 0, 30) == [pytest.approx(28), pytest.approx(30)]
 
 
 def test_a_score_far_below_the_others_stands_at_the_edge_and_the_caption_has_it(methods):
@@ -234,9 +234,9 @@ def test_the_floor_does_not_set_the_axis_of_learning_curves_and_is_named(methods
 
 
 def test_where_less_is_better_the_worst_are_the_high_ones():
-    assert figures.floor([10.0, 11.0, 12.0, 11.5, 90.0], -1) < 90
-    assert figures.floor([10.0, 11.0, 12.0, 11.5, 90.0], 1) < 10
-    assert figures.floor([10.0, 90.0], 1) == -np.inf
+    assert plots.floor([10.0, 11.0, 12.0, 11.5, 90.0], -1) < 90
+    assert plots.floor([10.0, 11.0, 12.0, 11.5, 90.0], 1) < 10
+    assert plots.floor([10.0, 90.0], 1) == -np.inf
 
 
 def test_seed_spread_has_every_seed_and_the_means_from_the_best_on(methods):
@@ -264,7 +264,7 @@ def test_differences_are_seed_by_seed_from_the_first_row(tmp_path):
     assert [row["value"] for row in specs.drawn(picture.spec, "point", x="value")] == [-5.0, -8.0, -5.0]
     (mean,) = specs.drawn(picture.spec, "point", x="mean")
     assert mean["mean"] == -6.0
-    assert (mean["low"], mean["high"]) == pytest.approx(figures.interval([-5.0, -8.0, -5.0]))
+    assert (mean["low"], mean["high"]) == pytest.approx(plots.interval([-5.0, -8.0, -5.0]))
     assert specs.marked(picture.spec, "bar") == []
     assert "95 %" in picture.title
 

@@ -10,7 +10,7 @@ from helpers.architectures import build, tokens
 
 import inducer_bench as ib
 from inducer_bench.methods.inducer import Inducer
-from inducer_bench.report import figures
+from inducer_bench.report import plots
 from scripts.evidence import gate_figure
 
 
@@ -43,7 +43,7 @@ def test_gate_is_left_as_it_was():
 @pytest.mark.parametrize(("heads", "columns"), [(4, 2), (12, 3), (7, 1)])
 def test_every_head_and_their_mean_have_a_panel_and_no_cell_is_empty(heads, columns):
     gates = torch.rand(2, heads, 3, generator=torch.Generator().manual_seed(0)).numpy()
-    spec = figures.picture("gates", "t", gate_figure.draw(["a", "b", "a"], gates)).spec
+    spec = plots.picture("gates", "t", gate_figure.draw(["a", "b", "a"], gates)).spec
     mean, each = spec["vconcat"]
     assert mean["title"] == "mean over heads"
     assert [panel["title"] for panel in each["concat"]] == [f"head {head + 1}" for head in range(heads)]

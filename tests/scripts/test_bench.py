@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import specs
 
-from inducer_bench.report import figures
+from inducer_bench.report import plots
 from inducer_bench.tasks.cache import Encoded
 from scripts.bench import attention as bench_attention
 from scripts.bench import bounds, harness, paper, project_cost, projection, summary
@@ -366,7 +366,7 @@ def test_every_kind_of_result_has_a_chart(tmp_path):
 def test_a_chart_of_ratios_has_dots_with_percentiles_and_a_line_at_one(step_results):
     (path,) = step_results.glob("*/step_sst2_few_fp32.json")
     rows = json.loads(path.read_text())["rows"]
-    spec = figures.picture("x", "x", bench_charts.dots(rows, bench_charts.CHARTS["step"])).spec
+    spec = plots.picture("x", "x", bench_charts.dots(rows, bench_charts.CHARTS["step"])).spec
     assert {row["row"]: row["value"] for row in specs.drawn(spec, "point")} == {
         "LoRA": 1.0, "Inducer": 1.2, "Prefix": 1.1, "Fine-tuning": 2.0,
     }  # fmt: skip
@@ -378,7 +378,7 @@ def test_a_chart_of_ratios_has_dots_with_percentiles_and_a_line_at_one(step_resu
 
 def test_an_axis_from_zero_is_not_logarithmic_and_panels_are_only_of_what_varies():
     rows = json.loads((harness.RESULTS / "amd-epyc" / "scaling_sst2_fp32.json").read_text())["rows"]
-    spec = figures.picture("x", "x", bench_charts.lines(rows)).spec
+    spec = plots.picture("x", "x", bench_charts.lines(rows)).spec
     assert len(spec["concat"]) == 6  # time and memory, by length, batch and layers
     ticks = [panel["layer"][0]["encoding"]["x"]["axis"]["values"] for panel in spec["concat"][:3]]
     assert ticks == [[16, 32, 64, 128], [4, 8, 16], [3, 6, 12]]
