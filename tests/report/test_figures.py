@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import statistics
 from xml.etree import ElementTree
 
@@ -11,7 +12,8 @@ from helpers import handmade, specs
 from helpers.handmade import MINI
 from scipy.stats import t
 
-from inducer_bench.report import figures, plots, store, tables, tradeoffs
+from inducer_bench.cli.main import main
+from inducer_bench.report import figures, images, plots, store, tables, tradeoffs
 from inducer_bench.report.looks import looks
 from inducer_bench.runs.record import Device
 
@@ -309,3 +311,23 @@ def test_mean_of_a_curve_is_over_the_seeds_that_reached_the_epoch(methods):
     curves = [run.record.evaluations[1]["accuracy"] for run in cell.group.done]
     assert row["mean"] == pytest.approx(statistics.fmean(curves))
     assert (row["low"], row["high"]) == (min(curves), max(curves))
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_converted_by_another_process_to_the_same_bytes(drawn):
+    pictures = list(drawn["mini/cost_sst2_mini_roberta"].values())[:2]
+    assert images.convert([one.spec for one in pictures]) == [(one.svg(), one.png()) for one in pictures]
+    assert images.convert([]) == []
+
+
+def test_a_converter_that_ends_costs_the_figures_alone_and_is_told_in_a_line(methods, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(images, "_quiet", os.abort)
+    out = tmp_path / "out"
+    assert main(["tables", "--runs", str(methods), "--out", str(out)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["left out: figures: the converter ended; is memory or address space (ulimit -v) limited?"]
+    assert (out / "mini" / "cost_sst2_mini_roberta.md").exists()
+    assert "Costs: sst2" in (out / "index.html").read_text()
+    assert not list(out.rglob("*.svg"))
