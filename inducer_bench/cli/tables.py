@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser, runs_folder
@@ -36,31 +36,48 @@ def main(args: argparse.Namespace) -> int:
         if not path.is_file():
             raise UserError(f"--layout: found '{path}', which is not a file; allowed: a YAML file with a layout")
 
-    from inducer_bench.report import across, figures, reference, render, store, studies, tables, tuned, tuned_figures
+    from inducer_bench.report import (
+        across,
+        figures,
+        images,
+        looks,
+        reference,
+        render,
+        store,
+        studies,
+                tables,
+        tuned,
+        tuned_figures,
+    )  # fmt: skip
 
     found = store.load(runs)
     known, odd = studies.load(runs, found)
     left_out = list(dict.fromkeys([*found.left_out, *odd]))
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
-    pictures: dict[str, Sequence[figures.Picture]] = {}
-    built = across.tables(known)
+    built = [*across.tables(known), *(of_study := {study.id: tuned.table(study) for study in known}).values()]
+    built += tables.build(found, reference.sources(), args.runs, args.config_dir, known, args.layout, args.missing)
+    look = looks.looks([*(row.method for table in built for row in table.rows),
+                        *(method.search.method for study in known for method in study.methods)])  # fmt: skip
+    pictures: dict[str, list[figures.Picture]] = {table.path: figures.draw(table, look) for table in built}
     for study in known:
-        built.append(tuned.table(study))
-        pictures[built[-1].path] = tuned_figures.draw(study)
-    for table in tables.build(found, reference.sources(), args.runs, args.config_dir, known, args.layout, args.missing):
-        built.append(table)
-        pictures[table.path] = figures.draw(table)
+        pictures[of_study[study.id].path] += tuned_figures.draw(study, look)
     built.sort(key=lambda table: table.scope.suite == "mini")
 
-    files = {"index.html": render.html(built, pictures).encode()}
+    files: dict[str, bytes] = {}
     for table in built:
         files[f"{table.path}.md"] = render.markdown(table).encode()
         files[f"{table.path}.csv"] = render.csv_text([table]).encode()
         files[f"{table.path}.tex"] = render.latex(table).encode()
-        for picture in pictures.get(table.path, ()):
-            files[f"{table.path}.{picture.name}.svg"] = picture.svg
-            files[f"{table.path}.{picture.name}.png"] = picture.png
+    drawn = [(f"{path}.{picture.name}", picture.spec) for path, own in pictures.items() for picture in own]
+    try:
+        for (name, _), (svg, png) in zip(drawn, images.convert([spec for _, spec in drawn]), strict=True):
+            files |= {f"{name}.svg": svg, f"{name}.png": png}
+    except UserError as error:
+        pictures = {}
+        left_out.append(str(error))
+        print(f"left out: {error}", file=sys.stderr)
+    files["index.html"] = render.html(built, pictures).encode()
     out = Path(args.out)
     try:
         _write(out, files)

@@ -1,347 +1,318 @@
-"""Figures of a table: quality against costs, learning curves, spread over seeds, ablations, parameter budgets.
+"""Figures of a table: quality against costs, learning curves, spread over seeds, differences, budgets, tasks."""
 
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers can distinguish;
-markers, line styles and hatches carry the same information in greyscale. Equal tables give equal bytes.
-"""
-
-import io
-import math
+import re
 import statistics
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+import altair as alt
 
+from inducer_bench.methods.options import method_title
 from inducer_bench.report.cells import Measured
+from inducer_bench.report.drawn import Setting, columns_of, headline, score_hints, score_label, settings, unlike
 from inducer_bench.report.layout import FigureKind
-from inducer_bench.report.store import DoneRun
-from inducer_bench.report.tables import Row, Table
-
-BLACK, _ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+from inducer_bench.report.looks import Looks, looks
+from inducer_bench.report.plots import (
+    BAND,
+    FAINT,
+    HEIGHT,
+    INK,
+    LINE,
+    WIDTH,
+    by_name,
+    floor,
+    hints,
+    interval,
+    interval_words,
+    limits,
+    of,
+    picture,
+    points,
+    reach,
+    rounded,
+    rows_axis,
+    span_of,
+    ticks,
+    zoomable,
 )  # fmt: skip
-Look = tuple[str, str, Any]  # colour, marker, line
+from inducer_bench.report.plots import Picture as Picture
+from inducer_bench.report.store import DoneRun
+from inducer_bench.report.tables import Table
+from inducer_bench.report.tradeoffs import tradeoffs
 
-_LOOKS: dict[str, Look] = {  # by method
-    "fine_tune": (BLACK, "*", "-"),
-    "head_only": (BLACK, "x", ":"),
-    "bitfit": (_ORANGE, "P", "--"),
-    "prefix": (_ORANGE, "v", "-"),
-    "adapter": (_SKY, "s", "-"),
-    "lora": (_GREEN, "D", "-"),
-    "mam": (_SKY, "<", "--"),
-    "kernel_mix": (_PURPLE, "p", "-."),
-    "inducer": (_VERMILION, "o", "-"),
-    "inducer_lora": (_VERMILION, "^", "--"),
-    "inducer_ffn": (_BLUE, "h", "-."),
-    "peft": (_YELLOW, "X", ":"),
-}
-_SPARE: list[Look] = [  # for methods from outside; no shipped method has one of these markers
-    (colour, marker, line)
-    for marker in "d>H81234"
-    for colour, line in ((_BLUE, "-"), (_PURPLE, "--"), (_GREEN, "-."), (_ORANGE, ":"), (BLACK, "--"), (_SKY, "-"))
-]
-FAINT = "#6b6f76"
-_NUMBER = FuncFormatter(lambda number, _: f"{number:,.10g}")
-_SIZE = (5.2, 4.4)  # inches
-SETTINGS: dict[Any, Any] = {  # of matplotlib
-    "svg.hashsalt": "inducer-bench", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e5e9",
-    "axes.axisbelow": True, "legend.frameon": False, "hatch.linewidth": 0.8, "figure.dpi": 100,
-    "text.parse_math": False,
-}  # fmt: skip
+_PANEL, _COLUMNS = 190, 3  # of the tasks: width of a panel in pixels, panels in a row
+_Curve = Mapping[int, Sequence[float]]  # epoch -> the value of each seed
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure in both file formats."""
+def draw(table: Table, known: Looks | None = None) -> list[Picture]:
+    """The figures that the table's layout asks for and its numbers allow.
 
-    name: str
-    title: str
-    svg: bytes
-    png: bytes
-
-
-def draw(table: Table) -> list[Picture]:
-    """The figures that the table's layout asks for and its numbers allow."""
-    return [picture for kind in table.figures for picture in _KINDS[kind](table)]
-
-
-def picture(name: str, title: str, figure: Figure) -> Picture:
-    """The figure as SVG and PNG, without dates and names of programs."""
-    FigureCanvasAgg(figure)
-    svg, png = io.BytesIO(), io.BytesIO()
-    with matplotlib.rc_context(SETTINGS):
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
-        figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-    return Picture(name, title, svg.getvalue(), png.getvalue())
-
-
-@contextmanager
-def canvas(width: float = _SIZE[0], height: float = _SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
-    """A figure with one pair of axes in this project's style; width and height in inches."""
-    with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure, figure.add_subplot()
-
-
-def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """The look of each method in one figure, no two alike.
-
-    A shipped method has the same look in every figure. A method from outside has one that follows from its name, unless
-    another one in the figure has taken it.
+    Args:
+        table: the table.
+        known: the look of every method of the report; by default of the table.
     """
-    names = sorted(set(methods))
-    found = {name: _LOOKS[name] for name in names if name in _LOOKS}
-    for name in names:
-        if name not in found:
-            start = zlib.crc32(name.encode()) % len(_SPARE)
-            own = [*_SPARE[start:], *_SPARE[:start]]
-            found[name] = next((look for look in own if look not in found.values()), own[0])
-    return found
+    known = known or looks(row.method for row in table.rows)
+    return [picture for kind in table.figures for picture in _KINDS[kind](table, known)]
 
 
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (cost, quality) points that no other point dominates, by cost."""
-    front: list[tuple[float, float]] = []
-    for cost, quality in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or quality > front[-1][1]:
-            front.append((cost, quality))
-    return front
+# -- over epochs -------------------------------------------------------------------------------------------------------
 
 
-# -- quality against costs ---------------------------------------------------------------------------------------------
-
-_Point = tuple[Row, Measured, Measured]  # with its score and its cost
-
-
-def _tradeoff(table: Table) -> list[Picture]:
-    costs = [("parameters", "method parameters"), ("train_seconds", "training time, s"),
-             ("peak_memory", "peak memory, MiB")]  # fmt: skip
-    found = [_against(table, value, label) for value, label in costs if value in _values(table)]
-    return [picture for picture in found if picture]
-
-
-def _against(table: Table, value: str, label: str) -> Picture | None:
-    column, better = _values(table).index(value), table.better
-    pairs = [(row, score, cost) for row, score in table.measured() if isinstance(cost := row.cells[column], Measured)]
-    if len(pairs) < 2:
-        return None
-    pairs.sort(key=lambda pair: -better * pair[1].mean)  # the legend's order
-    with canvas() as (figure, axes):
-        points = [(cost.mean, better * score.mean) for _, score, cost in pairs]
-        front = pareto_front(points)
-        axes.step([x for x, _ in front], [better * y for _, y in front], where="post", color=FAINT, lw=1, ls="--",
-                  zorder=1, label="Pareto front")  # fmt: skip
-        _points(axes, pairs)
-        _cost_axis(axes, [x for x, _ in points], value)
-        axes.set_xlabel(label)
-        axes.set_ylabel(_score_label(table))
-        _legend_below(figure, axes)
-        if value == "parameters" and len(matched := _matched(pairs)) > 3:
-            _zoom(axes, matched)
-        return picture(f"tradeoff_{value}", f"{_headline(table)} against {label}. Bars: standard deviation.", figure)
-
-
-def _points(axes: Axes, pairs: Sequence[_Point]) -> None:
-    """Draw score against cost of each row, with standard deviations."""
-    styles = looks(row.method for row, *_ in pairs)
-    for row, score, cost in pairs:
-        colour, marker, _ = styles[row.method]
-        axes.errorbar(cost.mean, score.mean, yerr=score.std or 0, xerr=cost.std or 0, color=colour, fmt="none",
-                      elinewidth=1, capsize=2)  # fmt: skip
-        edge, width = (colour, 2) if marker == "x" else ("white", 0.6)
-        axes.plot(cost.mean, score.mean, color=colour, marker=marker, ms=13 if marker == "*" else 8, ls="none",
-                  label=row.label, mec=edge, mew=width)  # fmt: skip
-
-
-def _matched(pairs: Sequence[_Point]) -> list[_Point]:
-    """The rows whose cost is within 10 % of the median: those at the same budget, where there is one."""
-    middle = statistics.median(cost.mean for _, _, cost in pairs)
-    return [pair for pair in pairs if abs(pair[2].mean - middle) < 0.1 * middle]
+def _learning_curves(table: Table, known: Looks) -> list[Picture]:
+    read = [(setting, *_curve(setting.cell.group.done)) for setting in settings(table, known)]
+    found = [(setting, name, curve) for setting, name, curve in read if len(curve) > 1]
+    if not found:
+        return []
+    better = -1 if all(name == "loss" for _, name, _ in found) else table.better
+    found.sort(key=lambda item: -better * _end(item[2]))
+    names = ", ".join(sorted({name for _, name, _ in found}))
+    order = [setting.name for setting, *_ in found]
+    height = max(HEIGHT, 18 * len(order))
+    low, high = _near([curve for *_, curve in found], better)
+    beyond = [f"{one.name} ends at {rounded(_end(curve))}" for one, _, curve in found if not low <= _end(curve) <= high]
+    edge = (high - low) * LINE * len(beyond) / height  # for a line of text each
+    low, high = (low - edge, high) if better > 0 else (low, high + edge)
+    rows = [
+        {**setting.fields(), "epoch": epoch, "mean": statistics.fmean(values), "low": min(values), "high": max(values),
+         "value": rounded(statistics.fmean(values)), "range": f"{rounded(min(values))} to {rounded(max(values))}"}
+        for setting, _, curve in found for epoch, values in sorted(curve.items())
+    ]  # fmt: skip
+    paint = by_name(order, [setting.look for setting, *_ in found])
+    epochs = sorted({row["epoch"] for row in rows})
+    step = -(-len(epochs) // 12)
+    base = of(rows).encode(
+        x=alt.X("epoch:Q", title="epoch", scale=span_of(*limits(epochs, 0.03)),
+                axis=alt.Axis(values=epochs[::step], format="d", grid=False)),
+        y=alt.Y("mean:Q", title=f"{names} on the selection set", scale=span_of(low, high)),
+        tooltip=hints(row="setting", method="method", epoch="epoch", value=names, range="over seeds"),
+    )  # fmt: skip
+    over = alt.selection_point(name="over", fields=["row"], on="pointerover", empty=False)
+    band = base.mark_area(clip=True).encode(
+        y=alt.Y("low:Q"), y2="high:Q", detail="row:N", fill=alt.Fill("colour:N", scale=None),
+        opacity=alt.condition(over, alt.value(0.2), alt.value(0)),
+    )  # fmt: skip
+    line = base.mark_line(clip=True).encode(
+        stroke=paint["stroke"], strokeDash=paint["strokeDash"],
+        strokeWidth=alt.condition(over, alt.value(3.5), alt.value(1.8)),
+    )  # fmt: skip
+    marks = base.mark_point(clip=True, size=50, strokeWidth=1.5, opacity=1).encode(
+        stroke=paint["stroke"], fill=paint["fill"], shape=paint["shape"]
+    )
+    arrow, edge = ("↓", height - 8) if better > 0 else ("↑", 10 + LINE * (len(beyond) - 1))
+    notes = [_note(f"{arrow} {text}", edge - LINE * at) for at, text in enumerate(reversed(beyond))]
+    chart = alt.layer(band, line, zoomable(marks, over), *notes, width=WIDTH, height=height)
+    title = f"{headline(table)}: learning curves, means over seeds; the legend has the order of the last epoch."
+    title += f" Beyond this range: {'; '.join(beyond)}." if beyond else ""
+    return [picture("learning_curves", title, chart)]
 
 
-def _zoom(axes: Axes, pairs: Sequence[_Point]) -> None:
-    """Draw the rows of a matched budget again, larger, in the corner of high cost and low quality, which is empty."""
-    inset = axes.inset_axes((0.5, 0.1, 0.48, 0.48))
-    _points(inset, pairs)
-    inset.margins(x=0.15)
-    inset.tick_params(labelsize=7)
-    inset.xaxis.set_major_locator(MaxNLocator(3))
-    inset.xaxis.set_major_formatter(_NUMBER)
-    axes.indicate_inset_zoom(inset, edgecolor=FAINT)
-
-
-def _cost_axis(axes: Axes, costs: Sequence[float], value: str) -> None:
-    """Scale the cost axis: logarithmic for parameters of different orders of magnitude, with 0 for a method without."""
-    positive = [cost for cost in costs if cost > 0]
-    if value == "parameters" and positive and max(positive) > 20 * min(positive):
-        if len(positive) < len(costs):
-            axes.set_xscale("symlog", linthresh=min(positive) / 2, linscale=0.3)
-        else:
-            axes.set_xscale("log")
-        decades = range(math.ceil(math.log10(min(positive))), math.floor(math.log10(max(positive))) + 1)
-        axes.set_xticks([*([0] if len(positive) < len(costs) else []), *(10**power for power in decades)])
-        axes.minorticks_off()
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(_NUMBER)
-
-
-# -- over epochs and seeds ---------------------------------------------------------------------------------------------
-
-
-def _learning_curves(table: Table) -> list[Picture]:
-    with canvas() as (figure, axes):
-        names = set()
-        styles = looks(row.method for row, _ in table.measured())
-        for row, cell in table.measured():
-            name, curves = _curves(cell.group.done)
-            epochs = sorted({epoch for curve in curves for epoch in curve})
-            if len(epochs) < 2:
-                continue
-            names.add(name)
-            at = [[curve[epoch] for curve in curves if epoch in curve] for epoch in epochs]
-            colour, marker, line = styles[row.method]
-            means = [sum(values) / len(values) for values in at]
-            axes.plot(epochs, means, color=colour, marker=marker, ms=5, ls=line, lw=1.3, label=row.label)
-            axes.fill_between(epochs, [min(v) for v in at], [max(v) for v in at], color=colour, alpha=0.08, lw=0)
-        if not names:
-            return []
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"{', '.join(sorted(names))} on the selection set")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _legend_below(figure, axes)
-        return [picture("learning_curves", "Learning curves. Lines: mean over seeds; bands: their range.", figure)]
-
-
-def _curves(runs: Sequence[DoneRun]) -> tuple[str, list[dict[int, float]]]:
-    """The score that selected the epoch, and for each run epoch -> its value."""
+def _curve(runs: Sequence[DoneRun]) -> tuple[str, _Curve]:
+    """The score that selected the epoch, and for each epoch its values."""
     evaluations = [run.record.evaluations for run in runs]
     scores = [name for name in evaluations[0][0] if name not in ("epoch", "step", "loss")] if evaluations[0] else []
     name = next((name for name in (runs[0].record.metric, "perplexity") if name in scores), "loss")
-    return name, [
-        {int(entry["epoch"] or 0): value for entry in curve if (value := entry.get(name)) is not None}
-        for curve in evaluations
-    ]
+    found: dict[int, list[float]] = {}
+    for entry in (entry for run in evaluations for entry in run):
+        if (value := entry.get(name)) is not None:
+            found.setdefault(int(entry["epoch"] or 0), []).append(value)
+    return name, found
 
 
-def _seed_spread(table: Table) -> list[Picture]:
-    rows = sorted(table.measured(), key=lambda pair: table.better * pair[1].mean)
-    if not any(len(cell.values) > 1 for _, cell in rows):
+def _end(curve: _Curve) -> float:
+    return statistics.fmean(curve[max(curve)])
+
+
+def _near(curves: Sequence[_Curve], better: int) -> tuple[float, float]:
+    """The range of the curves from the second epoch on, without those that end far below all others."""
+    least = floor([_end(curve) for curve in curves], better)
+    kept = [curve for curve in curves if better * _end(curve) >= better * least]
+    means = [statistics.fmean(at) for curve in kept for epoch, at in curve.items() if epoch > 1 or len(curve) < 3]
+    least = floor(means, better)
+    return limits([*(mean for mean in means if better * mean >= better * least), *map(_end, kept)])
+
+
+def _note(text: str, y: float) -> Any:
+    """A line of text at the lower right of a plot."""
+    chart = of([{"text": text}]).mark_text(align="right", fontSize=11, color=FAINT)
+    return chart.encode(text="text:N", x=alt.value(WIDTH - 4), y=alt.value(y), tooltip=hints(text="not drawn"))
+
+
+# -- over seeds --------------------------------------------------------------------------------------------------------
+
+
+def _seed_spread(table: Table, known: Looks) -> list[Picture]:
+    found = sorted(settings(table, known), key=lambda setting: -table.better * setting.cell.mean)
+    if not any(len(setting.cell.values) > 1 for setting in found):
         return []
-    styles = looks(row.method for row, _ in rows)
-    with canvas() as (figure, axes):
-        for height, (row, cell) in enumerate(rows):
-            colour, marker, _ = styles[row.method]
-            numbers = cell.numbers
-            axes.plot([min(numbers), max(numbers)], [height, height], color=colour, lw=1, alpha=0.6)
-            axes.plot(numbers, [height] * len(numbers), color=colour, marker=marker, ms=7, ls="none", alpha=0.8)
-            axes.plot([cell.mean] * 2, [height - 0.32, height + 0.32], color=BLACK, lw=1.6)
-        axes.set_yticks(range(len(rows)), [row.label for row, _ in rows])
-        axes.set_xlabel(_score_label(table))
-        axes.grid(axis="y", visible=False)
-        return [picture("seed_spread", f"{_headline(table)} of every seed; vertical line: their mean.", figure)]
+    label = score_label(table)
+    rows = [{**setting.fields(), "mean": setting.cell.mean, "low": min(setting.cell.numbers),
+             "high": max(setting.cell.numbers)} for setting in found]  # fmt: skip
+    each = [{**setting.fields(), "seed": seed, "value": value, "shown": setting.cell.measure.format(value)}
+            for setting in found for seed, value in setting.cell.values]  # fmt: skip
+    y = rows_axis([setting.name for setting in found])
+    base = of(rows).encode(y=y, tooltip=score_hints(label))
+    span = reach(base, alt.Stroke("colour:N", scale=None))
+    dots = points(of(each)).encode(
+        x=alt.X("value:Q", title=label, scale=span_of(*limits(row["value"] for row in each))),
+        y=y,
+        tooltip=hints(row="setting", method="method", seed="seed", shown=label),
+    )
+    mean = base.mark_tick(color=INK, thickness=2, size=17, opacity=1).encode(x=alt.X("mean:Q"))
+    chart = alt.layer(span, zoomable(dots, along=["x"]), mean, width=WIDTH, height=BAND * len(found))
+    return [picture("seed_spread", f"{headline(table)}: {label} of every seed; vertical line: their mean.", chart)]
+
+
+# -- across tasks ------------------------------------------------------------------------------------------------------
+
+
+def _across(table: Table, known: Looks) -> list[Picture]:
+    """One panel for each task, with its first score; rows in the order of their mean rank over the tasks."""
+    columns: dict[str, int] = {}
+    for number, column in enumerate(table.columns):
+        cells = [cell for _, cell in table.measured(number)]
+        if column.source is None and any(cell.measure.score for cell in cells):
+            columns.setdefault(column.task, number)
+    if len(columns) < 2:
+        return []
+    by_task = {task: settings(table, known, column) for task, column in columns.items()}
+    order = _by_mean_rank({task: [(one.name, table.columns[columns[task]].better * one.cell.mean) for one in found]
+                           for task, found in by_task.items()})  # fmt: skip
+    panels = [
+        _panel(found, task, score_label(table, columns[task]), order, labelled=at % _COLUMNS == 0)
+        for at, (task, found) in enumerate(by_task.items())
+    ]
+    counts = [len(one.cell.values) for found in by_task.values() for one in found]
+    title = f"{table.scope.plm}: every task; rows have the order of their mean rank over the tasks that they have. "
+    chart = alt.concat(*panels, columns=_COLUMNS, spacing=14).resolve_scale(y="shared")
+    return [picture("across", f"{title}{interval_words(counts)} Small circles: seeds.", chart)]
+
+
+def _panel(found: Sequence[Setting], task: str, label: str, order: Sequence[str], labelled: bool) -> Any:
+    y = rows_axis(order, labelled=labelled)
+    rows = [{**one.fields(), "mean": one.cell.mean, **one.reach()} for one in found]
+    each = [{**one.fields(), "seed": seed, "value": value, "shown": one.cell.measure.format(value)}
+            for one in found for seed, value in one.cell.values if len(one.cell.values) > 1]  # fmt: skip
+    colour = alt.Stroke("colour:N", scale=None)
+    base = of(rows).encode(y=y, tooltip=score_hints(label))
+    seeds = of(each).mark_point(size=14, opacity=0.8, strokeWidth=1).encode(
+        x=alt.X("value:Q"), y=y, stroke=colour, tooltip=hints(row="setting", method="method", seed="seed", shown=label)
+    )  # fmt: skip
+    scale = span_of(*limits(value for one in found for value in one.cell.numbers))
+    marks = points(base).encode(x=alt.X("mean:Q", title=label, scale=scale, axis=alt.Axis(tickCount=4)))
+    parts = [reach(base, colour), zoomable(marks, along=["x"], name=re.sub(r"\W", "_", f"plot_{task}")), seeds]
+    return alt.layer(*parts, width=_PANEL, height=BAND * len(order), title=task)
+
+
+def _by_mean_rank(scores: Mapping[str, Sequence[tuple[str, float]]]) -> list[str]:
+    """Names by their mean rank over tasks; the best score of a task has rank 1."""
+    ranks: dict[str, list[int]] = {}
+    for pairs in scores.values():
+        for name, own in pairs:
+            ranks.setdefault(name, []).append(1 + sum(other > own for _, other in pairs))
+    return sorted(ranks, key=lambda name: (statistics.fmean(ranks[name]), name))
 
 
 # -- ablations and budgets ---------------------------------------------------------------------------------------------
 
 
-def _bars(table: Table) -> list[Picture]:
+def _differences(table: Table, known: Looks) -> list[Picture]:
     """Differences from the first row, seed by seed."""
-    measured = table.measured()
-    if not measured or measured[0][0] is not table.rows[0]:
+    found = settings(table, known)
+    if not found or found[0].row is not table.rows[0]:
         return []
-    (whole, full), *others = measured
-    reference = dict(full.values)
-    bars = {
-        row.label: differences
-        for row, cell in others[::-1]
-        if (differences := [value - reference[seed] for seed, value in cell.values if seed in reference])
-    }
-    if not bars:
+    whole, *others = found
+    reference = dict(whole.cell.values)
+    measure = whole.cell.measure
+    rows: list[dict[str, Any]] = []
+    each: list[dict[str, Any]] = []
+    for one in others:
+        pairs = [(seed, value - reference[seed]) for seed, value in one.cell.values if seed in reference]
+        if not pairs:
+            continue
+        values = [value for _, value in pairs]
+        found95 = interval(values)
+        rows.append({
+            "row": one.name, "mean": statistics.fmean(values), "shown": measure.format(statistics.fmean(values)),
+            "interval": " to ".join(map(measure.format, found95)) if found95 else "none: fewer than three seeds",
+            "seeds": len(values), **({"low": found95[0], "high": found95[1]} if found95 else {}),
+        })  # fmt: skip
+        each += [
+            {"row": one.name, "seed": seed, "value": value, "shown": measure.format(value)} for seed, value in pairs
+        ]
+    if not rows:
         return []
-    with canvas(height=1.0 + 0.42 * len(bars)) as (figure, axes):
-        for height, differences in enumerate(bars.values()):
-            mean = statistics.fmean(differences)
-            spread = statistics.stdev(differences) if len(differences) > 1 else 0
-            worse = mean * table.better < 0
-            axes.barh(height, mean, height=0.66, edgecolor=BLACK, lw=0.8, color=_ORANGE if worse else _SKY,
-                      hatch="///" if worse else "")  # fmt: skip
-            axes.errorbar(mean, height, xerr=spread, color=BLACK, capsize=3, lw=1.2)
-            axes.plot(differences, [height] * len(differences), ls="none", marker="o", ms=4, mfc="white", mec=BLACK,
-                      mew=0.8, zorder=3)  # fmt: skip
-        axes.axvline(0, color=BLACK, lw=1)
-        axes.set_yticks(range(len(bars)), list(bars))
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"{_score_label(table)}: difference from {whole.label}")
-        title = (
-            f"{_headline(table)}: one part of the method changed at a time, against the whole "
-            f"({full.shown()[0]}). Hatched: worse; bars: standard deviation; dots: seeds."
+    label = f"{score_label(table)}: difference from {whole.name}"
+    y = rows_axis([row["row"] for row in rows])
+    scale = span_of(*limits([0.0, *(dot["value"] for dot in each)]))
+    told = hints(row="changed", shown="mean difference", interval="95 % interval", seeds="seeds")
+    base = of(rows).encode(y=y, tooltip=told)
+    zero = of([{"at": 0, "what": whole.name}]).mark_rule(color=INK)
+    zero = zero.encode(x=alt.X("at:Q", title=label, scale=scale), tooltip=hints(what="zero"))
+    dots = of(each).mark_point(size=36, stroke=FAINT, strokeWidth=1.2, opacity=1)
+    dots = dots.encode(x=alt.X("value:Q"), y=y, tooltip=hints(row="changed", seed="seed", shown="difference"))
+    marks = base.mark_point(shape="diamond", size=110, filled=True, color=INK, opacity=1).encode(x=alt.X("mean:Q"))
+    parts = [zero, reach(base, alt.value(INK)), dots, zoomable(marks, along=["x"])]
+    counts = [row["seeds"] for row in rows]
+    title = (
+        f"{headline(table)}: one change at a time, against {whole.name} ({whole.cell.shown()[0]}), seed by seed. "
+        f"Diamonds: means; circles: seeds. {interval_words(counts)}"
+    )
+    return [picture("ablation", title, alt.layer(*parts, width=WIDTH, height=(BAND + 4) * len(rows)))]
+
+
+def _budget_curve(table: Table, known: Looks) -> list[Picture]:
+    """Score by parameters, one line for each method."""
+    sizes = columns_of(table, "parameters")
+    lines: dict[str, list[tuple[float, Setting]]] = {}
+    for one in settings(table, known):
+        if sizes and isinstance(size := one.row.cells[sizes[0]], Measured) and size.mean > 0:
+            lines.setdefault(one.row.method, []).append((size.mean, one))
+    if not any(len(at) > 1 for at in lines.values()):
+        return []
+    best = {method: max(table.better * one.cell.mean for _, one in at) for method, at in lines.items()}
+    methods = sorted(lines, key=lambda method: -best[method])
+    names = dict(zip(methods, unlike([method_title(method) for method in methods]), strict=True))
+    rows = [{**one.fields(), "setting": one.name, "row": names[method], "size": size, "shown": f"{size:,.0f}",
+             "mean": one.cell.mean, **one.reach()}
+            for method in methods for size, one in sorted(lines[method], key=lambda pair: pair[0])]  # fmt: skip
+    found = [row["size"] for row in rows]
+    low, high = min(found) / 1.3, max(found) * 1.3
+    label = score_label(table)
+    base = of(rows).encode(
+        x=alt.X("size:Q", title="method parameters", scale=alt.Scale(type="log", domain=[low, high], nice=False),
+                axis=alt.Axis(values=ticks(low, high), format="~s", grid=False)),
+        tooltip=hints(setting="setting", method="method", shown="parameters", score=label, interval="95 % interval",
+                      seeds="seeds"),
+    )  # fmt: skip
+    paint = by_name(list(names.values()), [known[method] for method in methods])
+    ends = [row[end] for row in rows for end in ("mean", "low", "high") if end in row]
+    y = alt.Y("mean:Q", title=label, scale=span_of(*limits(ends)))
+    line = base.mark_line(strokeWidth=1.8).encode(y=y, stroke=paint["stroke"], strokeDash=paint["strokeDash"])
+    marks = base.mark_point(size=70, strokeWidth=1.5, opacity=1).encode(
+        y=y, stroke=paint["stroke"], fill=paint["fill"], shape=paint["shape"]
+    )
+    ranges = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45, clip=True).encode(
+        y=alt.Y("low:Q"), y2="high:Q", stroke=paint["stroke"]
+    )  # fmt: skip
+    title = f"{headline(table)}: {label} by parameter budget; the legend has the order of the best scores. "
+    chart = alt.layer(ranges, line, zoomable(marks), width=WIDTH, height=HEIGHT)
+    return [
+        picture(
+            "budget_curve",
+            title + interval_words([len(one.cell.values) for at in lines.values() for _, one in at]),
+            chart,
         )
-        return [picture("ablation", title, figure)]
-
-
-def _budget_curve(table: Table) -> list[Picture]:
-    if "parameters" not in _values(table):
-        return []
-    parameters = _values(table).index("parameters")
-    lines: dict[str, list[tuple[float, Measured]]] = {}
-    for row, cell in table.measured():
-        if isinstance(size := row.cells[parameters], Measured):
-            lines.setdefault(row.method, []).append((size.mean, cell))
-    if not any(len(points) > 1 for points in lines.values()):
-        return []
-    styles = looks(lines)
-    with canvas() as (figure, axes):
-        for method, points in lines.items():
-            colour, marker, line = styles[method]
-            points.sort(key=lambda point: point[0])
-            sizes, scores = [x for x, _ in points], [cell.mean for _, cell in points]
-            axes.errorbar(sizes, scores, [cell.std or 0 for _, cell in points], color=colour, fmt="none", elinewidth=1,
-                          capsize=2)  # fmt: skip
-            axes.plot(sizes, scores, color=colour, marker=marker, ls=line, ms=6, lw=1.3, label=method)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(_NUMBER)
-        axes.minorticks_off()
-        axes.set_xlabel("method parameters")
-        axes.set_ylabel(_score_label(table))
-        _legend_below(figure, axes)
-        return [picture("budget_curve", f"{_headline(table)} by parameter budget. Bars: standard deviation.", figure)]
+    ]
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-def _values(table: Table) -> list[str]:
-    return [column.value for column in table.columns]
-
-
-def _headline(table: Table) -> str:
-    return f"{table.columns[0].task} on {table.scope.plm}"
-
-
-def _score_label(table: Table) -> str:
-    return f"{table.columns[0].label}{'' if table.better > 0 else ' (lower is better)'}"
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, handlelength=2.6)
-
-
-_KINDS: dict[FigureKind, Callable[[Table], list[Picture]]] = {
-    "tradeoff": _tradeoff,
+_KINDS: dict[FigureKind, Callable[[Table, Looks], list[Picture]]] = {
+    "tradeoff": tradeoffs,
     "learning_curves": _learning_curves,
     "seed_spread": _seed_spread,
-    "bars": _bars,
+    "differences": _differences,
     "budget_curve": _budget_curve,
+    "across": _across,
 }

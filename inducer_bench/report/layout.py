@@ -16,7 +16,7 @@ from inducer_bench.config.choices import choices, files
 from inducer_bench.errors import UserError, first_line, listed, nearest, shown
 from inducer_bench.options import PositiveInt, options, typed
 
-FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "bars", "budget_curve"]
+FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "differences", "budget_curve", "across"]
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
 SEVERAL = "several models"  # `Scope.plm` of a table that has several
 

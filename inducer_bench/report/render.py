@@ -210,7 +210,7 @@ def _exact(number: float | None) -> str:
 
 def _inline(picture: Picture, name: str) -> str:
     """An SVG to embed in a page: without its XML prolog, and with ids that are unique in the page."""
-    svg = picture.svg.decode()
+    svg = picture.svg().decode()
     body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", body)

@@ -3,159 +3,214 @@
 All panels share their axes, so that methods can be compared by eye.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import matplotlib
+import altair as alt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
+from inducer_bench.methods.options import method_title
 from inducer_bench.report.curves import Curve, tuning_curve
-from inducer_bench.report.figures import BLACK, FAINT, SETTINGS, Look, Picture, looks, picture
+from inducer_bench.report.looks import CROSS, Look, Looks, of_settings
+from inducer_bench.report.plots import (
+    FAINT,
+    INK,
+    Picture,
+    floor,
+    hints,
+    limits,
+    of,
+    painted,
+    picture,
+    points,
+    rounded,
+    span_of,
+    ticks,
+    zoomable,
+)  # fmt: skip
 from inducer_bench.report.robustness import robustness
 from inducer_bench.report.statistics import Array
 from inducer_bench.report.studies import Searched, Study
 from inducer_bench.report.tuned import LEARNING_RATE, rates_of
 
-_MOST_COLUMNS = 4
-_PANEL = (2.1, 1.75)  # inches
-_FAILED = "#D55E00"
+_COLUMNS, _WIDTH, _HEIGHT = 4, 150, 120  # panels in a row, and the size of one in pixels
+_Drawn = tuple[Searched, Look]
 
 
-def draw(study: Study) -> list[Picture]:
-    """The figures that the trials of a study allow."""
+def draw(study: Study, known: Looks) -> list[Picture]:
+    """The figures that the trials of a study allow.
+
+    Args:
+        study: the study.
+        known: the look of every method of the report.
+    """
     methods = [method for method in study.methods if not method.failed()]
-    return [*_curves(study, methods), *_rates(study, methods)] if methods else []
+    pairs = list(zip(methods, of_settings([one.search.method for one in methods], known), strict=True))
+    return [*_curves(study, pairs), *_rates(study, pairs)] if methods else []
 
 
 # -- tuning curves -----------------------------------------------------------------------------------------------------
 
 
-def _curves(study: Study, methods: Sequence[Searched]) -> list[Picture]:
-    found: list[tuple[Searched, Curve]] = []
-    for method in methods:
+def _curves(study: Study, methods: Sequence[_Drawn]) -> list[Picture]:
+    found: list[tuple[Searched, Look, Curve]] = []
+    for method, look in methods:
         scores = [trial.score for trial in method.ended]
         if len(scores) > 1 and (curve := tuning_curve(scores, method.search.better)):
-            found.append((method, curve))
+            found.append((method, look, curve))
     if not found:
         return []
-    low, high = _limits(near([curve.centre for _, curve in found]))
-    with _panels([method for method, _ in found]) as (figure, panels):
-        for (method, look, axes), (_, curve) in zip(panels, found, strict=True):
-            colour, _, line = look
-            for other, theirs in found:
-                if other is not method:
-                    axes.plot(theirs.trials, theirs.centre, color=FAINT, lw=0.6, alpha=0.4)
-            band = np.clip([curve.low, curve.high], low, high)
-            axes.fill_between(curve.trials, band[0], band[1], color=colour, alpha=0.22, lw=0)
-            axes.plot(curve.trials, curve.centre, color=colour, ls=line, lw=1.8)
-            axes.set_ylim(low, high)
-            if not low <= (end := curve.centre[-1]) <= high:
-                axes.text(0.5, 0.5, f"{end:.1f}, beyond this range", transform=axes.transAxes, ha="center", fontsize=7)
-            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        figure.supxlabel("trials", fontsize=9)
-        figure.supylabel(_score_label(study, "best "), fontsize=9)
-        title = (
-            f"{study.first.task} on {study.first.plm}: the best score of so many trials, half of the searches find a "
-            "better one; bands: 95 %, for the whole curve at once, cut where the trials set no limit; grey: the other "
-            "methods."
-        )
-        return [picture("tuning_curves", title, figure)]
+    low, high = limits(near([curve.centre for *_, curve in found], study.first.better))
+    most = max(int(curve.trials[-1]) for *_, curve in found)
+    x = alt.X(
+        "trials:Q", title=None, scale=span_of(0.5, most + 0.5), axis=alt.Axis(tickCount=4, tickMinStep=1, format="d")
+    )
+    y = alt.Y("best:Q", title=None, scale=span_of(low, high), axis=alt.Axis(tickCount=4))
+    lines = {method.label: _curve_rows(method, look, curve, low, high) for method, look, curve in found}
+
+    def panel(at: int) -> tuple[str, list[Any]]:
+        method, look, curve = found[at]
+        others = of([row for label, rows in lines.items() if label != method.label for row in rows])
+        base = of(lines[method.label]).encode(x=x, tooltip=_CURVE_HINTS)
+        line = base.mark_line(clip=True, color=look.colour, strokeDash=list(look.dash), strokeWidth=2)
+        beyond = [] if low <= curve.centre[-1] <= high else [_beyond(curve.centre[-1])]
+        return method.label, [
+            others.mark_line(clip=True, color=FAINT, strokeWidth=0.8, opacity=0.4).encode(
+                x=x, y=y, detail="row:N", tooltip=_CURVE_HINTS),
+            base.mark_area(color=look.colour, opacity=0.22).encode(y=_bare(alt.Y, "low"), y2=_bare(alt.Y2, "high")),
+            zoomable(line.encode(y=y), name=f"curve_{at}"),
+            *beyond,
+        ]  # fmt: skip
+
+    title = (
+        f"{study.first.task} on {study.first.plm}: the best score of so many trials, half of the searches find a "
+        "better one; bands: 95 %, for the whole curve at once, cut where the trials set no limit; grey: the other "
+        "methods."
+    )
+    return [picture("tuning_curves", title, _panels(panel, len(found), "trials", _score_label(study, "best ")))]
 
 
-def near(curves: Sequence[Array]) -> list[float]:
-    """The values from two trials on, without the curves that end far from all others (Tukey's outer fences)."""
-    ends = np.array([curve[-1] for curve in curves])
-    first, third = np.quantile(ends, (0.25, 0.75))
-    reach = 3 * (third - first)
-    kept = [curve for curve, end in zip(curves, ends, strict=True) if first - reach <= end <= third + reach]
+_CURVE_HINTS = hints(row="setting", method="method", trials="trials", shown="best score", band="95 % band")
+
+
+def _curve_rows(method: Searched, look: Look, curve: Curve, low: float, high: float) -> list[dict[str, Any]]:
+    names = {"row": method.label, "method": method_title(method.search.method), **painted(look)}
+    ends = np.clip([curve.low, curve.high], low, high)
+    return [
+        {**names, "trials": int(trials), "best": float(best), "shown": rounded(float(best)), "low": float(least),
+         "high": float(most), "band": f"{rounded(float(below))} to {rounded(float(above))}"}
+        for trials, best, below, above, least, most in zip(curve.trials, curve.centre, curve.low, curve.high, *ends,
+                                                           strict=True)
+        if math.isfinite(best)
+    ]  # fmt: skip
+
+
+def _beyond(end: float) -> Any:
+    text = of([{"text": f"{rounded(end)}, beyond this range"}]).mark_text(fontSize=11, color=INK)
+    return text.encode(text="text:N", x=alt.value(_WIDTH / 2), y=alt.value(_HEIGHT / 2), tooltip=hints(text="ends at"))
+
+
+def near(curves: Sequence[Array], better: int) -> list[float]:
+    """The values from two trials on, without the curves that end far below all others."""
+    least = floor([float(curve[-1]) for curve in curves], better)
+    kept = [curve for curve in curves if better * curve[-1] >= better * least]
     return [float(value) for curve in kept for value in curve[1:] if np.isfinite(value)]
 
 
 # -- scores by learning rate -------------------------------------------------------------------------------------------
 
 
-def _rates(study: Study, methods: Sequence[Searched]) -> list[Picture]:
-    methods = [method for method in methods if len(rates_of(method)) > 1]
+def _rates(study: Study, methods: Sequence[_Drawn]) -> list[Picture]:
+    methods = [(method, look) for method, look in methods if len(rates_of(method)) > 1]
     if not methods:
         return []
-    low, high = _limits([score for method in methods for score in _scores(method)])
-    bottom = low - 0.09 * (high - low)
-    if study.first.better < 0:
-        low, bottom = bottom, high + 0.09 * (high - low)
-    with _panels(methods) as (figure, panels):
-        for method, look, axes in panels:
-            _trials(axes, method, look, bottom)
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(numticks=4))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:.0e}".replace("e-0", "e-")))
-            axes.set_ylim(min(low, bottom) - 0.03 * (high - low), max(high, bottom) + 0.03 * (high - low))
-            axes.minorticks_off()
-        figure.supxlabel("learning rate", fontsize=9)
-        figure.supylabel(_score_label(study), fontsize=9)
-        title = (
-            f"{study.first.task} on {study.first.plm}: score of every trial by its learning rate. Ring: the winner; "
-            "crosses: trials without a score; dotted: the method's own; bar: within 1 point of the best."
-        )
-        return [picture("learning_rates", title, figure)]
+    better = study.first.better
+    scores = [trial.score for method, _ in methods for trial in method.search.trials if trial.score is not None]
+    low, high = limits(scores, 0.1)
+    failed_at = limits(scores, 0.05)[0 if better > 0 else 1]
+    rates = [rate for method, _ in methods for rate, _ in rates_of(method)]
+    left, right = min(rates) / 1.5, max(rates) * 1.5
+    label = _score_label(study)
+    axis = alt.Axis(values=ticks(left, right), format=".0e")
+    x = alt.X("rate:Q", title=None, scale=alt.Scale(type="log", domain=[left, right], nice=False), axis=axis)
+    y = alt.Y("score:Q", title=None, scale=span_of(low, high), axis=alt.Axis(tickCount=4))
+
+    def panel(at: int) -> tuple[str, list[Any]]:
+        method, look = methods[at]
+        return method.label, _trials(method, look, x, y, failed_at, f"rates_{at}")
+
+    title = (
+        f"{study.first.task} on {study.first.plm}: score of every trial by its learning rate. Ring: the winner; "
+        "crosses: trials without a score; dotted: the method's own; bar: within 1 point of the best."
+    )
+    return [picture("learning_rates", title, _panels(panel, len(methods), "learning rate", label))]
 
 
-def _trials(axes: Axes, method: Searched, look: Look, bottom: float) -> None:
-    colour, marker, _ = look
-    pairs = sorted(rates_of(method))
-    scored = [(rate, score) for rate, score in pairs if score is not None]
-    failed = [rate for rate, score in pairs if score is None]
+def _trials(method: Searched, look: Look, x: Any, y: Any, failed_at: float, name: str) -> list[Any]:
+    winner = method.winner
+    rows = []
+    for trial in method.ended:
+        rate = trial.settings.get(LEARNING_RATE)
+        if isinstance(rate, float) and rate > 0:
+            rows.append({
+                "row": method.label, "method": method_title(method.search.method), "trial": trial.number, "rate": rate,
+                "score": failed_at if trial.score is None else trial.score, **painted(look),
+                "shown": trial.status if trial.score is None else rounded(trial.score),
+                "settings": ", ".join(f"{key}={rounded(value) if isinstance(value, float) else value}"
+                                      for key, value in trial.settings.items()),
+                "what": "winner" if trial is winner else "scored" if trial.score is not None else "failed",
+            })  # fmt: skip
+    told = hints(row="setting", method="method", trial="trial", settings="settings", shown="score", what="what")
+    base = of(rows).encode(x=x, y=y, tooltip=told)
+    scored = base.transform_filter("datum.what != 'failed'")
     alone = len(method.search.space) == 1  # with further settings, neighbours differ in those as well
-    axes.plot(*zip(*scored, strict=True), color=colour, marker=marker, ms=4, lw=0.8 if alone else 0, alpha=0.85)
-    axes.plot(failed, [bottom] * len(failed), color=_FAILED, marker="x", ms=5, mew=1.4, ls="none")
+    parts = [scored.mark_line(color=look.colour, strokeWidth=0.9, opacity=0.85)] if alone else []
+    parts += [
+        points(scored, 32),
+        zoomable(base.transform_filter("datum.what == 'failed'").mark_point(
+            shape=CROSS, size=36, filled=True, color="#d55e00", opacity=1), name=name),
+        base.transform_filter("datum.what == 'winner'").mark_point(size=130, color=INK, strokeWidth=1.4, opacity=1),
+    ]  # fmt: skip
     own = next((one.centre for one in method.search.space if one.key == LEARNING_RATE), None)
     if isinstance(own, float):
-        axes.axvline(own, color=FAINT, ls=":", lw=1)
-    winner = method.winner
-    rate = winner.settings.get(LEARNING_RATE) if winner else None
-    if winner and winner.score is not None and isinstance(rate, float):
-        axes.plot([rate], [winner.score], color=BLACK, marker="o", ms=9, mfc="none", mew=1.2, ls="none")
-    width = robustness(pairs, method.search.better, dimensions=len(method.search.space))
+        line = of([{"rate": own, "shown": rounded(own)}]).mark_rule(color=FAINT, strokeDash=[1, 3])
+        parts.append(line.encode(x=_bare(alt.X, "rate"), tooltip=hints(shown="own learning rate")))
+    width = robustness(rates_of(method), method.search.better, dimensions=len(method.search.space))
     if width is not None:
-        best = max((score for _, score in scored), key=lambda score: method.search.better * score)
-        height = best - method.search.better
-        axes.plot([width.low, width.high], [height] * 2, color=BLACK, lw=1.4, marker="|", ms=5, alpha=0.7)
+        best = max((row["score"] for row in rows if row["what"] != "failed"), key=lambda s: method.search.better * s)
+        bar = of([{"rate": width.low, "end": width.high, "score": best - method.search.better,
+                   "shown": f"{rounded(width.low)} to {rounded(width.high)}"}])  # fmt: skip
+        bar = bar.mark_rule(clip=True, color=INK, strokeWidth=1.8, opacity=0.7)
+        parts.append(
+            bar.encode(
+                x=_bare(alt.X, "rate"),
+                x2=_bare(alt.X2, "end"),
+                y=_bare(alt.Y, "score"),
+                tooltip=told,
+            )
+        )
+    return parts
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _panels(methods: Sequence[Searched]) -> Iterator[tuple[Figure, list[tuple[Searched, Look, Axes]]]]:
-    """A figure with a titled panel for each method; panels share their axes, and only outer ones have numbers."""
-    styles = looks(method.search.method for method in methods)
-    across = min(_MOST_COLUMNS, len(methods))
-    down = -(-len(methods) // across)
-    with matplotlib.rc_context({**SETTINGS, "font.size": 8}):
-        figure = Figure(figsize=(_PANEL[0] * across + 0.5, _PANEL[1] * down + 0.4), layout="constrained")
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
-        for axes in grid[len(methods) :]:
-            axes.set_visible(False)
-        for axes in grid[max(0, len(methods) - across) : len(methods)]:
-            axes.tick_params(labelbottom=True)
-        for method, axes in zip(methods, grid, strict=False):
-            axes.set_title(method.label, fontsize=8)
-        yield (
-            figure,
-            [(method, styles[method.search.method], axes) for method, axes in zip(methods, grid, strict=False)],
-        )
+def _panels(panel: Callable[[int], tuple[str, list[Any]]], count: int, x_label: str, y_label: str) -> Any:
+    """A titled panel for each method, with the axis labels of the whole above and below."""
+    charts = []
+    for at in range(count):
+        label, layers = panel(at)
+        charts.append(alt.layer(*layers, width=_WIDTH, height=_HEIGHT, title=label))
+    axes = alt.TitleParams(
+        text=f"vertical: {y_label}; horizontal: {x_label}", fontWeight="normal", color=FAINT, offset=12
+    )
+    return alt.concat(*charts, columns=_COLUMNS, title=axes, spacing=18)
 
 
-def _scores(method: Searched) -> list[float]:
-    return [trial.score for trial in method.search.trials if trial.score is not None]
-
-
-def _limits(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
+def _bare(channel: Any, field: str) -> Any:
+    """A channel that adds nothing to the title of its axis."""
+    return channel(f"{field}:Q", title=None)
 
 
 def _score_label(study: Study, prefix: str = "") -> str:

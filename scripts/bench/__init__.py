@@ -1,1 +1,1 @@
-"""Benchmarks: `harness` measures and writes results, `setup` builds what is measured, `summary` reports the results."""
+"""Benchmarks: `harness` measures and writes, `setup` builds what is measured, `summary` and `bounds` report."""

@@ -9,48 +9,53 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, product
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+import altair as alt
 
-from inducer_bench.report import figures
+from inducer_bench.methods.options import METHODS, method_title
+from inducer_bench.report import looks, plots
 from scripts.bench.harness import Row, has_spread
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A bar chart: one panel for each group of rows, one bar for each row."""
+    """A dot plot: one panel for each group of rows, one dot for each row.
+
+    Args:
+        value: the column that is drawn.
+        row: the column that names a dot.
+        panel: columns that group the rows.
+        one: the value that rows are compared with, drawn as a line.
+        logarithmic: the scale of the value: for ratios, so that half and twice are equally far from one.
+        only: columns of the rows that are shown.
+    """
 
     value: str
-    bar: tuple[str, ...]  # columns that name a row
-    panel: tuple[str, ...] = ()  # columns that group the rows
-    target: float | None = None
+    row: str
+    panel: tuple[str, ...] = ()
+    one: float | None = None
     logarithmic: bool = False
-    only: dict[str, list[Any]] = field(default_factory=dict)  # columns of the rows that are shown
+    only: dict[str, list[Any]] = field(default_factory=dict)
 
 
 CHARTS = {  # first word of a result's name -> its chart
-    "attention": Chart("ratio to SDPA", ("candidate",), ("T", "mask", "purpose"), target=1.3, logarithmic=True),
-    "step": Chart("ratio to lora", ("candidate",), ("T",)),
-    "profile": Chart("ms", ("operator",), ("T", "form")),
-    "loss": Chart("seconds a step", ("form",), only={"form": ["labelled", "everywhere"]}),
-    "padding": Chart("padded / real", ("form",), ("task",), target=1.1, logarithmic=True, only={"batch": [16]}),
-    "epoch": Chart("times ours", ("form",), logarithmic=True),
-    "encoding": Chart("peak MiB", ("task",)),
-    "startup": Chart("seconds", ("command",)),
-    "parts": Chart("ratio to ours", ("candidate",), ("part",), logarithmic=True),
-    "seeds": Chart("seconds a seed and step", ("form",), ("seeds",)),
-    "compile": Chart("ratio", ("method",), target=1.0),
-    "decoding": Chart("ratio to batched with a cache", ("form",), ("method",), target=20, logarithmic=True),
+    "attention": Chart("ratio to SDPA", "candidate", ("purpose", "T"), 1, True, {"mask": ["padded"]}),
+    "step": Chart("ratio to lora", "candidate", ("T",), 1, True),
+    "profile": Chart("ms", "operator", ("T", "form")),
+    "loss": Chart("seconds a step", "form", only={"form": ["labelled", "everywhere"]}),
+    "padding": Chart("padded / real", "form", ("task",), 1, True, {"batch": [16]}),
+    "epoch": Chart("times ours", "form", (), 1, True),
+    "encoding": Chart("peak MiB", "task"),
+    "startup": Chart("seconds", "command"),
+    "parts": Chart("ratio to ours", "candidate", ("part",), 1, True),
+    "seeds": Chart("seconds a seed and step", "form", ("seeds",)),
+    "compile": Chart("ratio", "method", (), 1, True),
+    "decoding": Chart("ratio to batched with a cache", "form", ("method",), 1, True),
 }
-COLUMNS = 3  # of panels
-OURS = ("inducer", "inducer_lora", "explicit by rows", "fused", "like length", "labelled", "ours",
-        "batched with a cache")  # fmt: skip
+COLUMNS, WIDTH = 3, 230  # panels in a row, and pixels of one
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,76 +66,88 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     for path in sorted(args.results.glob("*.json")):
-        rows, kind = json.loads(path.read_text())["rows"], path.stem.split("_")[0]
-        figure = lines(rows) if kind == "scaling" else bars(rows, CHARTS[kind])
-        figure.savefig(args.out / f"{path.stem}.png", dpi=160)
+        result, kind = json.loads(path.read_text()), path.stem.split("_")[0]
+        drawn = lines(result["rows"]) if kind == "scaling" else dots(result["rows"], CHARTS[kind])
+        (args.out / f"{path.stem}.png").write_bytes(plots.picture(path.stem, result["note"], drawn).png())
 
 
-def bars(rows: Sequence[Row], chart: Chart) -> Figure:
-    """Horizontal bars, with whiskers from the 10th to the 90th percentile where the result has them."""
+def dots(rows: Sequence[Row], chart: Chart) -> Any:
+    """Dots, with lines from the 10th to the 90th percentile where the result has them."""
     shown = [row for row in rows if chart.value in row and all(row[k] in v for k, v in chart.only.items())]
-    panels = [(key, list(group)) for key, group in groupby(shown, key=lambda row: [row[c] for c in chart.panel])]
-    columns = min(COLUMNS, len(panels))
-    across = -(-len(panels) // columns)
-    height = 0.8 + 0.22 * max(len(group) for _, group in panels)
-    with matplotlib.rc_context(figures.SETTINGS):
-        figure = Figure(figsize=(max(4.5, 3.6 * columns), height * across), layout="constrained")
-        grid = figure.subplots(across, columns, squeeze=False, sharex=True)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_axis_off()
-        for axes, (key, group) in zip(grid.flat, panels, strict=False):
-            draw_panel(axes, group, chart)
-            named = zip(chart.panel, key, strict=True)
-            axes.set_title(", ".join(v if isinstance(v, str) else f"{c} = {v}" for c, v in named), fontsize=9)
-        for axes in grid[-1]:
-            axes.set_xlabel(chart.value)
-    return figure
+    shown.sort(key=lambda row: [str(row[column]) if isinstance(row[column], str) else "" for column in chart.panel])
+    grouped = [(key, list(group)) for key, group in groupby(shown, key=lambda row: [row[c] for c in chart.panel])]
+    ends = [row[end] for row in shown for end in ("p10", "p90") if has_spread(row, chart.value)]
+    scale = _scale([*(row[chart.value] for row in shown), *ends, *([chart.one] if chart.one else [])], chart)
+    panels = [_panel(group, chart, scale, key) for key, group in grouped]
+    columns = len({key[-1] for key, _ in grouped}) if len(chart.panel) > 1 else COLUMNS
+    return alt.concat(*panels, columns=columns, spacing=20) if len(panels) > 1 else panels[0]
 
 
-def draw_panel(axes: Axes, rows: Sequence[Row], chart: Chart) -> None:
-    """Draw the bars of one panel."""
-    names = [" ".join(str(row[column]) for column in chart.bar) for row in rows]
-    values = [row[chart.value] for row in rows]
-    places = range(len(rows))
-    axes.barh(places, values, color=["#0072B2" if name in OURS else "#b9bdc4" for name in names])
-    for place, row in enumerate(rows):
-        if has_spread(row, chart.value):
-            axes.plot([row["p10"], row["p90"]], [place, place], color="black", lw=1)
-    axes.set_yticks(places, names)
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    if chart.logarithmic:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    if chart.target is not None:
-        axes.axvline(chart.target, color="#D55E00", ls="--", lw=1)
+def _scale(values: Sequence[float], chart: Chart) -> Any:
+    """The axis that all panels share; a linear one starts at zero, as its numbers are times and sizes."""
+    if not chart.logarithmic:
+        scale = alt.Scale(domain=[0, 1.06 * max(values)], nice=False)
+        return alt.X("value:Q", title=chart.value, scale=scale, axis=alt.Axis(tickCount=5))
+    low, high = min(values) / 1.15, max(values) * 1.15
+    axis = alt.Axis(values=plots.ticks(low, high), format="~g")
+    return alt.X("value:Q", title=chart.value, scale=alt.Scale(type="log", domain=[low, high], nice=False), axis=axis)
 
 
-def lines(rows: Sequence[Row]) -> Figure:
-    """Scaling: time in the upper row, memory in the lower; a column for each of length, batch, layers and runs."""
+def _panel(rows: Sequence[Row], chart: Chart, x: Any, key: Sequence[Any]) -> Any:
+    names = [method_title(row[chart.row]) if row[chart.row] in METHODS else row[chart.row] for row in rows]
+    data = [{"row": name, "value": row[chart.value], "shown": plots.rounded(row[chart.value]),
+             **_spread(row, chart.value)}
+            for name, row in zip(names, rows, strict=True)]  # fmt: skip
+    titles = zip(chart.panel, key, strict=True)
+    title = ", ".join(value if isinstance(value, str) else f"{column} = {value}" for column, value in titles)
+    told = plots.hints(row="of", shown=chart.value, spread="10th to 90th percentile")
+    base = plots.of(data).encode(y=plots.rows_axis(names), tooltip=told)
+    one = plots.of([{"value": chart.one, "shown": f"{chart.one:g}"}] if chart.one else [])
+    return alt.layer(
+        one.mark_rule(color=plots.FAINT, strokeDash=[4, 3]).encode(x=x, tooltip=plots.hints(shown="compared with")),
+        plots.reach(base, alt.value(plots.INK)),
+        base.mark_point(size=60, filled=True, opacity=1, color="#0072b2").encode(x=x),
+        width=WIDTH, height=20 * len(names), title=title,
+    )  # fmt: skip
+
+
+def _spread(row: Row, value: str) -> Row:
+    if not has_spread(row, value):
+        return {"spread": "-"}
+    return {"low": row["p10"], "high": row["p90"], "spread": f"{row['p10']:.3g} to {row['p90']:.3g}"}
+
+
+def lines(rows: Sequence[Row]) -> Any:
+    """Scaling: time above, memory below; a column for each of length, batch, layers and runs that was varied."""
     steps = [row for row in rows if "layers" in row]
     fixed = {axis: steps[0][axis] for axis in ("length", "batch", "layers")}  # the point on all three axes
-    with matplotlib.rc_context(figures.SETTINGS):
-        figure = Figure(figsize=(11, 5), layout="constrained")
-        grid = figure.subplots(2, 4, sharex="col", squeeze=False)
-        for (line, value), (column, axis) in product(enumerate(("seconds", "peak MiB")), enumerate([*fixed, "runs"])):
-            axes, others = grid[line, column], {k: v for k, v in fixed.items() if k != axis}
-            shown = [r for r in (rows if axis == "runs" else steps) if axis in r and value in r]
-            shown = [r for r in shown if axis == "runs" or all(r[k] == v for k, v in others.items())]
-            if not shown:
-                axes.set_axis_off()
-            for method in dict.fromkeys(row["method"] for row in shown):
-                pairs = sorted((row[axis], row[value]) for row in shown if row["method"] == method)
-                colour, marker, dash = figures.looks([method])[method]
-                axes.plot(*zip(*pairs, strict=True), color=colour, marker=marker, ls=dash, label=method)
-            axes.set_ylim(bottom=0)
-            axes.set_xlabel(axis)
-            axes.tick_params(labelbottom=True)  # also above an empty panel
-            axes.set_ylabel(value)
-        grid[0, 0].legend()
-    return figure
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    panels = []
+    for value in ("seconds", "peak MiB"):
+        for axis in (*fixed, "runs"):
+            others = {k: v for k, v in fixed.items() if k != axis}
+            shown = [row for row in rows if axis in row and row.get(value) is not None]
+            shown = [row for row in shown if axis == "runs" or all(row[k] == v for k, v in others.items())]
+            if len({row[axis] for row in shown}) > 1:
+                panels.append(_line_panel(shown, axis, value, methods))
+    return alt.concat(*panels, columns=COLUMNS, spacing=20)
+
+
+def _line_panel(rows: Sequence[Row], axis: str, value: str, methods: Sequence[str]) -> Any:
+    data = [{"row": method_title(row["method"]), "at": row[axis], "value": row[value],
+             "shown": plots.rounded(row[value])} for row in rows]  # fmt: skip
+    places = sorted({row["at"] for row in data})
+    look = looks.looks(methods)
+    paint = plots.by_name([method_title(method) for method in methods], [look[method] for method in methods])
+    base = plots.of(data).encode(
+        x=alt.X("at:Q", title=axis, scale=plots.span_of(*plots.limits(places)),
+                axis=alt.Axis(values=places, grid=False)),
+        y=alt.Y("value:Q", title=value, scale=alt.Scale(zero=True)),
+        tooltip=plots.hints(row="method", at=axis, shown=value),
+    )  # fmt: skip
+    marks = base.mark_point(size=50, opacity=1).encode(stroke=paint["stroke"], fill=paint["fill"], shape=paint["shape"])
+    line = base.mark_line(strokeWidth=1.6).encode(stroke=paint["stroke"], strokeDash=paint["strokeDash"])
+    return alt.layer(line, marks, width=WIDTH, height=150)
 
 
 if __name__ == "__main__":

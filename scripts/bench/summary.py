@@ -1,121 +1,146 @@
-"""All benchmark results as Markdown: for each device the targets, whether they are met, and every result.
+"""What users ask of the benchmark results, as Markdown: how fast, how much memory, decoding, start-up, peft's Trainer.
 
     python -m scripts.bench.summary [FOLDER]
 
 Reads `<device>/*.json` in the folder, by default results/bench; `make results` writes the output to its README.md.
+Of a method that several results have at one length, the one with most rounds counts.
 """
 
 import json
+import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inducer_bench.methods.options import method_title
 from scripts.bench import harness
+from scripts.bench.harness import Row
 
-
-@dataclass(frozen=True)
-class Target:
-    """An upper (`most`) or a lower (`least`) bound on a number of one row."""
-
-    what: str
-    result: str  # prefix of a result's name
-    where: dict[str, Any]  # columns that select the row
-    column: str
-    most: float | None = None
-    least: float | None = None
-    of: dict[str, Any] = field(default_factory=dict)  # the number is divided by that of this row
-
-
-def _steps(task: str, lengths: Sequence[int]) -> list[Target]:
-    """The targets of training steps."""
-    found = []
-    for length in lengths:
-        for method, bound in (("inducer", 1.03), ("inducer_lora", 1.05)):
-            what, name = f"{method}, step of {task} at T = {length}", f"step_{task}"
-            row, of_lora = {"T": length, "candidate": method}, {"T": length, "candidate": "lora"}
-            found += [
-                Target(f"{what}, of LoRA's time", name, row, "ratio to lora", most=bound),
-                Target(f"{what}, of full fine-tuning's time", name, row, "ratio to fine_tune", most=0.70),
-                Target(f"{what}, of LoRA's peak memory", name, row, "peak MiB", most=1.10, of=of_lora),
-            ]
-    return found
-
-
-TARGETS = [
-    *_steps("sst2", (32, 128, 512)),
-    *_steps("webnlg", (32, 128, 512)),
-    *(Target(f"attention to train, T = {length}, {mask}, {purpose}, of SDPA's time", "attention",
-             {"batch": 16, "T": length, "mask": mask, "purpose": purpose, "candidate": form}, "ratio to SDPA", most=1.3)
-      for length in (256, 512)
-      for mask in ("padded", "causal")
-      for purpose, form in (("training", "fused"), ("training with dropout", "explicit by rows"))),
-    Target("labelled logits: time saved, %", "loss_inducer", {"form": "saved, %"}, "seconds a step", least=15),
-    Target("labelled logits: memory of logits saved, %", "loss_inducer", {"form": "saved, %"}, "logits MiB a step",
-           least=55),
-    *(Target(f"padding of {task}, batch 16", "padding", {"task": task, "batch": 16, "form": "like length"},
-             "padded / real", most=1.10) for task in ("sst2", "mnli", "webnlg")),
-    Target("padding to the maximum, SST-2 with LoRA, times ours", "epoch_sst2_lora", {"form": "to the maximum"},
-           "times ours", least=10),
-    *(Target(f"peft and Trainer, {task} with {method}, times ours", f"epoch_{task}_{method}", {"form": "Trainer"},
-             "times ours", least=1.0) for task in ("sst2", "webnlg") for method in ("lora", "prefix", "fine_tune")),
-    *(Target(f"decoding one by one without a cache, {method}, times ours", "decoding",
-             {"method": method, "form": "one by one without"}, "ratio to batched with a cache", least=20)
-      for method in ("inducer", "lora")),
-    *(Target(f"start-up: {command}, seconds", "startup", {"command": command}, "seconds", most=most)
-      for command, most in (("help", 1.5), ("ls", 1.5), ("a finished run", 1.5), ("first step", 8.0))),
-]  # fmt: skip
+Results = Mapping[str, Mapping[str, Any]]  # by name
 
 
 def main(results: str | Path = harness.RESULTS) -> None:
     """Print a section for each device."""
     for folder in sorted({path.parent for path in Path(results).glob("*/*.json")}):
-        print("\n".join(section(folder)))
+        print("\n".join(section({path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))})))
 
 
-def section(folder: Path) -> Iterator[str]:
-    """The Markdown of one device: its targets, then each result."""
-    results = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    devices = sorted({f"{r['device']['name']}, {r['device']['threads']} threads" for r in results.values()})
-    yield f"## {'; '.join(devices)}\n"
-    for precision in ("fp32", "bf16"):
-        rows = [row for target in TARGETS if (row := checked(target, results, precision))]
+def section(results: Results) -> Iterator[str]:
+    """The Markdown of one device."""
+    names = sorted({result["device"]["name"] for result in results.values()})
+    yield f"## {'; '.join(names)}\n"
+    for title, text, rows in (
+        ("How fast is a training step, and what memory does it take?", _STEPS, steps(results)),
+        ("How fast is it beside peft and Trainer?", _EPOCHS, epochs(results)),
+        ("How fast is decoding?", _DECODING, decoding(results)),
+        ("How long until something happens?", _STARTUP, startup(results)),
+    ):
         if rows:
-            yield f"### Targets, {precision}\n\n{harness.table(rows)}"
-    yield "### Results\n"
+            yield f"### {title}\n\n{text}\n\n{harness.table(rows)}"
+
+
+# -- training steps ----------------------------------------------------------------------------------------------------
+
+_STEPS = """
+Forward, backward and update on one batch of one length: RoBERTa-base on SST-2, GPT-2 small on WebNLG. `LoRA = 1` is
+the median over rounds of the ratio to LoRA in the same round, with its 10th and 90th percentile. `fine-tuning = 1` is
+that to fine-tuning; with ≈ it is the quotient of two such medians, as fine-tuning was measured in other rounds.
+Memory: tensors at the peak of the step, beyond model and optimiser.
+""".strip()
+
+
+def steps(results: Results) -> list[Row]:
+    """A row for each task, length and method; from the fastest on."""
+    best: dict[tuple[str, int, str], tuple[Row, Mapping[str, Any]]] = {}
     for name, result in results.items():
-        yield f"<details><summary><code>{name}</code>: {result['note']}</summary>\n"
-        code = result["code"]
-        commit = f"{(code['git_sha'] or '-')[:7]}{' with uncommitted changes' if code['git_dirty'] else ''}"
-        yield f"{result['date']}, commit {commit}: `{result['command']}`\n"
-        yield f"{harness.table(result['rows'])}\n</details>\n"
+        for row in result["rows"] if name.startswith("step_") else ():
+            key = name.split("_")[1], row["T"], row["candidate"]
+            if key not in best or row["rounds"] > best[key][0]["rounds"]:
+                best[key] = row, result
+    found = []
+    for (task, length, method), (row, result) in best.items():
+        tuned = best.get((task, length, "fine_tune"))
+        of_tuned = _number(row.get("ratio to fine_tune"))
+        if of_tuned == "-" and tuned:
+            of_tuned = f"≈ {_number(row['ratio to lora'] / tuned[0]['ratio to lora'])}"
+        found.append({
+            "task": task, "tokens": length, **_from_note(result), "method": method_title(method),
+            "seconds": row["seconds"], "LoRA = 1": _number(row["ratio to lora"]),
+            "p10 to p90": "-" if method == "lora" else f"{row['p10']:.2f} to {row['p90']:.2f}",
+            "fine-tuning = 1": of_tuned, "memory, MiB": round(row["peak MiB"]), "rounds": row["rounds"],
+            "threads": result["device"]["threads"],
+        })  # fmt: skip
+    return sorted(found, key=lambda row: (row["task"], row["precision"], row["tokens"], float(row["LoRA = 1"])))
 
 
-def checked(target: Target, results: dict[str, Any], precision: str) -> harness.Row | None:
-    """Measured and wanted value of a target; of several measurements the one with most rounds; None without any."""
-    of_it = [result["rows"] for name, result in results.items() if name.startswith(target.result)
-             and (name.endswith(precision) or (name == target.result and precision == "fp32"))]  # fmt: skip
-    found = [(row, rows) for rows in of_it for row in chosen(rows, target.where) if target.column in row]
-    if not found:
-        return None
-    row, beside = max(found, key=lambda pair: pair[0].get("rounds", 0))
-    value = row[target.column]
-    if target.of:
-        [base] = chosen(beside, target.of)
-        value /= base[target.column]
-    met = value <= target.most if target.most is not None else value >= (target.least or 0)
-    return {
-        "what": target.what, "measured": value,
-        "p10 to p90": f"{row['p10']:.3g} to {row['p90']:.3g}" if harness.has_spread(row, target.column) else None,
-        "wanted": f"<= {target.most}" if target.most is not None else f">= {target.least}",
-        "met": "yes" if met else "no",
-    }  # fmt: skip
+def _from_note(result: Mapping[str, Any]) -> Row:
+    """Batch and precision, which the notes of results say."""
+    batch, precision = (re.search(found, result["note"]) for found in (r"batch (\d+)", r"\b(fp32|bf16)\b"))
+    return {"batch": int(batch[1]) if batch else "-", "precision": precision[1] if precision else "-"}
 
 
-def chosen(rows: Sequence[harness.Row], where: dict[str, Any]) -> list[harness.Row]:
-    """The rows with these entries."""
-    return [row for row in rows if where.items() <= row.items()]
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+# -- epochs, decoding, start-up ----------------------------------------------------------------------------------------
+
+_EPOCHS = """
+The same batches with peft and transformers' Trainer, and with batches padded to the maximum, of our time: the median,
+and its 95 % interval over rounds. Hours of an epoch are extrapolated from the batches timed.
+""".strip()
+
+
+def epochs(results: Results) -> list[Row]:
+    """A row for each task, method and other form, of our time."""
+    found = []
+    for result in _of(results, "epoch_"):
+        ours = next(row for row in result["rows"] if row["form"] == "ours")
+        for row in result["rows"]:
+            if row is not ours:
+                found.append({
+                    "task": row["task"], "method": method_title(row["method"]), "batch": row["batch"],
+                    "compared with": "peft and Trainer" if row["form"] == "Trainer" else row["form"],
+                    "its time, ours = 1": _number(row["times ours"]),
+                    "95 % interval": row.get("95 % of the median"), "our hours an epoch": ours["hours an epoch"],
+                    "its hours an epoch": row["hours an epoch"], "threads": result["device"]["threads"],
+                })  # fmt: skip
+    return found
+
+
+_DECODING = """
+GPT-2 small continues prompts of WebNLG greedily by up to 40 tokens: all in one batch with a key/value cache, and one
+at a time without.
+""".strip()
+
+
+def decoding(results: Results) -> list[Row]:
+    """A row for each method and form."""
+    return [
+        {"method": method_title(row["method"]), "form": row["form"], "seconds a prompt": row["seconds"],
+         "batched with a cache = 1": _number(row["ratio to batched with a cache"]),
+         "threads": result["device"]["threads"]}
+        for result in _of(results, "decoding") for row in result["rows"]
+    ]  # fmt: skip
+
+
+_STARTUP = (
+    "Seconds from typing a command: help, lists, a run that is done already, and a new run's first training step."
+)
+
+
+def startup(results: Results) -> list[Row]:
+    """A row for each command."""
+    return [
+        {"command": row["command"], "seconds": row["seconds"], "p10 to p90": f"{row['p10']:.2f} to {row['p90']:.2f}",
+         "measured": result["date"]}
+        for result in _of(results, "startup") for row in result["rows"]
+    ]  # fmt: skip
+
+
+def _of(results: Results, prefix: str) -> Sequence[Mapping[str, Any]]:
+    return [result for name, result in results.items() if name.startswith(prefix)]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 g is the share of a query's attention that goes to its own virtual pair: 0 is the PLM's attention, 1 is an adapter.
 """
 
-import math
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import matplotlib
+import altair as alt
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.methods.inducer import Inducer
 from inducer_bench.plm.load import load_tokenizer
-from inducer_bench.report import figures
+from inducer_bench.report import plots
 from inducer_bench.runs.finished import FinishedRun, open_run
+
+_GAP, _BELOW = 56, 80  # pixels between two panels, with the labels of axes
 
 
 def main(folder: str, sentence: str, out: str) -> None:
@@ -32,8 +33,7 @@ def main(folder: str, sentence: str, out: str) -> None:
     run = open_run(Path(folder))
     tokens, gates = gates_of(run, sentence)
     title = f"Gate g of {run.record.method} on {run.record.plm}, {run.record.task}: {sentence}"
-    picture = figures.picture("gates", title, draw(tokens, gates))
-    write_atomic(Path(out), picture.png)
+    write_atomic(Path(out), plots.picture("gates", title, draw(tokens, gates)).png())
     print(f"{out}: {gates.shape[0]} layers, {gates.shape[1]} heads; g {gates.min():.3f} to {gates.max():.3f}, "
           f"mean {gates.mean():.3f}")  # fmt: skip
 
@@ -70,32 +70,31 @@ def recorded() -> Iterator[list[Tensor]]:
         yield found
 
 
-def draw(tokens: list[str], gates: np.ndarray) -> Figure:
-    """Panels of (layers, T) on one scale: the mean over heads, then each head."""
-    layers, heads, length = gates.shape
-    columns = 2 if heads <= 4 else 3
-    rows = 1 + math.ceil(heads / columns)
-    panels = {(0, 0): ("mean over heads", gates.mean(axis=1))}
-    panels |= {(1 + h // columns, h % columns): (f"head {h + 1}", gates[:, h]) for h in range(heads)}
-    size = columns * (0.8 + 0.36 * length) + 0.9, rows * (0.5 + min(0.26 * layers, 2)) + 1.1
-    with matplotlib.rc_context(figures.SETTINGS):
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for place, axes in np.ndenumerate(grid):
-            axes.grid(visible=False)
-            if place not in panels:
-                axes.set_axis_off()
-                continue
-            name, values = panels[place]
-            # cividis also runs from dark to light in greyscale and for colour-blind readers
-            image = axes.imshow(values, cmap="cividis", vmin=0, vmax=gates.max(), aspect="auto", origin="lower")
-            axes.set_title(name, fontsize=9, loc="left")
-            axes.set_yticks(range(layers), [str(layer + 1) for layer in range(layers)])
-            shown = tokens if place[0] == rows - 1 else [""] * length
-            axes.set_xticks(range(length), shown, rotation=60, ha="right", rotation_mode="anchor")
-        figure.supylabel("layer", fontsize=9)
-        figure.colorbar(image, ax=grid, label="gate g", shrink=0.8)
-        return figure
+def draw(tokens: list[str], gates: np.ndarray) -> Any:
+    """Panels of (layers, T) on one scale: the mean over heads across the whole width, then each head."""
+    heads, length = gates.shape[1], len(tokens)
+    columns = next((n for n in (3, 2, 4, 5) if heads % n == 0), 1)  # so that no cell is empty
+    width = max(16 * length, 130)
+    top = float(gates.max())
+    mean = _panel("mean over heads", tokens, gates.mean(axis=1), columns * width + (columns - 1) * _GAP, top)
+    each = [_panel(f"head {head + 1}", tokens, gates[:, head], width, top) for head in range(heads)]
+    spacing = alt.RowColnumber(row=_BELOW, column=_GAP)
+    heads_below = alt.concat(*each, columns=columns, spacing=spacing, bounds="flush")
+    return alt.vconcat(mean, heads_below, spacing=_BELOW, bounds="flush").resolve_scale(fill="shared")
+
+
+def _panel(name: str, tokens: list[str], gates: np.ndarray, width: int, top: float) -> Any:
+    rows = [
+        {"at": at, "token": tokens[at], "layer": layer + 1, "gate": float(gate), "shown": f"{gate:.3f}"}
+        for (layer, at), gate in np.ndenumerate(gates)
+    ]  # fmt: skip
+    words = alt.Axis(labelExpr=f"{json.dumps(tokens)}[datum.value]", labelAngle=-60, ticks=False, domain=False)
+    # cividis also runs from dark to light in greyscale and for colour-blind readers
+    fill = alt.Fill("gate:Q", title="gate g", scale=alt.Scale(scheme="cividis", domain=[0, top]))
+    return plots.of(rows).mark_rect().encode(
+        x=alt.X("at:O", title=None, axis=words), y=alt.Y("layer:O", title="layer", sort="descending"), fill=fill,
+        tooltip=plots.hints(token="token", layer="layer", shown="gate g"),
+    ).properties(title=name, width=width, height=max(24 * len(gates), 60))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
-from inducer_bench.report import figures, reference, render, store, tables
+from inducer_bench.report import figures, looks, reference, render, store, tables
 
 MINI = Path(__file__).resolve().parents[2] / "results" / "mini"
 KEPT = ("record.json", "predictions.jsonl.gz", "metrics.jsonl")
@@ -58,12 +58,14 @@ def collect(source: Path, runs: Path) -> None:
 def tables_of(runs: Path) -> dict[str, bytes]:
     """Every table as Markdown and CSV, and the pictures that a page shows; by the names of their files."""
     found = {}
-    for table in tables.build(load(runs), reference.sources(), "runs"):
+    built = tables.build(load(runs), reference.sources(), "runs")
+    known = looks.looks(row.method for table in built for row in table.rows)
+    for table in built:
         found[f"{table.name}.md"] = render.markdown(table).encode()
         found[f"{table.name}.csv"] = render.csv_text([table]).encode()
         if any(name.startswith(f"{table.name}.") for name in PICTURES):
-            drawn = {f"{table.name}.{picture.name}": picture.png for picture in figures.draw(table)}
-            found |= {f"{name}.png": png for name, png in drawn.items() if name in PICTURES}
+            drawn = {f"{table.name}.{picture.name}": picture for picture in figures.draw(table, known)}
+            found |= {f"{name}.png": picture.png() for name, picture in drawn.items() if name in PICTURES}
     return found
 
 

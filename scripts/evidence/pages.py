@@ -1,4 +1,4 @@
-"""Regenerate the tables in `results/*/README.md`.
+"""Regenerate the tables in `results/*/*.md`.
 
     python -m scripts.evidence.pages        # part of `make results`
 
@@ -24,7 +24,7 @@ _COMMAND = re.compile(r"^`python -m (scripts\.[\w.]+)(.*)`\n", re.MULTILINE)
 
 def main() -> None:
     """Rewrite every page that has a command."""
-    for path in sorted(RESULTS.glob("*/README.md")):
+    for path in sorted(RESULTS.glob("*/*.md")):
         page = path.read_text(encoding="utf-8")
         if _COMMAND.search(page) is None:
             continue

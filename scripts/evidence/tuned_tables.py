@@ -12,7 +12,7 @@ from pathlib import Path
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
-from inducer_bench.report import across, render, store, studies, tuned, tuned_figures
+from inducer_bench.report import across, looks, render, store, studies, tuned, tuned_figures
 from inducer_bench.report.studies import Study
 from inducer_bench.runs import record as records
 from inducer_bench.search import record as searches
@@ -52,9 +52,10 @@ def tables_of(known: list[Study]) -> dict[str, bytes]:
     for table in [*across.tables(known), *map(tuned.table, known)]:
         found[f"{table.name}.md"] = render.markdown(table).encode()
         found[f"{table.name}.csv"] = render.csv_text([table]).encode()
+    look = looks.looks(method.search.method for study in known for method in study.methods)
     for study in known:
         name = tuned.table(study).name
-        found |= {f"{name}.{picture.name}.png": picture.png for picture in tuned_figures.draw(study)}
+        found |= {f"{name}.{picture.name}.png": picture.png() for picture in tuned_figures.draw(study, look)}
     return found
 
 

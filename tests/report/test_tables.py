@@ -315,5 +315,5 @@ def test_command_needs_no_torch(run_cli, tmp_path):
     )
     assert done.returncode == 0
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "matplotlib" in modules
+    assert "altair" in modules
     assert "torch" not in modules

@@ -3,15 +3,18 @@
 import csv
 import dataclasses
 import io
+import json
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers import specs
 from helpers.handmade import MINI
 from helpers.searches import tune
 
 from inducer_bench.cli.main import main
 from inducer_bench.report import render, store, studies, tuned, tuned_figures
+from inducer_bench.report.looks import looks
 
 METHODS = "adapter bitfit fine_tune head_only lora mam".split()
 EVIL = '=HYPERLINK("http://x")<script>alert(1)</script>[a](http://y)`|&lt;$\\bad$_%#'
@@ -33,27 +36,61 @@ def study(tmp_path_factory):
     return found
 
 
+def draw(study):
+    known = looks(method.search.method for method in study.methods)
+    return {picture.name: picture for picture in tuned_figures.draw(study, known)}
+
+
 @pytest.fixture(scope="module")
 def drawn(study):
-    return {picture.name: picture for picture in tuned_figures.draw(study)}
+    return draw(study)
 
 
 def test_a_study_has_tuning_curves_and_learning_rates(drawn):
     assert list(drawn) == ["tuning_curves", "learning_rates"]
     for picture in drawn.values():
-        assert ElementTree.fromstring(picture.svg).tag.endswith("svg")
-        assert picture.png.startswith(b"\x89PNG")
+        assert ElementTree.fromstring(picture.svg()).tag.endswith("svg")
 
 
-def test_figures_are_the_same_bytes_every_time(study, drawn):
-    assert {picture.name: picture for picture in tuned_figures.draw(study)} == drawn
+def test_figures_are_the_same_every_time(study, drawn):
+    assert json.dumps([picture.spec for picture in draw(study).values()]) == json.dumps(
+        [p.spec for p in drawn.values()]
+    )
 
 
-def test_range_of_curves_ignores_one_that_is_far_off():
+def test_every_method_with_scores_has_a_panel_and_all_have_the_same_axes(drawn):
+    for picture in drawn.values():
+        panels = picture.spec["concat"]
+        assert [panel["title"] for panel in panels] == [name for name in METHODS if name != "mam"]
+        axes = [
+            {json.dumps(layer["encoding"][channel]["scale"]) for layer in specs.layers(picture.spec)
+             if "scale" in layer["encoding"].get(channel, {}) and layer["encoding"][channel]["scale"]}
+            for channel in ("x", "y")
+        ]  # fmt: skip
+        assert list(map(len, axes)) == [1, 1]
+        assert all(
+            layer["encoding"]["tooltip"] for layer in specs.layers(picture.spec) if layer["mark"]["type"] != "area"
+        )
+
+
+def test_a_panel_of_learning_rates_has_every_trial_the_winner_and_the_failed_ones(study, drawn):
+    (lora,) = (method for method in study.methods if method.label == "lora")
+    spec = drawn["learning_rates"].spec
+    panel = next(panel for panel in spec["concat"] if panel["title"] == "lora")
+    rows = specs.drawn({**panel, "datasets": spec["datasets"]}, "point")[: len(lora.search.trials)]
+    assert [(row["rate"], row["what"] == "failed") for row in rows] == [
+        (trial.settings["trainer.lr"], trial.score is None) for trial in lora.search.trials
+    ]
+    (winner,) = {row["rate"] for row in rows if row["what"] == "winner"}
+    assert winner == lora.winner.settings["trainer.lr"]
+
+
+def test_range_of_curves_ignores_one_that_is_far_below_but_none_that_is_far_above():
     curves = [np.array([70.0, 80.0 + number, 82.0 + number]) for number in range(6)]
-    assert tuned_figures.near([*curves, np.array([20.0, 30.0, 40.0])]) == tuned_figures.near(curves)
-    assert min(tuned_figures.near(curves)) == 80.0
-    assert tuned_figures.near([np.array([-np.inf, 50.0])]) == [50.0]
+    assert tuned_figures.near([*curves, np.array([20.0, 30.0, 40.0])], 1) == tuned_figures.near(curves, 1)
+    assert min(tuned_figures.near(curves, 1)) == 80.0
+    assert max(tuned_figures.near([*curves, np.array([95.0, 99.0, 99.5])], 1)) == 99.5
+    assert tuned_figures.near([np.array([-np.inf, 50.0])], 1) == [50.0]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +105,10 @@ def test_range_of_curves_ignores_one_that_is_far_off():
 )
 def test_figures_of_few_trials_are_drawn_or_left(tmp_path, tried, names):
     tune(tmp_path, *MINI, "method=lora", tried=tried)
-    assert [picture.name for picture in tuned_figures.draw(load(tmp_path)[0])] == names
+    found = draw(load(tmp_path)[0])
+    assert list(found) == names
+    for picture in found.values():
+        assert picture.svg().startswith(b"<svg")
 
 
 def test_lower_scores_may_be_better(tmp_path):
@@ -77,7 +117,10 @@ def test_lower_scores_may_be_better(tmp_path):
              tried=(9.0, 8.0, 8.5, "failed"))  # fmt: skip
     (study,) = load(tmp_path)
     assert [method.winner.score for method in study.methods] == [8.0, 8.0]
-    assert [picture.name for picture in tuned_figures.draw(study)] == ["tuning_curves", "learning_rates"]
+    found = draw(study)
+    assert list(found) == ["tuning_curves", "learning_rates"]
+    failed = [row["score"] for row in specs.drawn(found["learning_rates"].spec, "point") if row["what"] == "failed"]
+    assert min(failed) > 9.0  # worse than every score
 
 
 # -- formats -----------------------------------------------------------------------------------------------------------
@@ -93,7 +136,7 @@ def evil(study):
 def test_every_format_shows_odd_names_and_obeys_none(evil):
     table = tuned.table(evil)
     two = dataclasses.replace(evil, methods=evil.methods[:2])
-    page = render.html([table], {table.path: tuned_figures.draw(two)})
+    page = render.html([table], {table.path: [*draw(two).values()]})
     assert "&lt;script&gt;alert(1)" in page
     assert "<script" not in page
     text = render.markdown(table)

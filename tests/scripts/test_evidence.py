@@ -19,9 +19,9 @@ PARITY = pages.RESULTS.parents[1] / "shared" / "parity"
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["bench", "parameters", "support"])
+@pytest.mark.parametrize("name", ["bench/README", "bench/developers", "parameters/README", "support/README"])
 def test_a_committed_page_is_what_its_command_prints(name):
-    page = (pages.RESULTS / name / "README.md").read_text()
+    page = (pages.RESULTS / f"{name}.md").read_text()
     assert pages.regenerated(page) == page, "run `make results`"
 
 

@@ -1,0 +1,233 @@
+"""Quality against costs: parameters, training time, memory.
+
+A cost is drawn only where its numbers can be compared: times of one machine, and memory that is the run's own and not
+that of the whole process.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from inducer_bench.report.cells import Measured
+from inducer_bench.report.drawn import Setting, columns_of, headline, score_hints, score_label, settings
+from inducer_bench.report.looks import Looks
+from inducer_bench.report.plots import (
+    FAINT,
+    HEIGHT,
+    INK,
+    LINE,
+    WIDTH,
+    Picture,
+    floor,
+    hints,
+    interval_words,
+    limits,
+    of,
+    picture,
+    points,
+    span_of,
+    spread,
+    ticks,
+    zoomable,
+)  # fmt: skip
+from inducer_bench.report.tables import Table
+
+_OWN_MEMORY = {"cuda_allocated": "allocated on the GPU", "tensors_allocated": "of tensors"}
+_LETTER = 6.5  # mean width of a letter, in pixels
+_LABEL = 130  # pixels left to the labels of the rightmost points
+_WIDTH = WIDTH + _LABEL
+
+
+@dataclass(frozen=True)
+class _Point:
+    setting: Setting
+    cost: Measured
+    place: float  # on the cost axis: the cost, or where 0 is drawn
+
+    @property
+    def score(self) -> float:
+        return self.setting.cell.mean
+
+
+def tradeoffs(table: Table, known: Looks) -> list[Picture]:
+    """Score against each cost of the table that can be compared."""
+    found = [
+        _against(table, known, "parameters", "method parameters"),
+        _against(table, known, "train_seconds", "training time, s"),
+        _against(table, known, "peak_memory", "peak memory, MiB"),
+    ]
+    return [picture for picture in found if picture]
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The (cost, quality) points that no other point dominates, by cost."""
+    front: list[tuple[float, float]] = []
+    for cost, quality in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or quality > front[-1][1]:
+            front.append((cost, quality))
+    return front
+
+
+def _against(table: Table, known: Looks, value: str, label: str) -> Picture | None:
+    columns = columns_of(table, value)
+    pairs = [(one, cost) for one in settings(table, known) for number in columns[:1]
+             if isinstance(cost := one.row.cells[number], Measured)]  # fmt: skip
+    compared = _comparable(pairs, value)
+    if len(pairs) < 2 or compared is None:
+        return None
+    costs = [cost.mean for _, cost in pairs]
+    axis = _CostAxis.of(costs, logarithmic=value == "parameters")
+    found = [_Point(one, cost, axis.place(cost.mean)) for one, cost in pairs]
+    height = max(HEIGHT, LINE * (len(found) + 2))
+    low, high = _heights(found, table.better)
+    beyond = [f"{point.setting.name} has {point.setting.cell.shown()[0]}" for point in found
+              if not low <= point.score <= high]  # fmt: skip
+    parts = _parts(found, axis, (low, high), height, label, score_label(table))
+    front = pareto_front([(point.place, table.better * point.score) for point in found])
+    steps = [{"x": x, "y": table.better * y, "what": "Pareto front"} for x, y in front]
+    line = of(steps).mark_line(interpolate="step-after", color=FAINT, strokeDash=[5, 4], strokeWidth=1.2)
+    below = [line.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), tooltip=hints(what="dashed"))]
+    if axis.split:
+        split = of([{"x": axis.split, "what": "0"}]).mark_rule(color=FAINT, strokeDash=[1, 3])
+        below.append(split.encode(x=alt.X("x:Q"), tooltip=hints(what="left of this line")))
+    said = [
+        f"{headline(table)}: {score_label(table)} against {label}{compared}.",
+        interval_words([len(point.setting.cell.values) for point in found]),
+        "Dashed: Pareto front of the means.",
+        *(["Left of the dotted line: 0."] if axis.split else []),
+        *([f"Drawn at the edge: {'; '.join(beyond)}."] if beyond else []),
+    ]
+    return picture(f"tradeoff_{value}", " ".join(said), alt.layer(*below, *parts, width=_WIDTH, height=height))
+
+
+def _comparable(pairs: Sequence[tuple[Setting, Measured]], value: str) -> str | None:
+    """What a caption says of a cost's numbers; None if they cannot be compared."""
+    records = [run.record for _, cost in pairs for run in cost.group.done]
+    if value == "parameters":
+        return ""
+    machines = {(str(record.device), record.processes, record.side_by_side) for record in records}
+    if len(machines) != 1:
+        return None
+    device, processes, together = machines.pop()
+    where = f" on {device}" + (f", {processes} processes" if processes > 1 else "")
+    if value == "train_seconds":
+        shared = f", {together} seeds side by side" if together > 1 else ""
+        return f" by the clock{where}{shared}; other programs there may have slowed some of the runs"
+    kinds = {record.peak_memory_of for record in records}
+    if len(kinds) != 1 or together > 1 or (kind := kinds.pop()) not in _OWN_MEMORY:
+        return None
+    return f" {_OWN_MEMORY[kind]}{where}"
+
+
+@dataclass(frozen=True)
+class _CostAxis:
+    """A cost axis whose right end is left to labels.
+
+    Args:
+        low, high: of its domain.
+        logarithmic: its scale.
+        zero: where 0 is drawn on a logarithmic axis, if a cost is 0.
+        split: where a line separates 0 from the rest.
+        values: of its ticks.
+    """
+
+    low: float
+    high: float
+    logarithmic: bool
+    zero: float | None
+    split: float | None
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, costs: Sequence[float], logarithmic: bool) -> "_CostAxis":
+        positive = [cost for cost in costs if cost > 0]
+        if not (logarithmic and positive and max(positive) > 20 * min(positive)):
+            low, high = limits(costs)
+            return cls(low, low + (high - low) * _WIDTH / (_WIDTH - _LABEL), False, None, None, ())
+        least, most = min(positive), max(positive)
+        has_zero = least < most and len(positive) < len(costs)
+        low = least / (10 if has_zero else 1.4)
+        high = low * (1.4 * most / low) ** (_WIDTH / (_WIDTH - _LABEL))
+        zero, split = (least / 6, least / 3) if has_zero else (None, None)
+        return cls(low, high, True, zero, split, tuple(ticks(least / 1.4, 1.4 * most)))
+
+    def place(self, cost: float) -> float:
+        """Where a cost is drawn."""
+        return self.zero if cost == 0 and self.zero is not None else cost
+
+    def pixel(self, place: float) -> float:
+        """From the left."""
+        low, high, at = (math.log(x) if self.logarithmic else x for x in (self.low, self.high, place))
+        return _WIDTH * (at - low) / (high - low)
+
+    def at(self, pixel: float) -> float:
+        """The inverse of `pixel`."""
+        low, high = (math.log(x) if self.logarithmic else x for x in (self.low, self.high))
+        found = low + pixel / _WIDTH * (high - low)
+        return math.exp(found) if self.logarithmic else found
+
+    def encoding(self, label: str) -> Any:
+        """The channel x of the field `x`."""
+        scale = alt.Scale(
+            type="log" if self.logarithmic else "linear", domain=[self.low, self.high], nice=False, zero=False
+        )
+        if not self.logarithmic:
+            return alt.X("x:Q", title=label, scale=scale, axis=alt.Axis(tickCount=5, grid=False))
+        zero = [] if self.zero is None else [self.zero]
+        text = f"datum.value < {self.split} ? '0' : format(datum.value, '~s')" if zero else "format(datum.value, '~s')"
+        axis = alt.Axis(values=[*zero, *self.values], labelExpr=text, grid=False)
+        return alt.X("x:Q", title=label, scale=scale, axis=axis)
+
+
+def _heights(found: Sequence[_Point], better: int) -> tuple[float, float]:
+    """The range of the scores without those that are far worse than all others."""
+    least = floor([point.score for point in found], better)
+    kept = [point for point in found if better * point.score >= better * least]
+    return limits([value for point in kept for value in point.setting.cell.numbers])
+
+
+def _parts(
+    found: Sequence[_Point], axis: _CostAxis, reach: tuple[float, float], height: int, label: str, score: str
+) -> list[Any]:
+    """Intervals, leaders, labels and markers."""
+    low, high = reach
+    unit = (high - low) / height  # of the score, a pixel
+    rows = []
+    for point in found:
+        place = min(max(point.score, low + 8 * unit), high - 8 * unit)
+        arrow = "" if low <= point.score <= high else " ↓" if point.score < low else " ↑"
+        rows.append({**point.setting.fields(), **({} if arrow else point.setting.reach()), "x": point.place, "y": place,
+                     "cost": point.cost.shown()[0], "label": point.setting.name + arrow})  # fmt: skip
+    for cluster in _clusters(rows, axis):
+        column = axis.at(axis.pixel(cluster[-1]["x"]) + 16)
+        cluster.sort(key=lambda row: row["y"])
+        places = spread([row["y"] / unit for row in cluster], LINE, low / unit + 8, high / unit - 8)
+        for row, at in zip(cluster, places, strict=True):
+            row |= {"label_x": column, "label_y": at * unit}
+    base = of(rows).encode(x=axis.encoding(label), tooltip=score_hints(score, cost=label))
+    y = alt.Y("y:Q", title=score, scale=span_of(low, high))
+    lines = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45, clip=True)
+    leaders = base.mark_rule(color=FAINT, strokeWidth=0.6, opacity=0.8)
+    texts = base.mark_text(align="left", dx=3, fontSize=12, color=INK)
+    return [
+        lines.encode(y=alt.Y("low:Q"), y2="high:Q", stroke=alt.Stroke("colour:N", scale=None)),
+        leaders.encode(y=y, x2="label_x:Q", y2="label_y:Q"),
+        texts.encode(x=alt.X("label_x:Q"), y=alt.Y("label_y:Q"), text="label:N"),
+        zoomable(points(base, 70).encode(y=y)),
+    ]
+
+
+def _clusters(rows: Sequence[dict[str, Any]], axis: _CostAxis) -> list[list[dict[str, Any]]]:
+    """The rows by their place; together, where a label would meet the next point."""
+    found: list[list[dict[str, Any]]] = []
+    for row in sorted(rows, key=lambda row: row["x"]):
+        before = found[-1] if found else []
+        room = 26 + max((_LETTER * len(other["label"]) for other in before), default=0)
+        if before and axis.pixel(row["x"]) - axis.pixel(before[-1]["x"]) < room:
+            before.append(row)
+        else:
+            found.append([row])
+    return found
