@@ -1,4 +1,4 @@
-"""`inducer-bench export RUN DIR`: a run's adapter as a folder to share, with a model card."""
+"""`inducer-bench export RUN DIR`: a run's adapter or merged model as a folder to share, with a model card."""
 
 from pathlib import Path
 
@@ -9,10 +9,21 @@ from inducer_bench.runs.finished import open_run
 
 def main(arguments: list[str]) -> int:
     """Write the folder and print its format; returns the exit code."""
-    parser = Parser(prog="inducer-bench export", description="Export an adapter and a model card to a folder.")
+    parser = Parser(
+        prog="inducer-bench export", description="Export an adapter, or a merged model, and a model card to a folder."
+    )
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("dir", type=Path, help="the folder to write; new, or empty")
+    parser.add_argument(
+        "--merge", action="store_true", help="the whole model in transformers' format, if the method can be folded in"
+    )
+    parser.add_argument(
+        "--push", metavar="USER/NAME", help="also upload the folder to the hub, as a private repository"
+    )
+    parser.add_argument("--public", action="store_true", help="with --push: let a new repository be a public one")
     args = parser.parse_args(arguments)
+    if args.public and args.push is None:
+        raise UserError("--public: found without --push; allowed: with --push USER/NAME")
     run = open_run(args.run)
     try:
         empty = not args.dir.exists() or (args.dir.is_dir() and not any(args.dir.iterdir()))
@@ -21,7 +32,11 @@ def main(arguments: list[str]) -> int:
     if not empty:
         raise UserError(f"DIR: found '{args.dir}', which is not an empty folder; allowed: a new or an empty one")
 
-    from inducer_bench.runs.export import export
+    from inducer_bench.runs.export import check_repository, export, push
 
-    print(f"{printable(str(args.dir))}: {export(run, args.dir)}")
+    if args.push is not None:
+        check_repository(args.push)
+    print(f"{printable(str(args.dir))}: {export(run, args.dir, args.merge, args.push)}", flush=True)
+    if args.push is not None:
+        print(printable(push(args.dir, args.push, args.public)))
     return ExitCode.DONE

@@ -310,7 +310,8 @@ class TunedModel(nn.Module):
         stuck = sorted({type(part).__name__ for part in self._parts if not isinstance(part, Mergeable | Appendable)})
         if stuck:
             raise UserError(
-                f"method: '{self.options.name}' cannot be merged into the PLM's weights: {', '.join(stuck)}"
+                f"method: '{self.options.name}' cannot be merged into the PLM's weights: {', '.join(stuck)} "
+                "computes what no linear map does"
             )
         for part in mergeable:
             part.check_mergeable()  # all of them, before any weight changes
