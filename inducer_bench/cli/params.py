@@ -8,7 +8,13 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode
 
 HELP = "parameters of method, head and model; needs neither data nor weights"
-_LABELS = {"method": "method", "head": "head", "tokens": "special-token rows", "plm": "model", "percent": "method / model"}
+_LABELS = {
+    "method": "method",
+    "head": "head",
+    "tokens": "special-token rows",
+    "plm": "model",
+    "percent": "method / model",
+}
 
 
 def arguments(parser: Parser) -> None:

@@ -1,54 +1,72 @@
-"""`inducer-bench predict RUN [--input FILE]`: the tuned model of a finished run on new input."""
+"""`inducer-bench predict`: the tuned model of a finished run on new input."""
 
 import argparse
-import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from inducer_bench import strict_json
 from inducer_bench.cli.parser import Parser
+from inducer_bench.cli.predicted import FORMATS as OUTPUTS
+from inducer_bench.cli.predicted import check_target, to_json, written
 from inducer_bench.errors import ExitCode, UserError
-from inducer_bench.tasks.files import read_bytes, readable, text_lines
-from inducer_bench.tasks.table_files import json_lines
+from inducer_bench.notices import tell
+from inducer_bench.tasks import new_input
+from inducer_bench.tasks.files import ending, read_bytes, readable
 
-HELP = "a run's model on new input: JSON lines in, JSON lines out"
+HELP = "a run's model on new input: csv, tsv, jsonl, json or plain text"
 
 
 def arguments(parser: Parser) -> None:
-    """The run and its input."""
+    """The run, its input and where the output goes."""
     parser.description = (
-        "Apply the tuned model of a finished run to new input, one JSON object per line: the task's text columns; for "
-        "WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but the last."
+        "Apply the tuned model of a finished run to new input: a table with the task's text columns, plain text with one "
+        "text in each line, or JSON; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but "
+        "the last."
     )
+    parser.epilog = "The output has the values of the input, the prediction, and of labels their probabilities."
     parser.add_run()
-    parser.add_argument("--input", type=Path, metavar="FILE", help="lines of JSON, also gzipped (default: stdin)")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--input", type=Path, metavar="FILE", help="also gzipped (default: stdin)")
+    given.add_argument("--text", nargs="+", metavar="TEXT", help="one input: a text, or the two of a pair")
+    kinds = ", ".join(new_input.FORMATS)
+    parser.add_argument(
+        "--format", choices=new_input.FORMATS, metavar="KIND",
+        help=f"of the input: {kinds} (default: its suffix, or jsonl)",
+    )  # fmt: skip
+    suffixes = ", ".join(OUTPUTS)
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help=f"by its suffix {suffixes} (default: lines of JSON on stdout)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print one line of JSON for each line of input; returns the exit code."""
+    """Print one line of JSON for each input, with its values, or write them to a file; returns the exit code."""
     from inducer_bench.runs.finished import open_run
 
     run = open_run(args.run)
-    inputs = list(_read(args.input))
+    if args.output is not None:
+        check_target(args.output)
+    task = run.config.task
+    if args.text:
+        inputs = [("--text", new_input.of_texts(task, args.text, "--text"))]
+    else:
+        content = _from_stdin() if args.input is None else _from_file(args.input)
+        suffix = "" if args.input is None else ending(args.input)
+        kind = args.format or (suffix if suffix in new_input.FORMATS else "jsonl")
+        inputs = list(new_input.read(task, content, str(args.input or "stdin"), kind))
 
     from inducer_bench.runs.predict import predict
 
-    for row in predict(run, inputs):
-        print(strict_json.dumps(row, ensure_ascii=False))
+    predictions = predict(run, inputs)
+    rows = [{**values, **found} for (_, values), found in zip(inputs, predictions, strict=True)]
+    if args.output is None:
+        for row in rows:
+            print(to_json(row))
+    else:
+        written(args.output, rows)
+    empty = sum(isinstance(row["prediction"], str) and not row["prediction"].strip() for row in rows)
+    if empty:
+        tell(f"{empty:,} of {len(rows):,} predictions are empty texts")
     return ExitCode.DONE
-
-
-def _read(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The position and the values of each line, read as lines of training data are.
-
-    Raises:
-        UserError: the file or stdin cannot be read, or a line is not a JSON object.
-    """
-    name = "stdin" if path is None else str(path)
-    content = io.BytesIO(_from_stdin() if path is None else _from_file(path))
-    return json_lines(text_lines(content, name), name)
 
 
 def _from_file(path: Path) -> bytes:
@@ -60,6 +78,6 @@ def _from_file(path: Path) -> bytes:
 
 def _from_stdin() -> bytes:
     if sys.stdin is None:
-        raise UserError("stdin: it is closed; give lines of JSON there, or --input FILE")
+        raise UserError("stdin: it is closed; give the input there, or --input FILE")
     with readable(Path("stdin")):
         return sys.stdin.buffer.read()

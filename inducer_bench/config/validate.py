@@ -115,9 +115,12 @@ def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def _with_true_suite(config: ExperimentConfig) -> ExperimentConfig:
-    """A run on data of the mini suite is one of that suite, whatever `suite` says; a PLM has tables of its own."""
+    """A run on data of the mini suite is one of that suite, and no other is, whatever a preset says.
+
+    So own data with `preset=mini` are not taken for it. A PLM has tables of its own.
+    """
     mini_data = config.task.source == "mini" and config.task.data_dir is None
-    return dataclasses.replace(config, suite="mini") if mini_data else config
+    return dataclasses.replace(config, suite="mini" if mini_data else "full")
 
 
 def _check_splits(task: TaskOptions) -> None:

@@ -7,12 +7,13 @@ tuned = ib.attach(model, MyOptions(scale=2.0))                 # the options the
 """
 
 import dataclasses
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from inducer_bench import strict_json
 from inducer_bench.errors import UserError, first_line, unknown
@@ -106,10 +107,18 @@ def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
         raise UserError(f"{folder / DESCRIPTION_FILE}: cannot be attached ({first_line(error)})") from None
     try:
         tuned.load_weights(folder / WEIGHTS_FILE)
+        if description.labels is not None:
+            name_outputs(model.config, description.labels)
     except BaseException:
         tuned.detach()
         raise
     return tuned
+
+
+def name_outputs(config: PreTrainedConfig, labels: Sequence[str]) -> None:
+    """Give a model's configuration the names of the outputs of its head."""
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: code for code, label in enumerate(labels)}
 
 
 def _described(file: Path) -> tuple[Description, MethodOptions]:

@@ -7,12 +7,13 @@ peft: its prefixes shift positions, and it has neither inducers nor bottleneck a
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from inducer_bench.methods.layers import is_transposed
+from inducer_bench.methods.layers import is_transposed, output_embedding
 from inducer_bench.methods.lora import Lora
 from inducer_bench.methods.options import LoraOptions, PeftOptions
 from inducer_bench.methods.tuned import TunedModel
@@ -22,22 +23,40 @@ _PREFIX = "base_model.model."  # every tensor's name starts with it
 
 
 def has_peft_form(tuned: TunedModel) -> bool:
-    """Whether `to_peft` can write this model; the format cannot hold rows of special tokens."""
-    return isinstance(tuned.options, LoraOptions | PeftOptions) and not tuned.token_parameters()
+    """Whether `to_peft` can write this model; of peft's methods, its LoRA alone takes rows of special tokens along."""
+    options = tuned.options
+    if isinstance(options, PeftOptions):
+        takes_rows = options.peft_type.upper() == "LORA" and not options.config.get("trainable_token_indices")
+        return takes_rows or not tuned.token_parameters()
+    return isinstance(options, LoraOptions)
 
 
-def to_peft(tuned: TunedModel, base_model: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def to_peft(
+    tuned: TunedModel, base_model: str, labels: Sequence[str] | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The adapter's configuration and tensors; the head is included as `modules_to_save`.
+
+    Rows of special tokens become `trainable_token_indices`: before the adapter is loaded, the PLM's embeddings must be
+    resized to hold them (`resize_token_embeddings`).
 
     Args:
         tuned: a model for which `has_peft_form` is true.
         base_model: the hub id or the folder of the PLM, for the configuration.
+        labels: names of the head's outputs; they stand beside the model's class in `auto_mapping`.
     """
     config, tensors = _from_library(tuned) if isinstance(tuned.options, PeftOptions) else _from_lora(tuned)
     head = tuned.head_parameters()
     saved = sorted({name.split(".")[0] for name in head})
     config |= {"base_model_name_or_path": base_model, "inference_mode": True, "modules_to_save": saved or None}
     tensors |= {_PREFIX + name: parameter for name, parameter in head.items()}
+    for rows in tuned.token_parameters().values():
+        indices, rows_of = _token_rows(tuned, rows)
+        config["trainable_token_indices"] = indices
+        tensors |= rows_of
+    if labels is not None:
+        model = type(tuned.model)
+        names = {"base_model_class": model.__name__, "parent_library": model.__module__}
+        config["auto_mapping"] = {**names, "id2label": dict(enumerate(labels))}
     return config, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -83,6 +102,24 @@ def _side_by_side(parts: list[Lora]) -> dict[str, Tensor]:
             bias[rows] = part.b
     tensors = {"lora_A.weight": a, "lora_B.weight": b}
     return tensors if parts[0].b is None else {**tensors, "lora_B.bias": bias}
+
+
+def _token_rows(tuned: TunedModel, rows: Tensor) -> tuple[dict[str, list[int]], dict[str, Tensor]]:
+    """The ids of special tokens by the name of each embedding that has their rows, and the tensors (n, d) of peft.
+
+    peft itself ties an output embedding to that of the input.
+    """
+    embedding, output = tuned.model.get_input_embeddings(), output_embedding(tuned.model)
+    assert isinstance(embedding, nn.Embedding)
+    assert output is not None
+    first = embedding.num_embeddings
+    own = [embedding] if output.weight is embedding.weight else [embedding, output]
+    names = [name for name, module in tuned.model.named_modules() if any(module is each for each in own)]
+    ids = list(range(first, first + len(rows)))
+    return (
+        {name.rpartition(".")[2]: ids for name in names},
+        {f"{_PREFIX}{name}.token_adapter.trainable_tokens_delta": rows.clone() for name in names},
+    )
 
 
 def _from_library(tuned: TunedModel) -> tuple[dict[str, Any], dict[str, Tensor]]:

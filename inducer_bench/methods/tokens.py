@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from inducer_bench.errors import UserError
 from inducer_bench.methods.init import INITIALIZER_RANGE
@@ -55,6 +56,15 @@ class SpecialTokens(nn.Module):
         ordinary = F.embedding(ids.clamp(max=self.first_id - 1), base.weight, base.padding_idx)
         special = F.embedding((ids - self.first_id).clamp(min=0), self.rows)
         return torch.where((ids < self.first_id).unsqueeze(-1), ordinary, special)
+
+    @torch.no_grad()
+    def append_to(self, model: PreTrainedModel) -> None:
+        """Make the rows those that follow a model's embeddings, of the input and of the output, tied or not."""
+        model.resize_token_embeddings(self.first_id + len(self.rows), mean_resizing=False)
+        for embedding in (model.get_input_embeddings(), output_embedding(model)):
+            assert embedding is not None
+            for weight in embedding.parameters():
+                weight[self.first_id :] = self.rows if weight.dim() == 2 else 0.0
 
     def extend_logits(self, module: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
         """Forward hook of the output embedding: hidden states (..., d) and logits (..., V) -> (..., V + n)."""

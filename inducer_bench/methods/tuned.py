@@ -59,6 +59,15 @@ class Mergeable(Protocol):
         ...
 
 
+@runtime_checkable
+class Appendable(Protocol):
+    """A part that a merged model takes over as more rows of its embeddings."""
+
+    def append_to(self, model: PreTrainedModel) -> None:
+        """Add the rows to a model from which the part has been removed."""
+        ...
+
+
 @options
 class Description:
     """What `adapter.json` says of the weights next to it."""
@@ -71,6 +80,7 @@ class Description:
     special_tokens: NonNegativeInt
     train_head: bool
     parameters: dict[str, int | float]  # `TunedModel.parameter_counts`
+    labels: list[str] | None = None  # names of the head's outputs, where they are known
 
 
 class TunedModel(nn.Module):
@@ -236,8 +246,13 @@ class TunedModel(nn.Module):
         }
         return {**count, "percent": 100.0 * count["method"] / count["plm"]}
 
-    def save(self, folder: str | Path) -> None:
-        """Write the deployed method, special tokens and the head, even a frozen one: safetensors and a description."""
+    def save(self, folder: str | Path, labels: list[str] | None = None) -> None:
+        """Write the deployed method, special tokens and the head, even a frozen one: safetensors and a description.
+
+        Args:
+            folder: is made if it does not exist.
+            labels: names of the head's outputs, which `load` gives to the model's configuration.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         description = Description(
@@ -249,12 +264,14 @@ class TunedModel(nn.Module):
             special_tokens=sum(len(rows) for rows in self.token_parameters().values()),
             train_head=any(p.requires_grad for p in self.head_parameters().values()),
             parameters=self.parameter_counts(),
+            labels=labels,
         )
+        values = dataclasses.asdict(description)
+        if labels is None:
+            del values["labels"]  # earlier versions do not know it
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._saved().items()}
         write_atomic(folder / WEIGHTS_FILE, save(tensors))
-        write_atomic(
-            folder / DESCRIPTION_FILE, (strict_json.dumps(dataclasses.asdict(description), indent=2) + "\n").encode()
-        )
+        write_atomic(folder / DESCRIPTION_FILE, (strict_json.dumps(values, indent=2) + "\n").encode())
 
     def load_weights(self, file: Path) -> None:
         """Load what `save` wrote, into a model with the deployed form of the same method.
@@ -283,21 +300,28 @@ class TunedModel(nn.Module):
     def merge(self) -> PreTrainedModel:
         """Fold the method into the PLM's own weights. Returns the model, which no longer needs this package.
 
+        Special tokens become rows of its embeddings.
+
         Raises:
             UserError: the method changes more than linear maps, or one of them cannot take the change.
         """
         mergeable = [part for part in self._parts if isinstance(part, Mergeable)]
-        stuck = sorted({type(part).__name__ for part in self._parts if not isinstance(part, Mergeable)})
+        appendable = [part for part in self._parts if isinstance(part, Appendable)]
+        stuck = sorted({type(part).__name__ for part in self._parts if not isinstance(part, Mergeable | Appendable)})
         if stuck:
             raise UserError(
-                f"method: '{self.options.name}' cannot be merged into the PLM's weights: {', '.join(stuck)}"
+                f"method: '{self.options.name}' cannot be merged into the PLM's weights: {', '.join(stuck)} "
+                "computes what no linear map does"
             )
         for part in mergeable:
             part.check_mergeable()  # all of them, before any weight changes
         for part in mergeable:
             part.merge()
         self._originals.clear()
-        return self.detach()
+        model = self.detach()
+        for rows in appendable:
+            rows.append_to(model)
+        return model
 
     def detach(self) -> PreTrainedModel:
         """Remove the method and restore the model bit for bit. Returns the model; a second call only does that.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inducer_bench.errors import UserError, printable
+from inducer_bench.metrics.confusion import by_class
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Rows, read_predictions, same_examples
 from inducer_bench.report.statistics import paired_test
@@ -66,6 +67,7 @@ def compare(left: FinishedRun, right: FinishedRun) -> Comparison:
         ),
         Table("costs", ("cost", "left", "right", "right / left"), [*_costs(one, two)]),
     ]
+    tables += [*_by_class(one, two)]
     tables = [replace(table, rows=[tuple(map(printable, row)) for row in table.rows]) for table in tables]
     return Comparison([*map(printable, warnings)], tables, [_REMARK] if predictions else [])
 
@@ -128,6 +130,20 @@ def _score(
     low, high = test.interval
     p_value = "< 0.001" if test.p_value < 0.001 else f"{test.p_value:.3f}"
     return name, *shown, f"{low:+.2f} to {high:+.2f}", p_value, test.name
+
+
+def _by_class(one: FinishedRecord, two: FinishedRecord) -> Iterator[Table]:
+    """The F1 of each class, of each split of which both records have the predictions of each label."""
+    labels = one.labels or []
+    both = [split for split in one.confusion if split in two.confusion and one.labels == two.labels]
+    for split in both:
+        sides = by_class(one.confusion[split]), by_class(two.confusion[split])
+        rows = []
+        for label, left, right in zip(labels, *sides, strict=True):
+            difference = f"{right.f1 - left.f1:+.2f}" if left.f1 is not None and right.f1 is not None else _NONE
+            values = [_NONE if value is None else f"{value:.2f}" for value in (left.f1, right.f1)]
+            rows.append((label, f"{left.labelled:,}", *values, difference))
+        yield Table(f"F1 by class, {split}", ("label", "examples", "left", "right", "difference"), rows)
 
 
 # -- costs -------------------------------------------------------------------------------------------------------------

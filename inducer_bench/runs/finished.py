@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import validated
 from inducer_bench.errors import UserError
+from inducer_bench.methods.architectures import Layout, layout_of
+from inducer_bench.plm.location import architecture
 from inducer_bench.runs import artefacts
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import plm_fingerprint
@@ -29,6 +31,12 @@ class FinishedRun:
         """The outputs of the classification head; None where the PLM's own language model head is used."""
         return self.config.task.outputs(self.record.labels)
 
+    @property
+    def layout(self) -> Layout | None:
+        """Where the PLM's architecture keeps its parts; None if that is not known."""
+        plm = self.config.plm
+        return plm.layout or layout_of(architecture(plm).get("model_type"))
+
     def load(self) -> "TunedModel":
         """The PLM with the run's method, weights and head.
 
@@ -44,11 +52,13 @@ class FinishedRun:
                 f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than there are now"
             )
 
-        from inducer_bench.methods.attach import load
+        from inducer_bench.methods.attach import load, name_outputs
         from inducer_bench.plm.load import load_model, quiet_libraries
 
         quiet_libraries()
         model = load_model(self.config.plm, self.config.task.auto_class, self.outputs)
+        if self.record.labels is not None:
+            name_outputs(model.config, self.record.labels)
         return load(model, self.folder / artefacts.ADAPTER)
 
 

@@ -167,7 +167,7 @@ class FinishedRecord(Record):
         for split, matrix in self.confusion.items():
             rows = [[shown(cell, 30) for cell in row] for row in table(matrix, self.labels or [])]
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            lines += [split, *("  ".join(map(str.rjust, row, widths)) for row in rows)]
+            lines += [f"{split}, by class:", *("  ".join(map(str.rjust, row, widths)) for row in rows)]
         return lines
 
     def headline(self) -> str:

@@ -120,9 +120,10 @@ class ClassificationTask(Task):
         return compute(self.config.own_metrics(), predictions)
 
     def score_answers(self, predictions: Sequence[Prediction]) -> Scores:
-        """The task's metrics, and macro F1 where there are more than two labels."""
+        """The task's metrics; of data of one's own with more than two labels, macro F1 as well."""
         scores = self.score(predictions)
-        if self.labels is not None and len(self.labels) > 2 and F1_MACRO.name not in scores:
+        many = self.labels is not None and len(self.labels) > 2
+        if many and self.config.hub is None and F1_MACRO.name not in scores:
             scores |= compute([F1_MACRO], predictions)
         return scores
 

@@ -201,8 +201,17 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: it cannot be read, or is not JSON; the message names the line.
     """
+    return parsed_json(read_text(path), str(path))
+
+
+def parsed_json(text: str, name: str) -> Any:
+    """The one JSON value of a text.
+
+    Raises:
+        UserError: it is not JSON; the message names the line of the text, which is called `name`.
+    """
     try:
-        return strict_json.loads(read_text(path), unique_keys=True)
+        return strict_json.loads(text, unique_keys=True)
     except JSONDecodeError as error:
         line = f", line {error.lineno}" if error.pos else ""  # else it is not known
-        raise UserError(f"{path}{line}: not JSON ({error.msg})") from None
+        raise UserError(f"{name}{line}: not JSON ({error.msg})") from None

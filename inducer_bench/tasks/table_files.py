@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from inducer_bench import strict_json
-from inducer_bench.errors import UserError, first_line, listed, nearest
+from inducer_bench.errors import UserError, first_line, listed, nearest, shown
 from inducer_bench.tasks.files import ending, read_bytes, read_json, read_lines, read_text
 
 
@@ -46,10 +46,36 @@ def read_table(path: Path, columns: list[InputColumn], header: list[str] | None 
     if kind == "parquet":
         return _parquet(path, columns)
     if kind == "tsv":
-        return _cells(path, _tab_separated(path), columns, header)
+        return _cells(str(path), _tab_separated(read_lines(path), str(path)), columns, header)
     if kind == "csv":
-        return _cells(path, _comma_separated(path), columns, header)
+        return _cells(str(path), _comma_separated(read_lines(path), str(path)), columns, header)
     return pick(json_lines(read_lines(path), str(path)) if kind == "jsonl" else _json(path), columns)
+
+
+def separated_records(
+    lines: Iterable[str], name: str, kind: str, columns: list[InputColumn], header: list[str] | None = None
+) -> Iterator[Located]:
+    """The rows of a tsv or csv text, each with all of its columns; none if the text is empty.
+
+    Args:
+        lines: as `files.text_lines` gives them.
+        name: of the text, for messages.
+        kind: tsv or csv.
+        columns: those that it must have.
+        header: all columns of a text without a header line.
+
+    Raises:
+        UserError: a line is malformed, or a column is missing or there twice.
+    """
+    cells = _tab_separated(lines, name) if kind == "tsv" else _comma_separated(lines, name)
+    first = next(cells, None)
+    if first is None:
+        return
+    found, _, rows = _headed(name, first, cells, columns, header)
+    if len(set(found)) < len(found):
+        twice = next(column for column in found if found.count(column) > 1)
+        raise UserError(f"{name}, line {first[0]}: several columns are named '{shown(twice)}'; allowed: one")
+    yield from ((where, dict(zip(found, row, strict=True))) for where, row in rows)
 
 
 def pick(records: Iterable[Located], columns: list[InputColumn]) -> Iterator[Cells]:
@@ -104,24 +130,39 @@ def _name(found: Collection[str], column: InputColumn, where: str) -> str:
 
 
 def _cells(
-    path: Path, lines: Iterator[tuple[int, list[str]]], columns: list[InputColumn], header: list[str] | None
+    name: str, lines: Iterator[tuple[int, list[str]]], columns: list[InputColumn], header: list[str] | None
 ) -> Iterator[Cells]:
     """The chosen cells of lines, the first of which may be a header."""
-    number, first = next(lines)
+    found, names, rows = _headed(name, next(lines), lines, columns, header)
+    indices = [found.index(column) for column in names]
+    return ((where, [cells[index] for index in indices]) for where, cells in rows)
+
+
+def _headed(
+    name: str,
+    first: tuple[int, list[str]],
+    lines: Iterator[tuple[int, list[str]]],
+    columns: list[InputColumn],
+    header: list[str] | None,
+) -> tuple[list[str], list[str], Iterator[Cells]]:
+    """All columns of a table, the chosen ones, and its rows with all of their cells; `first` may be a header."""
+    number, cells = first
     try:
-        found = first
-        names = _names(first, columns, f"{path}, line {number}")
+        found, names = cells, _names(cells, columns, f"{name}, line {number}")
     except UserError:
-        if header is None or len(header) != len(first):
+        if header is None or len(header) != len(cells):
             raise
         found, names = header, _names(header, columns, "task.header")
-        lines = chain([(number, first)], lines)
-    indices = [found.index(name) for name in names]
+        lines = chain([first], lines)
+    return found, names, _whole(name, lines, len(found))
+
+
+def _whole(name: str, lines: Iterator[tuple[int, list[str]]], fields: int) -> Iterator[Cells]:
     for number, cells in lines:
-        where = f"{path}, line {number}"
-        if len(cells) != len(found):
-            raise UserError(f"{where}: found {len(cells)} fields; expected {len(found)}")
-        yield where, [cells[index] for index in indices]
+        where = f"{name}, line {number}"
+        if len(cells) != fields:
+            raise UserError(f"{where}: found {len(cells)} fields; expected {fields}")
+        yield where, list(cells)
 
 
 def _without_ends(lines: Iterable[str], name: str) -> Iterator[str]:
@@ -134,15 +175,14 @@ def _without_ends(lines: Iterable[str], name: str) -> Iterator[str]:
         yield line.removesuffix("\n").removesuffix("\r")
 
 
-def _tab_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
-    lines = _without_ends(read_lines(path), str(path))
-    return ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
+def _tab_separated(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split("\t")) for number, line in enumerate(_without_ends(lines, name), start=1))
 
 
-def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _comma_separated(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(sys.maxsize)  # of the whole process; a field may be as long as in the other formats
-    lines = chain.from_iterable(io.StringIO(line, newline="") for line in read_lines(path))  # also at carriage returns
-    reader = csv.reader(lines, strict=True)
+    pieces = chain.from_iterable(io.StringIO(line, newline="") for line in lines)  # also at carriage returns
+    reader = csv.reader(pieces, strict=True)
     number = 1
     try:
         for cells in reader:
@@ -150,7 +190,7 @@ def _comma_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
             number = reader.line_num + 1  # a quoted field may span lines
     except csv.Error as error:
         reason = "a quote that opens here is never closed" if "end of data" in str(error) else str(error)
-        raise UserError(f"{path}, line {number}: {reason}") from None
+        raise UserError(f"{name}, line {number}: {reason}") from None
 
 
 def json_lines(lines: Iterable[str], name: str) -> Iterator[Located]:
@@ -175,7 +215,16 @@ def _json(path: Path) -> Iterator[Located]:
     text = read_text(path)
     if not text.lstrip().startswith("["):
         return json_lines(read_lines(path), str(path))
-    located = ((f"{path}, entry {number}", entry) for number, entry in enumerate(read_json(path), start=1))
+    return json_entries(read_json(path), str(path))
+
+
+def json_entries(values: list[Any], name: str) -> Iterator[Located]:
+    """The objects of a list in JSON.
+
+    Raises:
+        UserError: one is something else; the message names it.
+    """
+    located = ((f"{name}, entry {number}", entry) for number, entry in enumerate(values, start=1))
     return ((where, _object(entry, where)) for where, entry in located)
 
 

@@ -5,7 +5,7 @@ import json
 import peft
 import pytest
 import torch
-from helpers.architectures import build, tokens
+from helpers.architectures import DECODERS, VOCABULARY, build, tokens
 from safetensors.torch import save_file
 
 import inducer_bench as ib
@@ -58,6 +58,40 @@ def test_method_of_peft_is_loaded_by_peft(kind, tmp_path):
     tuned = ib.attach(build("roberta"), "peft", peft_type=kind, config=config)
     randomised(tuned.trained_parameters().values())
     check_equal(tuned, through_peft(tuned, "roberta", tmp_path))
+
+
+SPECIAL = 3
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+@pytest.mark.parametrize("of_peft", [False, True])
+@pytest.mark.filterwarnings("error::UserWarning:peft")
+def test_rows_of_special_tokens_are_loaded_by_peft_into_larger_embeddings(architecture, of_peft, tmp_path):
+    """With embeddings that are tied and those that are not; GPT-2 adds those of segments as well."""
+    options = {"r": 2, "alpha": 6.0}
+    if of_peft:
+        target = {"target_modules": "all-linear", "fan_in_fan_out": architecture == "gpt2"}
+        options = {"peft_type": "LORA", "config": target}
+    tuned = ib.attach(build(architecture), "peft" if of_peft else "lora", special_tokens=SPECIAL, **options)
+    randomised(tuned.trained_parameters().values())
+    config, tensors = peft_format.to_peft(tuned, "base")
+    (tmp_path / peft_format.CONFIG_FILE).write_text(json.dumps(config))
+    save_file(tensors, tmp_path / peft_format.WEIGHTS_FILE)
+    model = build(architecture)
+    model.resize_token_embeddings(VOCABULARY + SPECIAL, mean_resizing=False)
+    loaded = peft.PeftModel.from_pretrained(model, tmp_path).double().eval()
+    ids = torch.tensor([[3, VOCABULARY, 5, VOCABULARY + 2, 6], [VOCABULARY + 1, 4, 3, 2, 8]])
+    segments = {"token_type_ids": ids.flip(1)} if architecture == "gpt2" else {}
+    with torch.no_grad():
+        expected, found = (model(input_ids=ids, **segments).logits for model in (tuned, loaded))
+    assert found.shape[-1] == VOCABULARY + SPECIAL
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+
+
+def test_names_of_outputs_stand_beside_the_class_of_the_model():
+    config, _ = peft_format.to_peft(ib.attach(build("roberta"), "lora", r=2, alpha=2.0), "base", ["no", "yes"])
+    assert config["auto_mapping"]["id2label"] == {0: "no", 1: "yes"}
+    assert config["auto_mapping"]["base_model_class"] == "RobertaForSequenceClassification"
 
 
 def test_method_that_peft_lacks_has_no_such_form():

@@ -50,6 +50,22 @@ def test_side_rows_equal_rows_of_a_grown_embedding(architecture):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_merged_model_has_the_rows_in_its_embeddings(architecture, tmp_path):
+    tuned = with_tokens(architecture)
+    ids = inputs_with_new_tokens()
+    segments = {"token_type_ids": ids.flip(1)} if architecture == "gpt2" else {}
+    with torch.no_grad():
+        expected = tuned(input_ids=ids, **segments).logits
+        merged = tuned.merge()
+        torch.testing.assert_close(merged(input_ids=ids, **segments).logits, expected, rtol=0, atol=1e-11)
+        assert merged.config.vocab_size == VOCABULARY + NEW
+        merged.save_pretrained(tmp_path)
+        loaded = type(merged).from_pretrained(tmp_path, dtype=torch.float64).eval()
+        # Rotary frequencies are computed again, in another precision.
+        torch.testing.assert_close(loaded(input_ids=ids, **segments).logits, expected, rtol=0, atol=1e-6)
+
+
 def test_gradient_of_side_rows_is_that_of_tied_rows():
     tuned = ib.attach(build("gpt2"), "lora", special_tokens=NEW, r=2, alpha=4.0)
     (rows,) = tuned.token_parameters().values()

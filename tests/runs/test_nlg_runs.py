@@ -159,7 +159,9 @@ def test_saved_adapter_writes_the_recorded_texts(overrides, task):
     tuned = ib.load(load_model(config.plm, GENERATOR), outcome.folder / "adapter")
     (split,) = config.task.report
     result = evaluate_final(setting.accelerator, tuned, setting.task, setting.eval_data[split], batch_size=3)
-    expected = [{"split": split, "index": i, **row} for i, row in enumerate(result.predictions)]
+    sources = [{"input": given} for given in setting.task.inputs(split, setting.eval_data[split])]
+    rows = [{**row, **given} for row, given in zip(result.predictions, sources, strict=True)]
+    expected = [{"split": split, "index": i, **row} for i, row in enumerate(rows)]
     assert expected == predictions_in(outcome.folder)
     untrained = evaluate_final(setting.accelerator, setting.tuned, setting.task, setting.eval_data[split], batch_size=3)
     assert [row["prediction"] for row in untrained.predictions] != [row["prediction"] for row in expected]

@@ -1,9 +1,11 @@
 """`inducer-bench predict`: what a finished run's model says of new input."""
 
+import csv
 import gzip
 import io
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -106,6 +108,93 @@ def test_bad_input_is_one_line_and_predicts_nothing(finished, monkeypatch, capsy
 def test_nothing_in_gives_nothing_out(finished, monkeypatch, capsys):
     for nothing in ("", "\n\n", "\ufeff"):
         assert predict(monkeypatch, capsys, finished, nothing) == (0, "", "")
+
+
+def predicted(capsys, *arguments):
+    code = main.main(["predict", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+TEXTS = ["a delight", 'it\'s "great", really', "", "two\twords"]
+FORMS = {
+    "new.jsonl": "".join(json.dumps({"sentence": text, "id": number}) + "\n" for number, text in enumerate(TEXTS)),
+    "new.json": json.dumps([{"sentence": text, "id": number} for number, text in enumerate(TEXTS)], indent=1),
+    "new.csv": 'id,sentence\n0,a delight\r\n1,"it\'s ""great"", really"\n2,\n3,two\twords\n',
+    "new.tsv": 'sentence\tid\na delight\t0\nit\'s "great", really\t1\n\t2\ntwo words\t3\n',
+    "new.txt": 'a delight\nit\'s "great", really\n\ntwo\twords\n',
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_input_is_read_by_its_suffix_and_comes_back_with_the_prediction(finished, tmp_path, capsys, monkeypatch, name):
+    (tmp_path / name).write_text(FORMS[name], newline="")
+    code, out, _ = predicted(capsys, finished, "--input", tmp_path / name)
+    rows = [json.loads(line) for line in out.splitlines()]
+    texts = [text.replace("\t", " ") for text in TEXTS] if name == "new.tsv" else TEXTS
+    assert (code, [row["sentence"] for row in rows]) == (0, texts)
+    if name != "new.txt":
+        assert [int(row["id"]) for row in rows] == [0, 1, 2, 3]
+    for text, row in zip(texts, rows, strict=True):
+        assert row["prediction"] == max(row["probabilities"], key=row["probabilities"].get)
+        if text == "a delight":
+            _, alone, _ = predicted(capsys, finished, "--text", text)
+            assert json.loads(alone)["probabilities"] == pytest.approx(row["probabilities"], abs=1e-6)
+    kind = name.partition(".")[2]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(FORMS[name].encode())))
+    assert predicted(capsys, finished, "--format", kind)[1] == out
+
+
+def test_output_goes_to_a_file_whose_suffix_names_its_form(finished, tmp_path, capsys):
+    (tmp_path / "new.jsonl").write_text(FORMS["new.jsonl"] + '{"sentence": "a\\nb", "more": [1]}\n')
+    rows = [json.loads(line) for line in predicted(capsys, finished, "--input", tmp_path / "new.jsonl")[1].splitlines()]
+    for kind in ("jsonl", "csv", "tsv"):
+        target = tmp_path / f"out.{kind}"
+        target.write_text("old")
+        assert predicted(capsys, finished, "--input", tmp_path / "new.jsonl", "--output", target) == (0, "", "")
+        if kind == "jsonl":
+            assert [json.loads(line) for line in target.read_text().splitlines()] == rows
+            continue
+        dialect = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if kind == "tsv" else {}
+        with target.open(newline="") as file:
+            cells = list(csv.DictReader(file, **dialect))
+        assert len(cells) == len(rows)
+        for cell, row in zip(cells, rows, strict=True):
+            plain = row["sentence"] if kind == "csv" else re.sub(r"\s", " ", row["sentence"])
+            assert (cell["sentence"], cell["prediction"]) == (plain, row["prediction"])
+            found = [float(cell[f"probability of {label}"]) for label in row["probabilities"]]
+            assert found == list(row["probabilities"].values())
+        assert cells[-1]["more"] == "[1]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--text", "a", "b"], "--text: found 2 texts; allowed: 1: sentence"),
+        (
+            ["--text", "a", "--output", "out.xlsx"],
+            "--output: found 'out.xlsx'; allowed: a name that ends in .jsonl, .csv",
+        ),
+        (["--text", "a", "--output", "nowhere/out.csv"], "--output: 'nowhere/out.csv' is not a file in a folder that"),
+        (["--text", "a", "--input", "b"], "not allowed with"),
+        (["--input", "{}/wrong.csv"], "wrong.csv, line 1: no column 'sentence' (task.text); did you mean 'sentense'?"),
+        (["--input", "{}/short.csv"], "short.csv, line 3: found 1 fields; expected 2"),
+        (["--input", "{}/twice.csv"], "twice.csv, line 1: several columns are named 'id'; allowed: one"),
+        (["--input", "{}/open.csv"], "open.csv, line 2: a quote that opens here is never closed"),
+        (["--input", "{}/list.json"], "list.json, entry 2: found int; expected an object"),
+        (["--input", "{}/broken.json"], "broken.json, line 2: not JSON"),
+        (["--format", "xml"], "--format: invalid choice: 'xml'"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_told_in_one_line(finished, tmp_path, capsys, arguments, part):
+    for name, content in {
+        "wrong.csv": "sentense\na\n", "short.csv": "sentence,id\na,1\nb\n", "twice.csv": "id,sentence,id\n1,a,2\n",
+        "open.csv": 'sentence\n"a\n', "list.json": '[{"sentence": "a"}, 3]', "broken.json": '[{"sentence": "a"},\n',
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text(content)
+    code, out, err = predicted(capsys, finished, *(argument.format(tmp_path) for argument in arguments))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert part in err
 
 
 def test_another_plm_under_the_same_name_is_refused(shared, monkeypatch, capsys):

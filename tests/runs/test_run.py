@@ -76,7 +76,9 @@ def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_fo
     setting = built(config)
     dev, size = setting.eval_data["dev"], config.trainer.eval_batch_size
     result = evaluate_final(setting.accelerator, tuned, setting.task, dev, size)
-    expected = [{"split": "dev", "index": i, **p} for i, p in enumerate(result.predictions)]
+    inputs = [{"input": given} for given in setting.task.inputs("dev", dev)]
+    rows = [{**p, **given} for p, given in zip(result.predictions, inputs, strict=True)]
+    expected = [{"split": "dev", "index": i, **row} for i, row in enumerate(rows)]
     assert expected == predictions_in(outcome.folder)
 
 
