@@ -23,9 +23,7 @@ from inducer_bench.config.overrides import as_meant, quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import check_new, validated
 from inducer_bench.errors import UserError, first_line, nearest, shown, unknown
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-CONF_DIR = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())
+from inducer_bench.files import CONF_DIR as CONF_DIR
 
 resolvers.register()  # here, so that a job's process has them, too: whatever composes or resolves imports this module
 
