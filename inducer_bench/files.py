@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
+CONF_DIR = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())  # shipped YAML files
+
 
 def cache_root() -> Path:
     """The folder of generated data and encoded examples: INDUCER_BENCH_CACHE, or one in the user's cache.

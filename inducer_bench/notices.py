@@ -7,6 +7,7 @@ not.
 import logging
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 from inducer_bench.distributed import is_main_process, on_main_process
 from inducer_bench.errors import LONGEST_MESSAGE, shown
@@ -27,13 +28,14 @@ class _Terminal(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.told: set[str] = set()
+        self.stream: TextIO | None = None  # in place of stderr
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.getMessage()
         if record.levelno == logging.WARNING and line not in self.told and is_main_process():
             self.told.add(line)
             with suppress(OSError):  # a closed terminal or a full disk
-                print(f"inducer-bench: {line}", file=sys.stderr)
+                print(f"inducer-bench: {line}", file=self.stream or sys.stderr)
 
 
 TERMINAL = _Terminal()

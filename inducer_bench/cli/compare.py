@@ -11,7 +11,7 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode, printable
 
 if TYPE_CHECKING:
-    from inducer_bench.report.compare import Comparison, Table
+    from inducer_bench.report.compare import Comparison
 
 HELP = "two runs of a task: configurations, scores with paired tests, costs"
 
@@ -35,19 +35,9 @@ def main(args: argparse.Namespace) -> int:
         _draw(console, names, comparison)
     else:
         print("\n".join([*names, *comparison.warnings]))
-        for text in [*map(_aligned, comparison.tables), *comparison.remarks]:
+        for text in [*comparison.tables, *comparison.remarks]:
             print(f"\n{text}")
     return ExitCode.DONE
-
-
-def _aligned(table: "Table") -> str:
-    """A table as aligned columns of text under its title."""
-    if not table.rows:
-        return f"{table.title}: no difference"
-    lines = [table.columns, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join([table.title, *(f"  {line.rstrip()}" for line in text)])
 
 
 def _draw(console: Console, names: list[str], comparison: "Comparison") -> None:

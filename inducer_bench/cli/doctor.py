@@ -14,8 +14,8 @@ from pathlib import Path
 
 from inducer_bench import hub
 from inducer_bench.cli.parser import Parser
-from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.errors import ExitCode, UserError, first_line, shown
+from inducer_bench.files import CONF_DIR
 from inducer_bench.version import __version__
 
 HELP = "what works on this machine, what does not, and what to do"

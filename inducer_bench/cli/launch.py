@@ -19,11 +19,11 @@ from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.cli.planned import announcement
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
 from inducer_bench.cli.sweep_folder import begun, count
-from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.config.compose import composed_with_hydra, experiment_config, explain, with_recipe
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
+from inducer_bench.files import CONF_DIR
 from inducer_bench.runs.outcome import Outcome
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.several import run_all

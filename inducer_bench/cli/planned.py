@@ -14,7 +14,6 @@ from inducer_bench import distributed
 from inducer_bench.cli.cores import at_once
 from inducer_bench.cli.hydra_internals import Composer
 from inducer_bench.cli.sweep_folder import count
-from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.config.compose import (
     composed_with_hydra,
     experiment_config,
@@ -25,6 +24,7 @@ from inducer_bench.config.compose import (
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, lacks_memory
+from inducer_bench.files import CONF_DIR
 from inducer_bench.runs.state import State, States
 
 _MOST_LOOKED_UP = 200  # jobs, before a sweep starts; each takes some hundredths of a second

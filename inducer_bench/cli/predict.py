@@ -18,9 +18,9 @@ HELP = "a run's model on new input: csv, tsv, jsonl, json or plain text"
 def arguments(parser: Parser) -> None:
     """The run, its input and where the output goes."""
     parser.description = (
-        "Apply the tuned model of a finished run to new input: a table with the task's text columns, plain text with one "
-        "text in each line, or JSON; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all but "
-        "the last."
+        "Apply the tuned model of a finished run to new input: a table with the task's text columns, plain text with "
+        "one text in each line, or JSON; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all "
+        "but the last."
     )
     parser.epilog = "The output has the values of the input, the prediction, and of labels their probabilities."
     parser.add_run()

@@ -181,8 +181,8 @@ def _report_means(jobs: Sequence[Job]) -> None:
     """Print the mean over the seeds of each setting, if one has several."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for job in jobs:
-        setting = [override for override in _OVERRIDE.findall(job.overrides) if not re.match(r"seeds?=", override)]
-        found[" ".join(setting), job.metric] += job.scores
+        kept = [override for override in _OVERRIDE.findall(job.overrides) if not re.match(r"seeds?=", override)]
+        found[" ".join(kept), job.metric] += job.scores
     rows = []
     for (setting, metric), scores in found.items():
         if scores:

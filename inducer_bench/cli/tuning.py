@@ -24,11 +24,11 @@ from inducer_bench.cli.hydra_internals import Launch, run_batches
 from inducer_bench.cli.launch import Jobs, run_sweep
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, report_jobs
 from inducer_bench.cli.sweep_folder import begun
-from inducer_bench.config.choices import CONF_DIR
 from inducer_bench.config.compose import check_choices, composed_with_hydra, explained
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.recipe import is_file
 from inducer_bench.errors import ExitCode, UserError, printable
+from inducer_bench.files import CONF_DIR
 from inducer_bench.options import typed
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.search import record as searches

@@ -6,8 +6,7 @@
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-CONF_DIR = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())
+from inducer_bench.files import CONF_DIR
 
 
 def choices(group: str, config_dir: Path | None = None) -> list[str]:

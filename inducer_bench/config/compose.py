@@ -19,11 +19,12 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from inducer_bench.config import recipe, resolvers
 from inducer_bench.config.budget import within_budget
-from inducer_bench.config.choices import CONF_DIR, choices, groups
+from inducer_bench.config.choices import choices, groups
 from inducer_bench.config.overrides import as_meant, quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import check_new, validated
 from inducer_bench.errors import UserError, first_line, lacks_memory, nearest, shown, unknown
+from inducer_bench.files import CONF_DIR
 
 resolvers.register()  # here, so that a job's process has them, too: whatever composes or resolves imports this module
 

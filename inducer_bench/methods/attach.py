@@ -1,7 +1,7 @@
 """Attach a method to a model, and load a saved one.
 
 import inducer_bench as ib
-tuned = ib.attach(model, "inducer", r_k=10, r_v=15)            # by name: options as in conf/method/inducer.yaml
+tuned = ib.attach(model, "inducer", r_k=10, r_v=15)            # by name; other options have their published values
 tuned = ib.attach(model, "my_package.my_module", scale=2.0)    # a module with `Options` and `attach`
 tuned = ib.attach(model, MyOptions(scale=2.0))                 # the options themselves
 """
@@ -13,14 +13,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from inducer_bench import strict_json
-from inducer_bench.errors import UserError, first_line, unknown
+from inducer_bench.errors import UserError, first_line, shown, unknown
 from inducer_bench.files import read_bytes
 from inducer_bench.methods import tokens
-from inducer_bench.methods.architectures import Layout, sizes
+from inducer_bench.methods.architectures import Layout, layout_of, sizes
+from inducer_bench.methods.layers import output_embedding
 from inducer_bench.methods.options import MethodOptions, options_class
+from inducer_bench.methods.published import defaults, over_defaults
 from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, Description, TunedModel
 from inducer_bench.options import typed, user_module
 
@@ -36,13 +39,35 @@ def attach(
 ) -> TunedModel:
     """Attach a tuning method to a model.
 
+    The model itself is changed; `TunedModel.detach` restores it bit for bit. All of its own parameters are frozen, and
+    `tuned.trained_parameters()` are those that an optimizer is to train:
+
+        tuned = ib.attach(model, "lora", r=8)
+        optimizer = torch.optim.AdamW(tuned.trained_parameters().values(), lr=5e-4)
+        loss = tuned(**batch).loss
+
+    Options that are not given have their published values: for language models those of the text generation tasks,
+    for all others those of the classification tasks. `ib.methods()` shows them, with the sources. The methods are:
+
+        fine_tune, head_only, bitfit    no options
+        lora            r, alpha, targets, dropout, bias
+        adapter         r, sites, placement, scale, layer_norm
+        prefix          length, reparameterize, hidden
+        mam             prefix={...}, adapter={...}
+        inducer         r_k, r_v, extension, share_output, gate, value_residual, sqrt_position, gate_before_mask
+        inducer_lora    those of inducer, lora={...}
+        inducer_ffn     those of inducer, lora={...}, adapter={...}
+        kernel_mix      q, q_shared, v_o, v_o_shared
+        peft            peft_type, config={...}: a method of the peft library
+
     Args:
         model: a transformers model, for instance from `AutoModelForSequenceClassification.from_pretrained`.
-        method: a name in `conf/method/`, the dotted name of a module that defines a method, or a method's options.
-        train_head: whether to train the parameters that are not the PLM's: the task's head.
+        method: one of these names; the dotted name of a module of your own, which defines a class `Options` and a
+            function `attach`; or the options of a method, such as an instance of that class.
+        train_head: whether to train the parameters that are not the pre-trained model's: the task's head.
         special_tokens: number of new tokens to train as well; their ids follow those of the model's embedding.
         layout: module names of an architecture that this package does not know.
-        options: as in `conf/method/<method>.yaml`; only where `method` is a name.
+        options: of the method; only where `method` is a name.
 
     Returns:
         The tuned model. If attaching fails, the model is as it was before.
@@ -50,9 +75,8 @@ def attach(
     Raises:
         UserError: an unknown method or option, an impossible value, or an unsupported model.
     """
-    if any(ATTACHED in part.__dict__ for part in model.modules()):  # also of a tuned model, its base model or a parent
-        raise UserError("model: a method is attached already; call detach() first")
-    chosen = method if isinstance(method, MethodOptions) else _options(method, options)
+    _check_model(model)
+    chosen = method if isinstance(method, MethodOptions) else _chosen(model, method, options, layout)
     if chosen is method and options:
         raise UserError(f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}")
     module = _module(chosen)
@@ -87,7 +111,9 @@ def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
     Raises:
         UserError: the folder was not written by `save`, is damaged, or was saved from a model of another shape.
     """
+    _check_model(model)
     folder = Path(folder)
+    _check_folder(folder)
     description, method = _described(folder / DESCRIPTION_FILE)
     if description.model_type != model.config.model_type:
         own, saved = model.config.model_type, description.model_type
@@ -119,6 +145,43 @@ def name_outputs(config: PreTrainedConfig, labels: Sequence[str]) -> None:
     """Give a model's configuration the names of the outputs of its head."""
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: code for code, label in enumerate(labels)}
+
+
+def _check_model(model: Any) -> None:
+    """Check that a method can be attached to what is given as a model.
+
+    Raises:
+        UserError: it is none of transformers, or has one already.
+    """
+    # Also a tuned model, its base model or a parent.
+    if isinstance(model, nn.Module) and any(ATTACHED in part.__dict__ for part in model.modules()):
+        raise UserError("model: a method is attached already; call detach() first")
+    if not isinstance(model, PreTrainedModel):
+        found = f"'{shown(model)}'" if isinstance(model, str | Path) else _kind(model)
+        raise UserError(
+            f"model: found {found}; allowed: a transformers model, such as "
+            "AutoModelForSequenceClassification.from_pretrained(...)"
+        )
+
+
+def _kind(found: object) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+
+
+def _check_folder(folder: Path) -> None:
+    """Say what a folder is that `save` has not written.
+
+    Raises:
+        UserError: there is no description in it.
+    """
+    if (folder / DESCRIPTION_FILE).exists():
+        return
+    if (folder / "adapter" / DESCRIPTION_FILE).exists():
+        raise UserError(f"{folder}: the folder of a run; its adapter is in '{folder / 'adapter'}'")
+    if (folder / "adapter_config.json").exists():
+        raise UserError(f"{folder}: an adapter of the peft library; load it with peft.PeftModel.from_pretrained")
+    what = "has no" if folder.is_dir() else "is not a folder with"
+    raise UserError(f"{folder}: {what} {DESCRIPTION_FILE}; allowed: a folder that tuned.save has written")
 
 
 def _described(file: Path) -> tuple[Description, MethodOptions]:
@@ -157,6 +220,19 @@ def _check_size(model: PreTrainedModel, description: Description, method: Method
         parameters = 0
     if max(parameters, description.special_tokens) > weights.stat().st_size:  # a parameter takes a byte or more
         raise UserError(f"{weights}: too small for the sizes in {DESCRIPTION_FILE}")
+
+
+def _chosen(model: PreTrainedModel, method: Any, values: dict[str, Any], layout: Layout | None) -> MethodOptions:
+    """The options of a method that is given by name, over its published ones."""
+    if not isinstance(method, str):
+        raise UserError(
+            f"method: found {_kind(method)}; allowed: a name, such as 'lora', or the options of a method, such as "
+            "LoraOptions(r=8, alpha=16.0)"
+        )
+    found = layout or layout_of(model.config.model_type)
+    generates = output_embedding(model) is not None and not (found is not None and found.encoder)
+    published = defaults(method, "nlg" if generates else "nlu")
+    return _options(method, over_defaults(values, published))
 
 
 def _options(method: str, values: dict[str, Any]) -> MethodOptions:

@@ -45,7 +45,33 @@ _ADAPTER = Rank(("adapter", "r"), within="ffn")  # of a method that contains one
 class MethodOptions:
     """The base of every method's options.
 
-    A method from outside inherits from it, under the decorator `inducer_bench.options.options`.
+    A method of your own is a module, `my_package.scale`, with a class `Options` that inherits from this one and a
+    function `attach`, which puts it on the model:
+
+        import torch
+        import inducer_bench as ib
+        from inducer_bench.options import PositiveFloat, options
+
+        @options
+        class Options(ib.MethodOptions):
+            rate: PositiveFloat = 1.0
+
+        class Scale(torch.nn.Module):
+            def __init__(self, width, rate):
+                super().__init__()
+                self.rate, self.w = rate, torch.nn.Parameter(torch.zeros(width))
+
+            def hook(self, module, inputs, output):
+                return output * (1 + self.rate * self.w)
+
+        def attach(tuned: ib.TunedModel, options: Options) -> None:
+            for layer in tuned.layers():
+                scale = Scale(layer.width, options.rate)
+                tuned.add_part(layer.ffn_down.module, "scale", scale)
+                tuned.add_hook(layer.ffn_down.module.register_forward_hook(scale.hook))
+
+    Then `ib.attach(model, "my_package.scale", rate=2.0)` or `ib.attach(model, Options(rate=2.0))`, and
+    `ib.run([..., "method=own", "method.name=my_package.scale", "+method.rate=2.0", "trainer.lr=5e-3"])`.
     """
 
     name: str = ""  # always what `method_name` gives

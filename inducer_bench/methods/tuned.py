@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -29,43 +29,13 @@ from inducer_bench.methods import layers
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.methods.attention import IMPLEMENTATION, refuse_probabilities
 from inducer_bench.methods.finite import first_not_finite
-from inducer_bench.methods.options import MethodOptions
+from inducer_bench.methods.options import MethodOptions, method_title
+from inducer_bench.methods.parts import Appendable, HasDeployedForm, Mergeable
 from inducer_bench.options import NonNegativeInt, options
 from inducer_bench.version import __version__
 
 ATTACHED = "_inducer_bench_attached"  # marks every module of a model that has a method attached
 WEIGHTS_FILE, DESCRIPTION_FILE = "adapter.safetensors", "adapter.json"
-
-
-@runtime_checkable
-class HasDeployedForm(Protocol):
-    """A part whose deployed tensors differ from its parameters."""
-
-    def deployed(self) -> dict[str, Tensor]:
-        """Name -> tensor of what a deployed model needs of the part."""
-        ...
-
-
-@runtime_checkable
-class Mergeable(Protocol):
-    """A part, or what a library has put into the model, that can be folded into the PLM's own weights."""
-
-    def check_mergeable(self) -> None:
-        """Raise a `UserError` if the weights cannot take the change; changes nothing."""
-        ...
-
-    def merge(self) -> None:
-        """Change the weights."""
-        ...
-
-
-@runtime_checkable
-class Appendable(Protocol):
-    """A part that a merged model takes over as more rows of its embeddings."""
-
-    def append_to(self, model: PreTrainedModel) -> None:
-        """Add the rows to a model from which the part has been removed."""
-        ...
 
 
 @options
@@ -86,8 +56,15 @@ class Description:
 class TunedModel(nn.Module):
     """Behaves as the transformers model it wraps; knows which parameters the method trains.
 
-    The PLM is frozen; a method's own parameters live inside the model's modules, so that device moves, checkpoints
-    and distributed training see them. `detach` restores the model bit for bit.
+    The model's own parameters are frozen; those of the method live inside the model's modules, so that device moves,
+    checkpoints and distributed training see them.
+
+    To use it: `summary`; `trained_parameters` for the optimizer, of which `method_parameters`, `head_parameters` and
+    `token_parameters` are parts; `parameter_counts`; `save`, which `ib.load` reads; `merge`; and `detach`, which
+    restores the model bit for bit. `model` is the transformers model, and its attributes are also those of this object.
+
+    For the function `attach` of a method: `layers`, `add_part`, `add_hook`, `replace_forward`, `train_existing`,
+    `use_our_attention`; and for special tokens and libraries `add_tokens`, `adopt`, `on_detach`.
     """
 
     def __init__(self, model: PreTrainedModel, options: MethodOptions, layout: Layout | None = None) -> None:
@@ -246,13 +223,39 @@ class TunedModel(nn.Module):
         }
         return {**count, "percent": 100.0 * count["method"] / count["plm"]}
 
+    def summary(self) -> str:
+        """The method and its numbers of parameters, in a few lines; also what the object prints as."""
+        counts = self.parameter_counts()
+        trained = sum(p.numel() for p in self.trained_parameters().values())
+        head = "trained" if any(p.requires_grad for p in self.head_parameters().values()) else "frozen"
+        rows = [
+            ("method", counts["method"], f"{counts['percent']:.4f} % of the model"),
+            ("head", counts["head"], head if counts["head"] else ""),
+            ("special tokens", counts["tokens"], ""),
+            ("model", counts["plm"], ""),
+            ("trained in all", trained, ""),
+        ]
+        lines = [f"  {name:<15}{count:>15,}  {remark}".rstrip() for name, count, remark in rows if count]
+        return "\n".join([f"{method_title(self.options.name)} on {type(self.model).__name__}", *lines])
+
+    def __repr__(self) -> str:
+        return self.summary()
+
     def save(self, folder: str | Path, labels: list[str] | None = None) -> None:
         """Write the deployed method, special tokens and the head, even a frozen one: safetensors and a description.
 
         Args:
             folder: is made if it does not exist.
             labels: names of the head's outputs, which `load` gives to the model's configuration.
+
+        Raises:
+            UserError: the method is a module that `ib.load` could not find by its name.
         """
+        if not self.options.shipped_as and "." not in self.options.name:
+            raise UserError(
+                f"save: found the method '{self.options.name}', a module by itself; allowed: one in a package, such as "
+                "my_package.my_module, by whose dotted name ib.load finds it"
+            )
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         description = Description(

@@ -29,14 +29,27 @@ class Table:
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
+    def __str__(self) -> str:
+        """Aligned columns under the title."""
+        if not self.rows:
+            return f"{self.title}: no difference"
+        lines = [self.columns, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([self.title, *(f"  {line.rstrip()}" for line in text)])
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The warnings, tables and remarks of a comparison, in this order; all of them are safe to print."""
 
     warnings: list[str]  # differences that make the two hard to compare, one line each
     tables: list[Table]
     remarks: list[str]
+
+    def __repr__(self) -> str:
+        parts = ["\n".join(self.warnings), *map(str, self.tables), *self.remarks]
+        return "\n\n".join(filter(None, parts))
 
 
 def compare(left: FinishedRun, right: FinishedRun) -> Comparison:

@@ -5,6 +5,9 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ from inducer_bench.version import ALGORITHM, __version__
 if TYPE_CHECKING:
     import torch
 
+_WORDS: ContextVar[list[str]] = ContextVar("words of the command line")
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "hydra-core", "scikit-learn")
 
 
@@ -71,7 +75,17 @@ def device(device: "torch.device") -> Device:
 
 def command_line() -> str:
     """The command line, with the program's name in place of its path."""
-    return shlex.join(["inducer-bench", *sys.argv[1:]])
+    return shlex.join(["inducer-bench", *_WORDS.get(sys.argv[1:])])
+
+
+@contextmanager
+def command(words: list[str]) -> Iterator[None]:
+    """A block whose runs have been asked for in another way than by a command line, which these words would be."""
+    token = _WORDS.set(words)
+    try:
+        yield
+    finally:
+        _WORDS.reset(token)
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -8,9 +8,10 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from inducer_bench.config import compose as module
-from inducer_bench.config.choices import CONF_DIR, choices
+from inducer_bench.config.choices import choices
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
+from inducer_bench.files import CONF_DIR
 from inducer_bench.methods import options as method_options
 
 # The tables are no part of an experiment: tests/report has them.
