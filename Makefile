@@ -42,6 +42,9 @@ lint: setup ## ruff and mypy
 coverage: setup ## lines and branches that `make test` does not reach
 	$(BIN)/python -m pytest -m "not slow" -n auto --cov
 
+docs: setup ## the documentation as a site, in site/, without a warning
+	$(BIN)/mkdocs build --strict --quiet
+
 results: setup ## the tables under results/, from the records and benchmark results that are committed there
 	$(BIN)/python -m scripts.evidence.mini_tables
 	$(BIN)/python -m scripts.evidence.pages
@@ -56,4 +59,4 @@ package: setup ## both built, installed into clean environments, and run from an
 	PYTHON=$(abspath $(BIN))/python sh scripts/package_check.sh
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
