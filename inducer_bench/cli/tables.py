@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from inducer_bench.cli.parser import Parser, runs_folder
@@ -11,6 +11,7 @@ from inducer_bench.errors import ExitCode, UserError, printable, shown
 from inducer_bench.files import read_bytes, write_atomic
 
 HELP = "every table and figure from records: Markdown, CSV, LaTeX, figures, one HTML page"
+PAGE = "index.html"
 MANIFEST = ".written"  # in the output folder: the files that the last call wrote, one path per line
 
 
@@ -36,78 +37,84 @@ def main(args: argparse.Namespace) -> int:
         if not path.is_file():
             raise UserError(f"--layout: found '{path}', which is not a file; allowed: a YAML file with a layout")
 
-    from inducer_bench.report import (
-        across,
-        figures,
-        images,
-        looks,
-        reference,
-        render,
-        store,
-        studies,
-                tables,
-        tuned,
-        tuned_figures,
-    )  # fmt: skip
+    from inducer_bench.report import across, reference, store, studies, tables, tuned
 
     found = store.load(runs)
     known, odd = studies.load(runs, found)
     left_out = list(dict.fromkeys([*found.left_out, *odd]))
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
-    built = [*across.tables(known), *(of_study := {study.id: tuned.table(study) for study in known}).values()]
+    tuned_tables = [tuned.table(study) for study in known]
+    of_study = {table.path: study for table, study in zip(tuned_tables, known, strict=True)}
+    built = [*across.tables(known), *tuned_tables]
     built += tables.build(found, reference.sources(), args.runs, args.config_dir, known, args.layout, args.missing)
-    look = looks.looks([*(row.method for table in built for row in table.rows),
-                        *(method.search.method for study in known for method in study.methods)])  # fmt: skip
-    pictures: dict[str, list[figures.Picture]] = {table.path: figures.draw(table, look) for table in built}
-    for study in known:
-        pictures[of_study[study.id].path] += tuned_figures.draw(study, look)
     built.sort(key=lambda table: table.scope.suite == "mini")
-
-    files: dict[str, bytes] = {}
-    for table in built:
-        files[f"{table.path}.md"] = render.markdown(table).encode()
-        files[f"{table.path}.csv"] = render.csv_text([table]).encode()
-        files[f"{table.path}.tex"] = render.latex(table).encode()
-    drawn = [(f"{path}.{picture.name}", picture.spec) for path, own in pictures.items() for picture in own]
-    try:
-        for (name, _), (svg, png) in zip(drawn, images.convert([spec for _, spec in drawn]), strict=True):
-            files |= {f"{name}.svg": svg, f"{name}.png": png}
-    except UserError as error:
-        pictures = {}
-        left_out.append(str(error))
-        print(f"left out: {error}", file=sys.stderr)
-    files["index.html"] = render.html(built, pictures).encode()
     out = Path(args.out)
+
+    def parts() -> Iterator[dict[str, bytes]]:
+        """Tables, then figures, then the page: what fails later leaves what was made before."""
+        from inducer_bench.report import figures, images, looks, page, render, tuned_figures
+
+        yield {f"{table.path}.md": render.markdown(table).encode() for table in built}
+        yield {f"{table.path}.csv": render.csv_text([table]).encode() for table in built}
+        yield {f"{table.path}.tex": render.latex(table).encode() for table in built}
+        look = looks.looks([*(row.method for table in built for row in table.rows),
+                            *(method.search.method for study in known for method in study.methods)])  # fmt: skip
+        pictures = {table.path: figures.draw(table, look) for table in built}
+        for path, study in of_study.items():
+            pictures[path] += tuned_figures.draw(study, look)
+        drawn = {f"{path}.{picture.name}": picture.spec for path, own in pictures.items() for picture in own}
+        vega = ""
+        try:
+            both = images.convert([*drawn.values()])
+            vega = images.vega()
+            yield {f"{name}.svg": svg for name, (svg, _) in zip(drawn, both, strict=True)}
+            yield {f"{name}.png": png for name, (_, png) in zip(drawn, both, strict=True)}
+        except UserError as error:
+            left_out.append(str(error))
+            print(f"left out: {error}", file=sys.stderr)
+        whole = page.html(built, pictures if vega else {}, found, vega=vega, studies=known, left_out=left_out,
+                          root=args.runs, out=out, config_dir=args.config_dir)  # fmt: skip
+        yield {PAGE: whole.encode()}
+
     try:
-        _write(out, files)
+        written = _write(out, parts())
     except OSError as error:
         reason = shown(error.strerror)
         raise UserError(f"--out: '{args.out}' cannot be written ({reason}); give another folder") from None
     if args.wandb:
         from inducer_bench.training.wandb_mirror import log_tables
 
-        log_tables(args.wandb, out, sorted(files))
+        log_tables(args.wandb, out, sorted(written))
     finished = sum(len(group.done) for group in found.groups)
-    print(f"{len(built)} tables of {finished} finished runs: {printable(str(out / 'index.html'))}")
+    print(f"{len(built)} tables of {finished} finished runs: {printable(str(out / PAGE))}")
     return ExitCode.FAILED if left_out else ExitCode.DONE
 
 
-def _write(out: Path, files: dict[str, bytes]) -> None:
-    """Write files, by their paths below `out`, and remove those that an earlier call wrote and this one does not."""
+def _write(out: Path, parts: Iterable[dict[str, bytes]]) -> list[str]:
+    """Write files, part by part, and remove those that an earlier call wrote and this one does not; the paths written.
+
+    Args:
+        out: the folder.
+        parts: each path below `out` -> content.
+    """
     manifest = out / MANIFEST
     out.mkdir(parents=True, exist_ok=True)
     earlier = _earlier(manifest)
-    # Written first, so that a killed call leaves no file that the next one does not know of.
-    write_atomic(manifest, _lines({*earlier, *files}))
-    for path, content in files.items():
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / path, content)
-    for path in {*earlier} - {*files}:
+    written: list[str] = []
+    for files in parts:
+        written += files
+        # Written first, so that a killed call leaves no file that the next one does not know of.
+        write_atomic(manifest, _lines({*earlier, *written}))
+        for path, content in files.items():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(out / path, content)
+    for path in {*earlier} - {*written}:
         # Even if the manifest was edited, nothing else is deleted.
         if os.path.isfile(out / path) and (out / path).resolve().is_relative_to(out.resolve()):
             (out / path).unlink()
-    write_atomic(manifest, _lines(files))
+    write_atomic(manifest, _lines(written))
+    return written
 
 
 def _earlier(manifest: Path) -> list[str]:

@@ -6,14 +6,15 @@ The converter runs JavaScript and reserves much address space; where that is lim
 import multiprocessing
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, TypeVar
 
 from inducer_bench.errors import UserError
 
 Spec = dict[str, Any]
+T = TypeVar("T")
 _ID = re.compile(r'\bid="([^"]+)"')
 _NAMED = re.compile(r'(\bid="|url\(#)([^")]+)')
 _A_PROCESS = 10  # pictures that are worth a process of their own
@@ -44,12 +45,25 @@ def convert(specs: Sequence[Spec]) -> list[tuple[bytes, bytes]]:
     Raises:
         UserError: they ended.
     """
-    if not specs:
+    return _elsewhere(_both, specs)
+
+
+def vega() -> str:
+    """The script that draws specifications in a page, as the function `vegaEmbed`; made by another process.
+
+    Raises:
+        UserError: it ended.
+    """
+    return _elsewhere(_bundle, [""])[0]
+
+
+def _elsewhere(function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+    if not items:
         return []
-    workers = min(os.cpu_count() or 1, 1 + len(specs) // _A_PROCESS)
+    workers = min(os.cpu_count() or 1, 1 + len(items) // _A_PROCESS)
     try:
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
-            return list(pool.map(_both, specs))
+            return list(pool.map(function, items))
     except BrokenProcessPool:
         raise UserError("figures: the converter ended; is memory or address space (ulimit -v) limited?") from None
 
@@ -62,3 +76,9 @@ def _quiet() -> None:
 def _both(spec: Spec) -> tuple[bytes, bytes]:
     drawn = svg(spec)
     return drawn, png(drawn)
+
+
+def _bundle(_: str) -> str:
+    from vl_convert import javascript_bundle
+
+    return f"(() => {{{javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"

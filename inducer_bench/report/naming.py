@@ -15,11 +15,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from inducer_bench.config.choices import choices, files
-from inducer_bench.config.compose import compose
 from inducer_bench.config.methods import named
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.methods.options import METHODS, method_title, options_class
+from inducer_bench.report.asked import composed
 from inducer_bench.report.layout import Scope
 from inducer_bench.report.store import Group
 from inducer_bench.runs.identity import flat, setting
@@ -29,7 +29,7 @@ _DATA, _WEIGHTS, _TUNED = "data", "model files", "tuned"
 _SECTIONS = ("method", "trainer", "task", "protocol", "plm", _DATA, _WEIGHTS, _TUNED)
 # Of an own task these are compared with the task's kind; the other keys say what its data are.
 _AMOUNTS = ("task.max_", "task.source_tokens", "task.history", "task.decoding.")
-_PLAIN = "method=head_only"  # the method that has no settings
+PLAIN = "method=head_only"  # the method that has no settings
 _TYPICAL = {"nlu": ("sst2", "roberta-base"), "nlg": ("webnlg", "gpt2")}  # family -> task and model
 Values = Mapping[str, str]  # dotted key -> value, as `flat` writes it
 
@@ -112,7 +112,7 @@ def as_shipped(group: Group, config_dir: Path | None = None) -> bool:
 
 def is_own_file(method: str, choice: str, config_dir: Path | None = None) -> bool:
     """Whether a file of `conf/method` is the one whose setting is called the method's own."""
-    return _choice(method, config_dir) == choice
+    return method_file(method, config_dir) == choice
 
 
 def task_title(task: TaskOptions, config_dir: Path | None = None) -> str:
@@ -143,7 +143,7 @@ def _size(value: str) -> tuple[float, str]:
 def _entry(group: Group, config_dir: Path | None) -> _Entry:
     config = group.config
     values = flat(setting(config))
-    base = _shipped(config, config_dir) or values
+    base = shipped(config, config_dir) or values
     own_task = config.task.name not in choices("task", config_dir)
     own_plm = config.plm.name not in choices("plm", config_dir)
     changed = {
@@ -158,7 +158,7 @@ def _entry(group: Group, config_dir: Path | None) -> _Entry:
     return _Entry(group, values, changed)
 
 
-def _shipped(config: ExperimentConfig, config_dir: Path | None) -> Values | None:
+def shipped(config: ExperimentConfig, config_dir: Path | None) -> Values | None:
     """The values of the run that names the same task, model, method and protocol, and nothing else, if there is one.
 
     Composing takes a tenth of a second. So not every method is composed on every task: what a method changes on a
@@ -170,15 +170,15 @@ def _shipped(config: ExperimentConfig, config_dir: Path | None) -> Values | None
     words = [word for word in words if word != "plm="]
     task = next((name for name in (config.task.name, config.task.kind) if name in choices("task", config_dir)), None)
     words += [] if task is None else [f"task={task}"]
-    base = _values_of((*words, _PLAIN), config_dir)
-    method = _choice(config.method.name, config_dir)
+    base = _values_of((*words, PLAIN), config_dir)
+    method = method_file(config.method.name, config_dir)
     if base is None:
         return None
     if method is None:
         return _outside(base, config.method.name)
     typical = (*Scope(config.suite, _TYPICAL[config.task.family][1], "paper").overrides(),
                f"task={_TYPICAL[config.task.family][0]}")  # fmt: skip
-    plain, special = (_values_of((*typical, one), config_dir) for one in (_PLAIN, f"method={method}"))
+    plain, special = (_values_of((*typical, one), config_dir) for one in (PLAIN, f"method={method}"))
     if plain is None or special is None:
         return _values_of((*words, f"method={method}"), config_dir)
     changes = {key: value for key, value in special.items() if key.startswith("method.") or plain.get(key) != value}
@@ -189,7 +189,7 @@ def _shipped(config: ExperimentConfig, config_dir: Path | None) -> Values | None
 def _values_of(words: tuple[str, ...], config_dir: Path | None) -> Values | None:
     """The values of a composed run; None if a file of the user's needs further keys."""
     try:
-        return flat(setting(compose(list(words), config_dir)))
+        return flat(setting(composed(words, config_dir)))
     except UserError:
         return None
 
@@ -213,7 +213,7 @@ def _outside(base: Values, method: str) -> Values:
 
 
 @lru_cache(maxsize=256)
-def _choice(method: str, config_dir: Path | None) -> str | None:
+def method_file(method: str, config_dir: Path | None) -> str | None:
     """The file of `conf/method` that is a method's; None if it has none."""
     if method in choices("method", config_dir):
         return method

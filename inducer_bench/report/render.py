@@ -1,4 +1,4 @@
-"""Tables as Markdown, CSV and LaTeX, and all of them with their figures as one self-contained HTML page.
+"""Tables as Markdown, CSV and LaTeX.
 
 Equal tables give equal bytes.
 """
@@ -6,24 +6,16 @@ Equal tables give equal bytes.
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from inducer_bench.errors import printable
 from inducer_bench.escape import code_block, csv_cell, tex
 from inducer_bench.escape import markdown as md
 from inducer_bench.report.cells import Cell, Fact, Measured, Published
-from inducer_bench.report.figures import Picture
 from inducer_bench.report.marks import LEVEL
 from inducer_bench.report.tables import Column, Row, Table
 
-Pictures = Mapping[str, Sequence[Picture]]  # by table path
-
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 _CSV = ("suite", "plm", "protocol", "row", "method", "settings", "task", "score", "source", "mean", "std", "n",
         "values", "text", "best", "tied", "p_value", "notes")  # fmt: skip
 
@@ -136,28 +128,12 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def html(tables: Sequence[Table], pictures: Pictures) -> str:
-    """A page with all tables and figures that needs no other file."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, finalize=lambda value: printable(value) if type(value) is str else value,
-    )  # fmt: skip
-    figures = {
-        path: [(drawn.title, Markup(_inline(drawn, f"{path.replace('/', '-')}-{drawn.name}"))) for drawn in found]
-        for path, found in pictures.items()
-    }
-    suites = [(suite, list(members)) for suite, members in groupby(tables, key=lambda table: table.scope.suite)]
-    return environment.get_template("report.html.j2").render(
-        suites=suites, figures=figures, caption=caption, legend=legend, head=_head
-    )
+def head(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
+    """Neighbouring columns by the heading that they share."""
+    return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
-
-
-def _head(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
-    """Neighbouring columns by the heading that they share."""
-    return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def _markdown_cell(cell: Cell, emphasis: str) -> str:
@@ -192,7 +168,7 @@ def _latex_head(columns: Sequence[Column]) -> list[str]:
     if not any(column.group for column in columns):
         return [last + r" \\"]
     above, rules, start = [""], [], 2
-    for group, members in _head(columns):
+    for group, members in head(columns):
         above.append(rf"\multicolumn{{{len(members)}}}{{{'c' if group else 'r'}}}{{{tex(group)}}}")
         if group:
             rules.append(rf"\cmidrule(lr){{{start}-{start + len(members) - 1}}}")
@@ -206,12 +182,3 @@ def _superscript(marks: Sequence[str]) -> str:
 
 def _exact(number: float | None) -> str:
     return "" if number is None else repr(number)
-
-
-def _inline(picture: Picture, name: str) -> str:
-    """An SVG to embed in a page: without its XML prolog, and with ids that are unique in the page."""
-    svg = picture.svg().decode()
-    body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
-    body = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", body)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(picture.title)}" ', 1)

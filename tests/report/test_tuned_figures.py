@@ -135,10 +135,6 @@ def evil(study):
 
 def test_every_format_shows_odd_names_and_obeys_none(evil):
     table = tuned.table(evil)
-    two = dataclasses.replace(evil, methods=evil.methods[:2])
-    page = render.html([table], {table.path: [*draw(two).values()]})
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<script" not in page
     text = render.markdown(table)
     assert "&lt;script&gt;" in text
     assert not any(part in text for part in ("<script", "](http", "://", "&lt;$"))
@@ -152,7 +148,7 @@ def test_every_format_shows_odd_names_and_obeys_none(evil):
 
 def test_words_below_are_in_every_format(study):
     table = tuned.table(study)
-    for text in (render.markdown(table), render.latex(table), render.html([table], {})):
+    for text in (render.markdown(table), render.latex(table)):
         assert "Effort, equal for every method: 8 trials" in text
 
 
