@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inducer_bench.report.cells import Cell, Fact, Notes
 from inducer_bench.report.layout import Scope
 from inducer_bench.report.measures import measure
+from inducer_bench.report.naming import task_title
 from inducer_bench.report.ranks import MeanRank, mean_ranks
 from inducer_bench.report.store import Group
 from inducer_bench.report.studies import Searched, Study, short_hash
@@ -44,7 +45,8 @@ def _table(effort: tuple[object, ...], studies: Sequence[Study]) -> Table | None
     for study in chosen.values():
         further = sum(other.first.task == study.first.task for other in studies) > 1
         marks = (notes.add("of several studies of this task, the one with most methods"),) if further else ()
-        columns.append(Column(study.first.task, "", study.first.task, "rank", -1, marks=marks))
+        title = task_title(study.methods[0].config.task)
+        columns.append(Column(study.first.task, "", title, "rank", -1, marks=marks, task_title=title))
     if untuned:
         columns.append(Column(" ".join(chosen), "", "mean rank, own settings", "mean_rank_untuned", -1))
         columns.append(Column(" ".join(chosen), "", "change by tuning", "change", -1))
@@ -63,6 +65,7 @@ def _table(effort: tuple[object, ...], studies: Sequence[Study]) -> Table | None
         figures=(),
         equal_effort=True,
         kind="study",
+        layout="tuned_ranks",
         text=tuple(_said(chosen, tuned, untuned)),
     )
 

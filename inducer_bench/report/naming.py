@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from inducer_bench.config.choices import choices, files
 from inducer_bench.config.methods import named
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, shown
 from inducer_bench.methods.options import METHODS, method_title, options_class
 from inducer_bench.report.asked import composed
 from inducer_bench.report.layout import Scope
@@ -240,8 +240,8 @@ def _add_files(entries: Sequence[_Entry]) -> None:
     for key in (_DATA, _WEIGHTS):
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         named = [(entry, *_file(entry, key)) for entry in entries]
-        for _, name, fingerprint in named:
-            counts[name][fingerprint] += 1
+        for entry, name, fingerprint in named:
+            counts[name][fingerprint] += len(entry.group.runs)
         for entry, name, fingerprint in named:
             if fingerprint != min(counts[name].items(), key=lambda item: (-item[1], item[0]))[0]:
                 entry.changed[key] = fingerprint
@@ -314,10 +314,10 @@ def _part(key: str, value: str, shown: Collection[str], entries: Sequence[_Entry
         short = key.removesuffix(".name")
     if sum(other.partition(".")[2] == short for other in shown) > 1:
         short = key
-    return f"{short} {_shown(key, value, {entry.values.get(key, '') for entry in entries})}"
+    return f"{short} {_written(key, value, {entry.values.get(key, '') for entry in entries})}"
 
 
-def _shown(key: str, value: str, among: Collection[str]) -> str:
+def _written(key: str, value: str, among: Collection[str]) -> str:
     """A value as labels show it: numbers with three digits where these tell them apart."""
     if value in ("true", "false"):
         return "on" if value == "true" else "off"
@@ -326,7 +326,7 @@ def _shown(key: str, value: str, among: Collection[str]) -> str:
     if key in (_DATA, _WEIGHTS):
         return value.rpartition(":")[2][:8]
     short = [_rounded(other) for other in among]
-    return _rounded(value) if len({*short}) == len({*among}) else value
+    return shown(_rounded(value) if len({*short}) == len({*among}) else value)
 
 
 def _rounded(value: str) -> str:

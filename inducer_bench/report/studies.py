@@ -13,6 +13,7 @@ from pathlib import Path
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, shown
+from inducer_bench.methods.options import method_title
 from inducer_bench.report.store import LARGEST, Group, Run, Store, configuration, group_of
 from inducer_bench.runs.record import FinishedRecord, Record
 from inducer_bench.search import record as searches
@@ -109,7 +110,7 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
             search = dataclasses.replace(search, trials=trials)  # `tune` may have been killed
             hashes = [run.run for run in (*trials, *search.confirmations)]
             tried = {run: store.runs[run][1] for run in hashes if run in store.runs}
-            members[key].append(Searched(search.choice, config, search, finals, untuned, tried))
+            members[key].append(Searched(_label(search), config, search, finals, untuned, tried))
     studies = []
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):
         first = methods[0].search
@@ -134,6 +135,12 @@ def searches_of_runs(studies: Sequence[Study]) -> dict[str, tuple[Study, Search]
 def _amounts(search: Search) -> tuple[object, ...]:
     """What is spent on a search."""
     return len(search.trials), search.decades, search.max_train, search.epochs, search.held_out, search.confirm
+
+
+def _label(search: Search) -> str:
+    """The method's title; of a file that is called otherwise than its method, the file's name."""
+    named = search.choice in (search.method, search.method.rpartition(".")[2])
+    return method_title(search.method) if named else search.choice
 
 
 def _labelled(methods: Sequence[Searched]) -> tuple[Searched, ...]:

@@ -15,6 +15,7 @@ from inducer_bench.report.examples import Rows
 from inducer_bench.report.layout import Scope
 from inducer_bench.report.marks import LEVEL, predictions_of
 from inducer_bench.report.measures import Measure, measure
+from inducer_bench.report.naming import task_title
 from inducer_bench.report.robustness import at_edge, robustness
 from inducer_bench.report.statistics import paired_p_value
 from inducer_bench.report.store import DoneRun, Group
@@ -54,12 +55,17 @@ def table(study: Study) -> Table:
     rows = []
     for one, standing in zip(entries, standings, strict=True):
         cells = _cells(one, standing, found, headline, any(other.untuned for other in entries), notes)
-        columns = {value: Column(config.task.name, "", label, value, headline.better) for value, label, _ in cells}
+        title = task_title(config.task)
+        columns = {
+            value: Column(config.task.name, "", label, value, headline.better, task_title=title)
+            for value, label, _ in cells
+        }
         each = tuple(cell.marked(marks_of(cell, marks)) for _, _, cell in cells)
-        rows.append(Row(one.searched.label, one.searched.search.method, each))
+        runs = tuple(group for group in (one.searched.finals, one.searched.untuned) if group)
+        rows.append(Row(one.searched.label, one.searched.search.method, each, groups=runs))
     return Table(
         name=file_name("tuned", study.first.task, study.first.plm, study.id),
-        title=f"Tuned: {study.first.task}, {len(study.first.trials)} trials of each method",
+        title=f"Tuned: {task_title(config.task)}, {len(study.first.trials)} trials of each method",
         scope=Scope(config.suite, config.plm.name, config.protocol.name),
         columns=tuple(columns.values()),
         rows=tuple(rows),
@@ -69,6 +75,7 @@ def table(study: Study) -> Table:
         figures=(),
         equal_effort=True,
         kind="study",
+        layout="tuned",
         text=(_said(study, entries, found, headline), *_effort(study), _meaning(found, entries)),
     )
 

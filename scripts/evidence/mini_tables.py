@@ -17,7 +17,7 @@ from inducer_bench.report import figures, looks, reference, render, store, table
 
 MINI = Path(__file__).resolve().parents[2] / "results" / "mini"
 KEPT = ("record.json", "predictions.jsonl.gz", "metrics.jsonl")
-PICTURES = ("cost_sst2_mini_roberta.tradeoff_parameters",)  # shown in results/mini/README.md
+PICTURES = ("sst2.tradeoff_parameters",)  # shown in results/mini/README.md
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -110,7 +110,7 @@ def test_ls_lists_the_run_and_the_users_file(finished, run_cli, cwd):
 def test_tables_show_the_method(finished, run_cli, cwd):
     process = run_cli("tables", "--config-dir", "my_conf", cwd=cwd)
     assert process.returncode == 0, process.stderr
-    (settings,) = (cwd / "tables").rglob("settings_sst2_*.csv")
+    (settings,) = (cwd / "tables").rglob("sst2.csv")
     assert ",my_package.scale," in settings.read_text()
 
 

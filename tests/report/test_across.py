@@ -38,9 +38,9 @@ def test_ranks_are_those_of_the_means_and_the_own_settings_stand_beside_them(tmp
     write(tmp_path)
     (table,) = build(tmp_path)
     assert [column.value for column in table.columns] == ["mean_rank", "rank", "rank", "mean_rank_untuned", "change"]
-    assert [column.label for column in table.columns[1:3]] == ["mnli", "sst2"]
+    assert [column.label for column in table.columns[1:3]] == ["MNLI", "SST-2"]
     assert {label: [row[1], row[2], row[4]] for label, row in shown(table).items()} == {
-        "lora": ["1", "1", "-2.0"], "bitfit": ["3", "2", "+0.5"], "prefix": ["2", "3", "+1.5"],
+        "LoRA": ["1", "1", "-2.0"], "BitFit": ["3", "2", "+0.5"], "Prefix": ["2", "3", "+1.5"],
     }  # fmt: skip
     mean = table.rows[0].cells[0]
     assert mean.value == 1.0
@@ -60,8 +60,8 @@ def test_method_that_was_not_tried_on_every_task_is_left_out_and_named(tmp_path)
     write(tmp_path)
     tune(tmp_path, *MINI, "method=adapter", overrides=["preset=mini", "task=sst2"])
     (table,) = build(tmp_path)
-    assert "adapter" not in shown(table)
-    assert "Not tried on every task, and left out: adapter." in table.text
+    assert "Adapter" not in shown(table)
+    assert "Not tried on every task, and left out: Adapter." in table.text
 
 
 def test_method_that_failed_on_a_task_ranks_last_there(tmp_path):
@@ -71,7 +71,7 @@ def test_method_that_failed_on_a_task_ranks_last_there(tmp_path):
         tune(tmp_path, *words, "method=adapter", overrides=words, finals=(99.0, 98.0),
              tried=("failed",) * 4 if task == "mnli" else (70.0, "failed", 80.0, 75.0))  # fmt: skip
     (table,) = build(tmp_path)
-    assert shown(table)["adapter"][1:] == ["4", "1"]
+    assert shown(table)["Adapter"][1:] == ["4", "1"]
 
 
 @pytest.mark.parametrize(

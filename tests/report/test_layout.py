@@ -8,8 +8,9 @@ from helpers.handmade import MINI
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.report import figures, layout, store, tables
+from inducer_bench.report import asked, figures, layout, store, tables
 from inducer_bench.report.layout import Scope
+from inducer_bench.runs.identity import setting_key
 
 METHOD = """
 from inducer_bench.methods.options import MethodOptions, Rank
@@ -56,6 +57,10 @@ def table(folder, methods):
     return layout.layouts(folder)["mine"]
 
 
+def choices_of(mine, config_dir=None):
+    return [row.choice for row in asked.rows(mine, config_dir)]
+
+
 @pytest.mark.parametrize(
     ("methods", "shipped"),
     [
@@ -65,44 +70,47 @@ def table(folder, methods):
 )
 def test_methods_by_a_word_are_those_shipped_and_then_those_of_the_users_folder(config_dir, methods, shipped):
     mine = table(config_dir, methods)
-    assert [row.label for row in layout.rows(mine)] == shipped.split()
-    assert [row.label for row in layout.rows(mine, config_dir)] == [*shipped.split(), "lora_8", "scale"]
+    assert choices_of(mine) == shipped.split()
+    assert choices_of(mine, config_dir) == [*shipped.split(), "lora_8", "scale"]
 
 
 def test_row_knows_the_file_of_a_method_and_its_name_in_records(config_dir):
-    lora, scale = layout.rows(table(config_dir, "[lora_8, scale]"), config_dir)
+    lora, scale = asked.rows(table(config_dir, "[lora_8, scale]"), config_dir)
     assert (lora.choice, lora.method) == ("lora_8", "lora")
     assert (scale.choice, scale.method) == ("scale", "layout_tests.scale")
 
 
 def test_row_of_the_users_folder_is_the_setting_of_its_file(config_dir):
     scope = Scope("mini", "mini_roberta", "paper", config_dir)
-    (row,) = layout.rows(table(config_dir, "[lora_8]"), config_dir)
+    (row,) = asked.rows(table(config_dir, "[lora_8]"), config_dir)
     composed = compose(["preset=mini", "task=sst2", "method=lora", "method.r=8"])
-    assert row.key(scope, "sst2", 0) == layout.setting_key(composed)
+    assert row.key(scope, "sst2", 0) == setting_key(composed)
 
 
 def test_command_that_fills_a_row_of_the_users_folder_composes(config_dir):
     scope = Scope("mini", "mini_roberta", "paper", config_dir)
-    (row,) = layout.rows(table(config_dir, "[scale]"), config_dir)
-    (command,) = layout.commands(scope, [("sst2", row, (0,))], [], "runs")
+    (row,) = asked.rows(table(config_dir, "[scale]"), config_dir)
+    (command,) = asked.commands(scope, [("sst2", row, (0,))], [], "runs")
     words = shlex.split(command)
     assert words[:3] == ["inducer-bench", "--config-dir", str(config_dir)]
     assert compose(words[3:], config_dir).method.name == "layout_tests.scale"
 
 
 def test_run_of_a_method_without_a_file_fills_the_row_of_the_file_with_its_setting(config_dir, tmp_path):
+    table(config_dir, "[scale]")
     for rate, score in ((2, 90), (3, 50)):
         own = ["method=own", "method.name=layout_tests.scale", f"+method.rate={rate}", "trainer.lr=1e-3"]
         handmade.write_run(tmp_path / "runs", *MINI, *own, score=score)
     built = tables.build(store.load(tmp_path / "runs"), [], "runs", config_dir)
-    (nlu,) = [table for table in built if table.path == "mini/nlu_main_mini_roberta"]
-    (row,) = [row for row in nlu.rows if row.method == "layout_tests.scale"]
-    assert (row.label, row.cells[0].shown()) == ("scale", ("90.0", "", "1"))
+    (mine,) = [table for table in built if table.path == "mini/mine_mini_roberta"]
+    (row,) = mine.rows
+    assert (row.label, row.cells[0].shown()) == ("Scale", ("90.0", "", "1"))
+    (found,) = [table for table in built if table.path == "mini/sst2"]
+    assert [row.label for row in found.rows] == ["Scale, rate 2", "Scale, rate 3"]
 
 
 def test_ablations_are_named_by_their_files():
-    variants = layout.layouts()["ablation"].variants
+    variants = layout.layouts()["ablation"].layout.variants
     assert variants["no gate"] == ["ablation=no_gate"]
     assert all(len(words) <= 1 and all(word.startswith("ablation=") for word in words) for words in variants.values())
 
@@ -125,7 +133,18 @@ def test_methods_by_an_unknown_word_are_refused_in_one_line(config_dir):
             b"title: 'x {other}'\norder: 1\ncolumns: [{value: accuracy}]\n",
             "title: found 'x {other}'; allowed in braces",
         ),
-        (b"title: x\ncolumns: [{value: accuracy}]\n", "order: missing"),
+        (b"titel: x\n", "titel: there is no such key; did you mean 'title'? allowed: title, order, where"),
+        (b"columns: [{valeu: accuracy}]\n", "columns.0.valeu: there is no such key; did you mean 'value'?"),
+        (b"columns: []\n", "columns: found []; allowed: at least 1 entry"),
+        (b"rows: [{label: x}]\n", "rows.0.where: missing"),
+        (b"rows: [{where: {task: sst2}}]\nmethods: all\n", "rows: found together with methods; allowed: one of them"),
+        (b"budgets: [1%]\n", "budgets: found without methods"),
+        (b"show_missing: true\n", "show_missing: found without methods or rows"),
+        (b"sort: bset\n", "sort: found 'bset'; did you mean 'best'? allowed: method, best, given"),
+        (b"sort: given\n", "sort: found 'given' without rows; allowed: method, best"),
+        (b"where: [1]\n", "where: found [1]; allowed: keys of a configuration, each with a value or a list"),
+        (b"methods: all\nmodels: together\n", "models: found 'together' with methods; allowed: apart"),
+        (b"columns: [{value: accuracy, task: sst2}]\ntasks: [sst2]\n", "tasks: found with columns that all name"),
     ],
 )
 def test_table_file_that_is_none_is_refused_in_one_line(config_dir, content, part):

@@ -84,13 +84,13 @@ def test_predictions_that_are_gone_or_damaged_are_a_footnote_and_scores_stand(tm
         folder = handmade.write_run(tmp_path, *MINI, f"method={method}", score=score)
     assert notes(tmp_path) == []
     change(folder / "predictions.jsonl.gz")
-    told = f"no paired test here: the predictions of bitfit, seed 0 ({folder.name}) are missing or damaged"
+    told = f"no test here: the predictions of bitfit, seed 0 ({folder.name}) are missing or damaged"
     assert notes(tmp_path) == [told]
 
 
 def notes(root):
     built = {table.path: table for table in tables.build(store.load(root), [], "runs")}
-    table = built["mini/nlu_main_mini_roberta"]
+    table = built["mini/sst2"]
     column = next(column for column in table.columns if column.task == "sst2")
     assert [row.cells[0].shown()[0] for row in table.rows if row.method in ("lora", "bitfit")] == ["60.0", "90.0"]
     return [text for letter, text in table.notes if letter in column.marks]

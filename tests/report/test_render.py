@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from inducer_bench import escape
-from inducer_bench.report import render
+from inducer_bench.report import render, store, tables
 
 
 @pytest.mark.parametrize(
@@ -47,29 +47,42 @@ def test_latex_compiles(built, tmp_path):
 
 
 def test_csv_has_full_precision_and_every_seed(built):
-    rows = list(csv.DictReader(io.StringIO(render.csv_text([built["mini/cost_sst2_mini_roberta"]]))))
-    lora = next(row for row in rows if row["row"] == "lora" and row["score"] == "accuracy")
+    rows = list(csv.DictReader(io.StringIO(render.csv_text([built["mini/sst2"]]))))
+    lora = next(row for row in rows if row["row"] == "LoRA" and row["score"] == "accuracy")
     assert (float(lora["mean"]), float(lora["std"]), lora["n"], lora["values"]) == (
         91.0,
         1.0,
         "3",
         "0:90.0 1:91.0 2:92.0",
     )
-    percent = next(row for row in rows if row["row"] == "lora" and row["score"] == "percent")
+    percent = next(row for row in rows if row["row"] == "LoRA" and row["score"] == "percent")
     assert float(percent["mean"]) == pytest.approx(100 * 16_384 / 1_210_496, rel=1e-15)
-    failed = next(row for row in rows if row["row"] == "prefix" and row["score"] == "accuracy")
+    failed = next(row for row in rows if row["row"] == "Prefix" and row["score"] == "accuracy")
     assert failed["notes"] == "failed: seed 1; not in the mean"
 
 
-def test_markdown_rows_have_all_columns_and_the_commands_stand_below(built):
-    table = built["mini/nlu_main_mini_roberta"]
+def test_csv_keeps_identifiers_and_what_differs_beside_the_labels(built):
+    rows = list(csv.DictReader(io.StringIO(render.csv_text([built["mini/sst2"]]))))
+    gate = next(row for row in rows if row["row"] == "Inducer, gate off" and row["score"] == "accuracy")
+    assert (gate["method"], gate["settings"], gate["task"], gate["plm"], gate["protocol"]) == (
+        "inducer", "method.gate=false", "sst2", "mini_roberta", "paper",
+    )  # fmt: skip
+    assert (gate["best"], gate["tied"]) == ("0", "0")
+
+
+def test_markdown_rows_have_all_columns_and_the_commands_stand_below(sweep):
+    built = tables.build(store.load(sweep), [], "runs", missing=True)
+    table = next(table for table in built if table.commands)
     text = render.markdown(table)
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(table.columns) + 2}
-    assert "| lora | **91.0** ± 1.0 (3) |" in text
     assert text.rstrip().endswith("```")
     assert all(command in text for command in table.commands)
 
 
+def test_best_score_is_bold_in_markdown(built):
+    assert "| LoRA | **91.0** ± 1.0 (3) |" in render.markdown(built["mini/sst2"])
+
+
 def test_markdown_names_are_not_taken_for_markup(built):
-    assert r"head\_only" in render.markdown(built["mini/nlu_main_mini_roberta"])
+    assert r"mini\_roberta" in render.markdown(built["mini/sst2"])

@@ -45,7 +45,7 @@ def test_searches_of_one_study_are_together_by_label(tmp_path):
     tune(tmp_path, *BITFIT)
     found, left_out = load(tmp_path)
     assert left_out == []
-    assert [[method.label for method in study.methods] for study in found] == [["bitfit", "lora"]]
+    assert [[method.label for method in study.methods] for study in found] == [["BitFit", "LoRA"]]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_odd_search_is_left_out_in_a_line(tmp_path, change, told):
     folder = tune(tmp_path, *LORA, tried=(70.0, 75.0, 80.0), untuned=(60.0, 61.0))
     change(folder, tmp_path)
     found, left_out = load(tmp_path)
-    assert labels(found) == ["bitfit"]
+    assert labels(found) == ["BitFit"]
     (line,) = left_out
     assert line.startswith(f"{folder / searches.FILE}: ")
     assert told in line
@@ -142,7 +142,7 @@ def test_method_whose_module_is_gone_keeps_its_search(tmp_path):
     searches.write(own, dataclasses.replace(search, method="gone.away", config=config, trials=trials, choice="mine"))
     found, left_out = load(tmp_path)
     assert left_out == []
-    assert labels(found) == ["lora", "mine"]
+    assert labels(found) == ["LoRA", "mine"]
 
 
 def test_folder_of_searches_that_cannot_be_read_is_told_once(tmp_path, capsys):

@@ -9,7 +9,7 @@ from helpers.handmade import FULL, MINI, data
 from inducer_bench.cli.main import main
 from inducer_bench.config.choices import choices
 from inducer_bench.config.compose import compose
-from inducer_bench.report import layout, reference, store, tables
+from inducer_bench.report import asked, layout, reference, store, tables
 from inducer_bench.report.cells import Measured
 from inducer_bench.report.layout import Scope
 from inducer_bench.runs.record import Code, Device
@@ -18,8 +18,8 @@ WITH_RANKS = "prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ff
 SHIPPED = {"all": ["fine_tune", "head_only", "bitfit", *WITH_RANKS], "with_ranks": WITH_RANKS}  # `methods` of a table
 
 
-def build(root):
-    return {table.path: table for table in tables.build(store.load(root), reference.sources(), "runs")}
+def build(root, **more):
+    return {table.path: table for table in tables.build(store.load(root), reference.sources(), "runs", **more)}
 
 
 def cells(table, label):
@@ -33,11 +33,13 @@ def notes(table, cell):
 def test_every_shipped_table_composes_and_so_does_every_setting_it_asks_for():
     found = layout.layouts()
     assert sorted(found) == choices("table")
-    for table in found.values():
-        tasks = [*(table.tasks or []), *(column.task for column in table.columns if column.task)]
+    for file in found.values():
+        table = file.layout
+        named = [column.task for column in table.columns if column.task not in (None, "any", "each")]
+        tasks = [*(table.tasks or []), *named]
         assert set(tasks) <= set(choices("task"))
         task, plm = ("webnlg", "gpt2") if tasks[:1] == ["webnlg"] else ("sst2", "roberta-base")
-        rows = layout.rows(table)
+        rows = asked.rows(file)
         keys = {row.label: row.key(Scope("full", plm, "paper"), task, 124_000_000) for row in rows}
         assert len(keys) == len(rows)
         assert all(key or row.budget for row, key in zip(rows, keys.values(), strict=True))
@@ -46,9 +48,8 @@ def test_every_shipped_table_composes_and_so_does_every_setting_it_asks_for():
 
 
 def test_scores_are_mean_and_sample_deviation_over_seeds(built):
-    cell = cells(built["mini/nlu_main_mini_roberta"], "lora")[0]
-    assert cell.shown() == ("91.0", "1.0", "3")  # of 90, 91, 92
-    assert cells(built["mini/nlu_main_mini_roberta"], "bitfit")[0].shown() == ("70.0", "", "1")
+    assert cells(built["mini/sst2"], "LoRA")[0].shown() == ("91.0", "1.0", "3")  # of 90, 91, 92
+    assert cells(built["mini/sst2"], "BitFit")[0].shown() == ("70.0", "", "1")
 
 
 def test_mini_and_real_records_never_share_a_table(built):
@@ -58,37 +59,55 @@ def test_mini_and_real_records_never_share_a_table(built):
 
 
 def test_failed_and_out_of_memory_show_as_such(built):
-    table = built["mini/nlu_main_mini_roberta"]
-    assert cells(table, "fine_tune")[0].shown()[0] == "oom"
-    prefix = cells(table, "prefix")[0]
+    table = built["mini/sst2"]
+    assert cells(table, "Fine-tuning")[0].shown()[0] == "oom"
+    prefix = cells(table, "Prefix")[0]
     assert prefix.shown() == ("60.0", "", "1")
     assert notes(table, prefix) == ["failed: seed 1; not in the mean"]
 
 
-def test_missing_cells_have_the_command_that_fills_them(built):
-    table = built["mini/nlu_main_mini_roberta"]
-    assert cells(table, "adapter")[0].shown()[0] == "missing"
-    filled = [
-        (config, seed)
-        for command in table.commands
-        for config in [dict(re.findall(r"(\S+?)=(\S+)", command))]
-        for seed in config["seed"].split(",")
-        if "sst2" in config["task"] and "adapter" in config["method"].split(",")
-    ]
-    assert [seed for _, seed in filled] == ["0", "1", "2"]
-    prefix = [
-        command for command in table.commands if "sst2" in command and re.search(r"=prefix |,prefix|prefix,", command)
-    ]
-    assert [re.search(r"seed=(\S+)", command)[1] for command in prefix] == ["1,2"]  # the failed one and the third
-    fine_tune = [command for command in table.commands if "sst2" in command and "fine_tune" in command]
-    assert [re.search(r"seed=(\S+)", command)[1] for command in fine_tune] == [
-        "1,2"
-    ]  # running out of memory is a result
+def test_what_nobody_ran_is_in_no_table_unless_a_layout_asks_for_it(built):
+    for table in built.values():
+        assert table.commands == ()
+        assert all(cell.shown()[0] != "missing" for row in table.rows for cell in row.cells)
+        assert all(row.groups for row in table.rows)
 
 
-def test_commands_name_settings_that_then_fill_the_cells(built, tmp_path):
+@pytest.fixture(scope="module")
+def asking(sweep):
+    """The tables with what is missing."""
+    return build(sweep, missing=True)
+
+
+def test_missing_cells_have_the_command_that_fills_them(asking):
+    table = asking["full/nlu_main_roberta-base"]
+    assert cells(table, "Adapter")[0].shown()[0] == "missing"
+    words = [dict(re.findall(r"(\S+?)=(\S+)", command)) for command in table.commands]
+    seeds = {
+        (task, method): found["seed"]
+        for found in words
+        for task in found["task"].split(",")
+        for method in found["method"].split(",")
+    }
+    assert seeds["sst2", "adapter"] == "0,1,2,3,4"
+    assert seeds["sst2", "lora"] == "2,3,4"
+    assert seeds["mnli", "inducer"] == "1,2,3,4"
+
+
+def test_failed_run_is_asked_for_again_and_one_out_of_memory_is_not(tmp_path):
+    handmade.write_run(tmp_path, *MINI, "method=lora")
+    handmade.write_run(tmp_path, *MINI, "method=prefix", seed=1, status="failed")
+    handmade.write_run(tmp_path, *MINI, "method=fine_tune", status="oom")
+    handmade.write_run(tmp_path, "preset=mini", "task=mnli", "method=lora")
+    table = build(tmp_path, missing=True)["mini/nlu_main_mini_roberta"]
+    words = [dict(re.findall(r"(\S+?)=(\S+)", command)) for command in table.commands]
+    seeds = {m: found["seed"] for found in words if "sst2" in found["task"] for m in found["method"].split(",")}
+    assert (seeds["prefix"], seeds["fine_tune"]) == ("0,1,2", "1,2")
+
+
+def test_commands_name_settings_that_then_fill_the_cells(asking, tmp_path):
     """Follow each command of the ablation: its configurations are those that the table waits for."""
-    before = built["mini/ablation_sst2_mini_roberta"]
+    before = asking["mini/ablation_sst2_mini_roberta"]
     assert cells(before, "no value residual")[0].shown()[0] == "missing"
     for label in ("inducer", "no gate"):
         assert cells(before, label)[0].shown()[0] not in ("missing", "")
@@ -101,13 +120,13 @@ def test_commands_name_settings_that_then_fill_the_cells(built, tmp_path):
         rest = tuple(word for word in words if not word.startswith("seed="))
         for seed in seeds:
             handmade.write_run(tmp_path, *rest, seed=int(seed))
-    after = build(tmp_path)["mini/ablation_sst2_mini_roberta"]
+    after = build(tmp_path, missing=True)["mini/ablation_sst2_mini_roberta"]
     assert after.commands == ()
     assert all(len(row.cells[0].values) == 3 for row in after.rows)
 
 
-def test_commands_compose(built):
-    commands = {command for table in built.values() for command in table.commands if "method.budget" not in command}
+def test_commands_compose(asking):
+    commands = {command for table in asking.values() for command in table.commands if "method.budget" not in command}
     assert commands
     for command in commands:
         words = [word.strip("'") for word in command.split()[1:] if word != "-m"]
@@ -116,31 +135,34 @@ def test_commands_compose(built):
 
 def test_one_setting_alone_makes_no_ablation(tmp_path):
     handmade.write_run(tmp_path, *MINI, "method=inducer")
-    paths = build(tmp_path)
-    assert not [path for path in paths if "ablation" in path or "budget" in path]
-    assert "mini/cost_sst2_mini_roberta" in paths
+    assert list(build(tmp_path)) == ["mini/sst2"]
 
 
-def test_settings_that_no_table_asks_for_are_in_the_table_of_all(tmp_path):
-    handmade.write_run(tmp_path, *MINI, "method=lora", "trainer.epochs=9")
-    assert list(build(tmp_path)) == ["mini/settings_sst2_mini_roberta"]
+def test_shipped_tables_come_where_there_is_something_to_compare(tmp_path):
+    for task in ("sst2", "mnli"):
+        handmade.write_run(tmp_path, "preset=mini", f"task={task}", "method=lora")
+    assert set(build(tmp_path)) == {"mini/sst2", "mini/mnli", "mini/across_mini_roberta"}
+    handmade.write_run(tmp_path, *MINI, "method=bitfit")
+    assert "mini/nlu_main_mini_roberta" in build(tmp_path)
 
 
 def test_budgets_are_solved_as_the_command_line_solves_them(tmp_path):
     total = 1_210_496
     for percent in (1, 2):
         handmade.write_run(tmp_path, *MINI, "method=lora", f"method.budget={int(total * percent / 100)}")
-    table = build(tmp_path)["mini/budget_curve_sst2_mini_roberta"]
+    table = build(tmp_path, missing=True)["mini/budget_curve_sst2_mini_roberta"]
     shown = {row.label: row.cells[0].shown()[0] for row in table.rows if row.method == "lora"}
     assert shown == {
-        "lora, 0.1%": "n/a", "lora, 0.25%": "missing", "lora, 0.5%": "missing", "lora, 1%": "80.0", "lora, 2%": "80.0",
+        "LoRA, 0.1%": "n/a", "LoRA, 0.25%": "missing", "LoRA, 0.5%": "missing", "LoRA, 1%": "80.0", "LoRA, 2%": "80.0",
     }  # fmt: skip
+    plain = build(tmp_path)["mini/budget_curve_sst2_mini_roberta"]
+    assert [row.label for row in plain.rows] == ["LoRA, 1%", "LoRA, 2%"]
     assert not [command for command in table.commands if "budget=0.1%" in command and "lora" in command]
 
 
 def test_mixes_within_a_table_are_footnoted(built):
     table = built["full/nlu_main_roberta-base"]
-    lora = cells(table, "lora")[0]
+    lora = cells(table, "LoRA")[0]
     assert lora.shown() == ("93.5", "0.7", "2")
     assert [text for text in notes(table, lora) if "0.0.9" in text] == [
         "code: 0.0.9 at fedcba9, with uncommitted changes; most of this table: 0.1.0 at 0123456"
@@ -166,25 +188,29 @@ def test_each_kind_of_mix_is_told(tmp_path, change, told):
     for seed in range(2):
         handmade.write_run(tmp_path, *MINI, "method=lora", seed=seed)
     handmade.write_run(tmp_path, *MINI, "method=bitfit", **change)
-    table = build(tmp_path)["mini/nlu_main_mini_roberta"]
-    assert [text.split(";")[0] for text in notes(table, cells(table, "bitfit")[0])] == [told]
-    assert notes(table, cells(table, "lora")[0]) == []
+    table = build(tmp_path)["mini/sst2"]
+    bitfit = next(row.cells for row in table.rows if row.method == "bitfit")
+    assert [text.split(";")[0] for text in notes(table, bitfit[0])] == [told]
+    assert notes(table, cells(table, "LoRA")[0]) == []
 
 
 def test_protocols_have_tables_of_their_own_and_are_told_apart_where_all_settings_meet(tmp_path):
     handmade.write_run(tmp_path, *MINI, "method=lora", seed=0)
     handmade.write_run(tmp_path, *MINI, "method=lora", seed=1)
     handmade.write_run(tmp_path, *MINI, "method=lora", "protocol=clean")
+    for protocol in ("paper", "clean"):
+        handmade.write_run(tmp_path, *MINI, "method=bitfit", f"protocol={protocol}")
+        handmade.write_run(tmp_path, "preset=mini", "task=mnli", "method=lora", f"protocol={protocol}")
     found = build(tmp_path)
     assert {"mini/nlu_main_mini_roberta", "mini/nlu_main_mini_roberta_clean"} <= set(found)
-    table = found["mini/settings_sst2_mini_roberta"]
-    clean = next(row for row in table.rows if row.label.endswith("protocol=clean"))
+    table = found["mini/sst2"]
+    clean = next(row for row in table.rows if row.label == "LoRA, protocol clean")
     assert notes(table, clean.cells[0]) == ["protocol: clean; most of this table: paper"]
 
 
 def test_score_that_was_not_computed_says_why(built):
     table = built["full/nlu_main_roberta-base"]
-    inducer = cells(table, "inducer")
+    inducer = cells(table, "Inducer")
     position = next(i for i, column in enumerate(table.columns) if column.heading == "MNLI mismatched")
     assert inducer[position].shown()[0] == "not computed"
     assert notes(table, inducer[position]) == ["not computed: no Java"]
@@ -195,11 +221,11 @@ def test_published_figures_stand_in_columns_of_their_own_with_their_source(built
     published = {column.value: i for i, column in enumerate(table.columns) if column.source == "LoRA README"}
     assert sorted(published) == ["accuracy", "accuracy_mismatched"]
     by_heading = {
-        column.heading: cell.shown() for column, cell in zip(table.columns, cells(table, "lora"), strict=True)
+        column.heading: cell.shown() for column, cell in zip(table.columns, cells(table, "LoRA"), strict=True)
     }
     assert by_heading["SST-2, LoRA README"] == ("95.1", "0.2", "")
     assert by_heading["MNLI mismatched, LoRA README"] == ("86.9", "0.3", "")
-    empty = dict(zip((column.heading for column in table.columns), cells(table, "inducer"), strict=True))
+    empty = dict(zip((column.heading for column in table.columns), cells(table, "Inducer"), strict=True))
     assert empty["SST-2, LoRA README"].shown() == ("", "", "")
     mark = next(column.marks[0] for column in table.columns if column.source)
     assert "github" in dict(table.notes)[mark].lower()
@@ -214,12 +240,10 @@ def test_published_figures_stay_out_of_mini_tables_and_of_other_plms(tmp_path):
 
 
 def test_costs_come_from_the_record_and_the_adapter_s_files(built):
-    table = built["mini/cost_sst2_mini_roberta"]
-    shown = dict(zip((column.value for column in table.columns), cells(table, "lora"), strict=True))
+    table = built["mini/sst2"]
+    shown = dict(zip((column.value for column in table.columns), cells(table, "LoRA"), strict=True))
     assert shown["parameters"].shown() == ("16,384", "", "")
     assert shown["train_seconds"].shown() == ("21", "1", "3")
-    assert shown["peak_memory"].shown() == ("513", "", "")
-    assert shown["adapter_size"].shown() == ("0.06", "", "")
 
 
 # -- published figures -------------------------------------------------------------------------------------------------
@@ -274,7 +298,7 @@ def test_command_removes_what_an_earlier_call_wrote_and_nothing_else(tmp_path):
     first = handmade.write_run(tmp_path / "runs", *MINI, "method=lora", "trainer.epochs=9")
     arguments = ["tables", "--runs", str(tmp_path / "runs"), "--out", str(out)]
     assert main(arguments) == 0
-    mine, table = out / "mini" / "mine.md", out / "mini" / "settings_sst2_mini_roberta.md"
+    mine, table = out / "mini" / "mine.md", out / "mini" / "sst2.md"
     mine.write_text("notes")
     assert table.is_file()
     (first / "record.json").unlink()
@@ -291,11 +315,11 @@ def test_command_removes_what_an_earlier_call_wrote_and_nothing_else(tmp_path):
 
 
 def test_adapter_size_is_that_of_the_record_which_may_be_kept_without_the_adapter(tmp_path):
-    folder = handmade.write_run(tmp_path, *MINI, "method=lora", parameters=2**18)
+    folder = handmade.write_run(tmp_path / "runs", *MINI, "method=lora", parameters=2**18)
     assert not (folder / "adapter").exists()
-    table = build(tmp_path)["mini/cost_sst2_mini_roberta"]
-    position = next(i for i, column in enumerate(table.columns) if column.value == "adapter_size")
-    assert cells(table, "lora")[position].shown()[0] == "1.00"
+    (tmp_path / "sizes.yaml").write_text("columns: [{value: adapter_size}]\n")
+    table = build(tmp_path / "runs", given=[tmp_path / "sizes.yaml"])["mini/sizes_sst2_mini_roberta"]
+    assert table.rows[0].cells[0].shown()[0] == "1.00"
 
 
 def test_command_without_records_says_so_on_the_page(tmp_path):

@@ -48,7 +48,7 @@ def table(tmp_path_factory):
 
 
 def test_rows_are_methods_the_best_mean_first(table):
-    assert [row.label for row in table.rows] == ["lora", "bitfit", "prefix"]
+    assert [row.label for row in table.rows] == ["LoRA", "BitFit", "Prefix"]
     assert [column.value for column in table.columns] == [
         "tuned", "untuned", "gain", "difference", "verdict", "trials", "settings", "width", "search_hours",
         "final_hours", "parameters",
@@ -56,14 +56,14 @@ def test_rows_are_methods_the_best_mean_first(table):
 
 
 def test_scores_are_means_over_the_final_runs_and_those_at_the_own_settings(table):
-    assert cell(table, "lora", "tuned").shown() == ("90.5", "0.5", "3")
-    assert cell(table, "lora", "untuned").shown() == ("51.0", "1.4", "2")
-    assert written(table, "lora", "gain") == "+39.5"
+    assert cell(table, "LoRA", "tuned").shown() == ("90.5", "0.5", "3")
+    assert cell(table, "LoRA", "untuned").shown() == ("51.0", "1.4", "2")
+    assert written(table, "LoRA", "gain") == "+39.5"
 
 
 def test_tied_methods_and_worse_ones_are_told_apart(table):
     assert [written(table, method, "verdict") for method in GROUPS] == ["best", "tied", "worse"]
-    difference = cell(table, "prefix", "difference")
+    difference = cell(table, "Prefix", "difference")
     low, high, p_value = (dict(difference.values)[name] for name in ("low", "high", "p"))
     assert difference.value == pytest.approx(-30.0)
     assert low < -30 < high < 0
@@ -73,7 +73,7 @@ def test_tied_methods_and_worse_ones_are_told_apart(table):
 
 def test_verdict_stands_below_in_words_with_what_the_study_could_have_shown(table):
     said = table.text[0]
-    assert said.startswith("Best: lora (90.5); bitfit cannot be told apart from it. The smallest difference that ")
+    assert said.startswith("Best: LoRA (90.5); BitFit cannot be told apart from it. The smallest difference that ")
     assert re.search(r"that 3 seeds and 200 examples show in 8 of 10 such studies is \d+\.\d points\.$", said)
 
 
@@ -87,19 +87,19 @@ def test_effort_stands_below_in_words(table):
 
 def test_settings_width_and_hours_are_those_of_the_trials(table):
     rate = handmade.configuration((*MINI, "method=lora")).trainer.lr * 10 ** (3 * (1.5 / 4 - 0.5))
-    assert written(table, "lora", "settings") == f"lr={rate:.3g}"
-    assert dict(cell(table, "lora", "settings").values) == {"trainer.lr": pytest.approx(rate, rel=1e-3)}
+    assert written(table, "LoRA", "settings") == f"lr={rate:.3g}"
+    assert dict(cell(table, "LoRA", "settings").values) == {"trainer.lr": pytest.approx(rate, rel=1e-3)}
     width = 0.75 * (1 / 10 + 1 + 0.5 / 19.5)  # trials are 0.75 decades apart, of 70, 80, 79.5 and 60; the bar is 79
-    assert cell(table, "lora", "width").value == pytest.approx(width, abs=1e-3)
-    assert cell(table, "lora", "search_hours").value == pytest.approx(4 * 90 / 3600)
-    assert cell(table, "lora", "final_hours").value == pytest.approx((31.5 + 32.5 + 33.5 + 3) / 3600)
-    assert written(table, "lora", "parameters") == "17,000"
+    assert cell(table, "LoRA", "width").value == pytest.approx(width, abs=1e-3)
+    assert cell(table, "LoRA", "search_hours").value == pytest.approx(4 * 90 / 3600)
+    assert cell(table, "LoRA", "final_hours").value == pytest.approx((31.5 + 32.5 + 33.5 + 3) / 3600)
+    assert written(table, "LoRA", "parameters") == "17,000"
 
 
 def test_trials_without_a_score_are_counted(tmp_path):
     tune(tmp_path, *MINI, "method=lora", tried=("failed", 80.0, "diverged", "oom", "failed"))
     (table,) = build(tmp_path)
-    assert written(table, "lora", "trials") == "5 (2 failed, 1 diverged, 1 oom)"
+    assert written(table, "LoRA", "trials") == "5 (2 failed, 1 diverged, 1 oom)"
 
 
 @pytest.mark.parametrize(("tried", "end"), [((80.0, 79.0, 60.0), "lowest"), ((60.0, 79.5, 80.0), "highest")])
@@ -107,9 +107,9 @@ def test_best_at_the_edge_of_what_was_tried_is_remarked(tmp_path, tried, end):
     tune(tmp_path, *MINI, "method=lora", tried=tried)
     (table,) = build(tmp_path)
     edge = f"the {end} learning rate that was tried: a better one may lie beyond"
-    assert notes(table, cell(table, "lora", "settings")) == [edge]
-    assert written(table, "lora", "width").startswith("≥ ")
-    assert notes(table, cell(table, "lora", "width")) == [f"reaches the {end} learning rate that was tried"]
+    assert notes(table, cell(table, "LoRA", "settings")) == [edge]
+    assert written(table, "LoRA", "width").startswith("≥ ")
+    assert notes(table, cell(table, "LoRA", "width")) == [f"reaches the {end} learning rate that was tried"]
 
 
 @pytest.mark.parametrize(("tried", "chance"), [((50.0, 51.0, 52.0, 51.5), True), ((50.0, 51.0, 95.0, 50.5), False)])
@@ -117,7 +117,7 @@ def test_winner_that_may_be_one_by_chance_is_remarked(tmp_path, tried, chance):
     tune(tmp_path, *MINI, "method=lora", tried=tried, predictions=True)
     (table,) = build(tmp_path)
     remark = "chance: on the held-out examples it cannot be told apart from the trial that is in the middle of all"
-    assert notes(table, cell(table, "lora", "settings")) == ([remark] if chance else [])
+    assert notes(table, cell(table, "LoRA", "settings")) == ([remark] if chance else [])
 
 
 def test_methods_that_search_more_settings_are_named(tmp_path):
@@ -129,8 +129,8 @@ def test_methods_that_search_more_settings_are_named(tmp_path):
     tune(tmp_path, *MINI, "method=lora", tried=(70.0, 80.0, 60.0))
     tune(tmp_path, *MINI, "method=bitfit", trials=tried, space=[*space(), dimension])
     (table,) = build(tmp_path)
-    assert "Searched with the same number of trials: lora in 1 setting; bitfit in 2 settings." in table.text
-    assert written(table, "bitfit", "settings").endswith(", weight_decay=0.05")
+    assert "Searched with the same number of trials: LoRA in 1 setting; BitFit in 2 settings." in table.text
+    assert written(table, "BitFit", "settings").endswith(", weight_decay=0.05")
 
 
 # -- no verdict --------------------------------------------------------------------------------------------------------
@@ -151,11 +151,11 @@ def test_one_method_alone_gets_none(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told", "score"),
     [
-        ({"tried": (80.0, "planned", "interrupted")}, "bitfit (1 of 3 trials)", "1 of 3 trials"),
-        ({"finals": (80.0, "missing")}, "bitfit (1 of 2 final runs)", "80.0"),
-        ({"finals": (80.0, "interrupted")}, "bitfit (1 of 2 final runs)", "80.0"),
-        ({"finals": ("missing", "missing")}, "bitfit (0 of 2 final runs)", "0 of 2 final runs"),
-        ({"finals": ()}, "bitfit (0 of the final runs)", "0 of the final runs"),
+        ({"tried": (80.0, "planned", "interrupted")}, "BitFit (1 of 3 trials)", "1 of 3 trials"),
+        ({"finals": (80.0, "missing")}, "BitFit (1 of 2 final runs)", "80.0"),
+        ({"finals": (80.0, "interrupted")}, "BitFit (1 of 2 final runs)", "80.0"),
+        ({"finals": ("missing", "missing")}, "BitFit (0 of 2 final runs)", "0 of 2 final runs"),
+        ({"finals": ()}, "BitFit (0 of the final runs)", "0 of the final runs"),
     ],
 )
 def test_study_that_has_not_ended_gets_none(tmp_path, changes, told, score):
@@ -163,7 +163,7 @@ def test_study_that_has_not_ended_gets_none(tmp_path, changes, told, score):
     tune(tmp_path, *MINI, "method=bitfit", **{"tried": (70.0, 80.0, 60.0), **changes})
     table, reason = no_verdict(tmp_path)
     assert reason == f"still to come: {told}; the same command goes on."
-    assert written(table, "bitfit", "tuned") == score
+    assert written(table, "BitFit", "tuned") == score
 
 
 def test_one_seed_of_each_method_gets_none(tmp_path):
@@ -177,7 +177,7 @@ def test_method_whose_trials_all_failed_is_shown_and_does_not_keep_the_others_fr
         tune(tmp_path, *MINI, f"method={method}", tried=(70.0, 80.0), finals=(score, score))
     tune(tmp_path, *MINI, "method=prefix", tried=("failed", "oom"))
     (table,) = build(tmp_path)
-    assert written(table, "prefix", "tuned") == "no trial has a score"
+    assert written(table, "Prefix", "tuned") == "no trial has a score"
     assert [written(table, method, "verdict") for method in GROUPS] == ["best", "worse", "not tested"]
     assert table.text[0].endswith(" Not tested: prefix.")
 
@@ -208,7 +208,7 @@ def test_missing_predictions_are_told_and_scores_stand(tmp_path):
     table, reason = no_verdict(tmp_path)
     assert reason.startswith("the predictions of bitfit, seed ")
     assert reason.endswith("are missing or damaged.")
-    assert written(table, "bitfit", "tuned") == "80.0"
+    assert written(table, "BitFit", "tuned") == "80.0"
 
 
 # -- several studies ---------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_two_searches_of_one_file_have_labels_of_their_own(tmp_path):
     tune(tmp_path, *MINI, "method=lora")
     tune(tmp_path, *MINI, "method=lora", id="another_search", trials=trials((50.0, 60.0, 55.0, 40.0), centre=0.1))
     (table,) = build(tmp_path)
-    assert sorted(row.label for row in table.rows) == ["lora, search 01234567", "lora, search another_"]
+    assert sorted(row.label for row in table.rows) == ["LoRA, search 01234567", "LoRA, search another_"]
 
 
 # -- ordinary tables ---------------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def ordinary(root):
 
 def test_trials_are_in_no_ordinary_table_and_final_runs_say_what_they_are(tmp_path):
     tune(tmp_path, *MINI, "method=lora", finals=(90.0, 91.0), untuned=(50.0, 51.0))
-    table = ordinary(tmp_path)["mini/settings_sst2_mini_roberta"]
+    table = ordinary(tmp_path)["mini/sst2"]
     shown = {row.cells[0].shown()[0]: notes(table, row.cells[0]) for row in table.rows}
     assert shown == {"90.5": ["tuned: 4 trials"], "50.5": []}
 
@@ -259,17 +259,17 @@ def test_trials_are_in_no_ordinary_table_and_final_runs_say_what_they_are(tmp_pa
 def test_final_run_whose_search_is_gone_says_so(tmp_path):
     config = handmade.record_of(handmade.configuration((*MINI, "method=lora"))).config
     handmade.write_run(tmp_path, *MINI, "method=lora", config={**config, "search": "0123456789abcdef"})
-    table = ordinary(tmp_path)["mini/settings_sst2_mini_roberta"]
-    assert notes(table, table.rows[0].cells[0]) == ["tuned by search 0123456789abcdef, which is not there"]
+    table = ordinary(tmp_path)["mini/sst2"]
+    assert notes(table, table.rows[0].cells[0]) == ["tuned by a search that is not in this folder"]
 
 
 def test_bold_among_winners_of_one_study_comes_without_the_word_on_untuned_settings(tmp_path):
     for method, finals in GROUPS.items():
         tune(tmp_path, *MINI, f"method={method}", finals=(finals[0] / 2, finals[1]) if method == "bitfit" else finals)
-    legend = render.legend(ordinary(tmp_path)["mini/settings_sst2_mini_roberta"])
+    legend = render.legend(ordinary(tmp_path)["mini/sst2"])
     assert "not tuned" not in legend
     for seed in (1, 2):
         handmade.write_run(tmp_path, *MINI, "method=prefix", "protocol=clean", seed=seed, score=20.0)
         handmade.write_run(tmp_path, *MINI, "method=adapter", "protocol=clean", seed=seed, score=99.0)
-    legend = render.legend(ordinary(tmp_path)["mini/settings_sst2_mini_roberta"])
+    legend = render.legend(ordinary(tmp_path)["mini/sst2"])
     assert legend.endswith("Settings are the published ones or the user's; they were not tuned with equal effort.")

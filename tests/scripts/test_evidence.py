@@ -88,9 +88,9 @@ def test_tables_of_collected_runs_are_regenerated_byte_for_byte(runs, tmp_path):
     mini_tables.main(["--mini", str(mini)])
     assert {path.name: path.read_bytes() for path in (mini / "tables").iterdir()} == first
     assert {path.rsplit(".", 1)[1] for path in first} == {"md", "csv", "png"}
-    assert first["cost_sst2_mini_roberta.tradeoff_parameters.png"].startswith(PNG)
-    text = first["cost_sst2_mini_roberta.md"].decode()
-    assert "| lora | 90.5 ± 0.7 (2)" in text
+    assert first["sst2.tradeoff_parameters.png"].startswith(PNG)
+    text = first["sst2.md"].decode()
+    assert "| LoRA | 90.5 ± 0.7 (2)" in text
     assert "output_dir" not in text  # commands that fill missing cells write to `runs`, not to the committed records
 
 
