@@ -136,6 +136,8 @@ def test_record_of_version_0_1_0_says_what_to_do(tmp_path):
         (lambda body: body["scores"]["accuracy"].update(value="high"), "scores.accuracy.value: found 'high'"),
         (lambda body: body.update(status="finished"), "status: found 'finished'; "),
         (lambda body: body.update(extra=1), "extra: there is no such key"),
+        (lambda body: body.update(confusion={"dev": [[1, 2]]}), "confusion.dev: allowed: a row and a column for each"),
+        (lambda body: body.update(confusion={"dev": [[-1]]}), "confusion.dev.0.0: found -1; allowed: greater than"),
     ],
 )
 def test_bad_key_of_a_record_is_named(tmp_path, change, line):

@@ -225,6 +225,23 @@ def test_score_has_the_metrics_that_the_task_names(tiny_roberta_folder):
     assert list(values) == list(expected)
 
 
+@pytest.mark.parametrize(
+    ("labels", "found", "remarks"),
+    [
+        ([0, 1, 2], [1, 1, 1], ["all 3 predictions are 'good'"]),
+        ([0, 1, 2], [1, 1, 0], []),
+        ([1, 1, 1], [1, 1, 1], []),  # nothing else was to be found
+        ([0], [1], []),
+    ],
+)
+def test_predictions_of_one_label_alone_are_remarked_upon(task, labels, found, remarks):
+    rows = [
+        {"label": label, "prediction": code, "prediction_name": task.labels[code]}
+        for label, code in zip(labels, found, strict=True)
+    ]
+    assert task.remarks(rows) == remarks
+
+
 # -- regression --------------------------------------------------------------------------------------------------------
 
 NUMBERS = [2.5, 0.0, 5.0]
