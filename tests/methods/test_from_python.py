@@ -117,6 +117,21 @@ def test_wrong_method_or_option_is_refused_in_one_line_and_leaves_the_model_alon
     assert_as_built(model)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LoraOptions(r="8", alpha=1.0), "LoraOptions.r: found '8'; allowed: a whole number"),
+        (lambda: LoraOptions(r=8), "LoraOptions.alpha: missing; give it a value"),
+        (lambda: LoraOptions(r=8, alpha=1.0, rank=2), "LoraOptions.rank: there is no such key; remove it"),
+        (lambda: ib.Layout(layers="layers"), "Layout.attention: missing; give it a value"),
+    ],
+)
+def test_options_and_layouts_say_in_one_line_what_is_wrong_with_them(make, message):
+    with pytest.raises(ib.UserError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
 def test_folder_that_is_not_from_save_is_told_for_what_it_is(tmp_path):
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "adapter_config.json").write_text("{}")
