@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import wraps
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
@@ -25,9 +26,26 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[Options]) -> type[Options]:
-    """Turn a class into an options class: a frozen pydantic dataclass with strict types and no unknown keys."""
+    """Turn a class into an options class: a frozen pydantic dataclass with strict types and no unknown keys.
+
+    Users make instances of some classes, which say so by `made_by_users = True`: what is wrong with the values of one
+    is told in a line, as a `UserError`.
+    """
     strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    return cast(type[Options], dataclass(config=strict, frozen=True, kw_only=True)(cls))
+    made: Any = dataclass(config=strict, frozen=True, kw_only=True)(cls)
+    if not getattr(cls, "made_by_users", False):
+        return cast(type[Options], made)
+    checked = made.__init__
+
+    @wraps(checked)
+    def init(self: Any, *args: Any, **values: Any) -> None:
+        try:
+            checked(self, *args, **values)
+        except ValidationError as error:
+            raise _one_line(error, cls.__name__) from None
+
+    made.__init__ = init
+    return cast(type[Options], made)
 
 
 def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Options:

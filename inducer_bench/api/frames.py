@@ -72,22 +72,21 @@ def runs(folder: str | Path = "runs") -> "pd.DataFrame":
     return pd.DataFrame(values, columns=columns)
 
 
-def methods(language_model: bool = False) -> "pd.DataFrame":
+def methods() -> "pd.DataFrame":
     """The methods of this package, one row each, by the name that `ib.attach` takes.
 
-    Args:
-        language_model: whether to show the published options for text generation, which `ib.attach` takes for a
-            language model; otherwise those for classification.
+        ib.methods().options["lora"]
 
     Returns:
-        The columns `title`, `summary`, `options` (name -> published value) and `sources` (addresses of papers).
+        The columns `title`, `summary`, `options` (name -> the value that `ib.attach` takes if none is given, which is
+        the one published for classification tasks) and `sources` (addresses of papers).
     """
     import pandas as pd
 
     rows = []
     for name in METHODS:
         kind = options_class(name)
-        published = typed(kind, defaults(name, "nlg" if language_model else "nlu"))
+        published = typed(kind, defaults(name))
         options = _without_names(dataclasses.asdict(published))
         text = header(name)
         sources = list(dict.fromkeys(re.findall(r"https?://[^\s:;,]+[^\s:;,.)]", "\n".join(text))))

@@ -1,6 +1,6 @@
 """Tuning methods: one small module each, attached to a transformers model by hooks and attention parts.
 
-Called as a function, `ib.methods(language_model=False)`, a pandas table of the methods by name: title, summary,
+Called as a function, `ib.methods()`, a pandas table of the methods by name: title, summary,
 published options and sources. `help(ib.api.frames.methods)` describes it.
 
 Contract: `attach(tuned, options)` adds parameters and hooks through the `TunedModel`; the model itself stays frozen.

@@ -5,7 +5,7 @@ This module does not import torch, so that parameters are counted and configurat
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from inducer_bench.errors import UserError, shown
 from inducer_bench.options import options
@@ -31,6 +31,8 @@ class Layout:
     encoder: bool = False  # cannot generate text
     first_position: int = 0  # row of the position embedding for the first token
     adds_segments: bool = False  # adds embeddings of `token_type_ids` from the token embedding
+
+    made_by_users: ClassVar[bool] = True
 
 
 def _encoder(first_position: int = 0) -> Layout:

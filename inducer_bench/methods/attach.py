@@ -20,8 +20,7 @@ from inducer_bench import strict_json
 from inducer_bench.errors import UserError, first_line, shown, unknown
 from inducer_bench.files import read_bytes
 from inducer_bench.methods import tokens
-from inducer_bench.methods.architectures import Layout, layout_of, sizes
-from inducer_bench.methods.layers import output_embedding
+from inducer_bench.methods.architectures import Layout, sizes
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.methods.published import defaults, over_defaults
 from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, Description, TunedModel
@@ -46,8 +45,8 @@ def attach(
         optimizer = torch.optim.AdamW(tuned.trained_parameters().values(), lr=5e-4)
         loss = tuned(**batch).loss
 
-    Options that are not given have their published values: for language models those of the text generation tasks,
-    for all others those of the classification tasks. `ib.methods()` shows them, with the sources. The methods are:
+    Options that are not given have the values that are published for classification tasks; `ib.methods()` shows them,
+    with the sources. The methods are:
 
         fine_tune, head_only, bitfit    no options
         lora            r, alpha, targets, dropout, bias
@@ -76,7 +75,7 @@ def attach(
         UserError: an unknown method or option, an impossible value, or an unsupported model.
     """
     _check_model(model)
-    chosen = method if isinstance(method, MethodOptions) else _chosen(model, method, options, layout)
+    chosen = method if isinstance(method, MethodOptions) else _chosen(method, options)
     if chosen is method and options:
         raise UserError(f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}")
     module = _module(chosen)
@@ -222,17 +221,14 @@ def _check_size(model: PreTrainedModel, description: Description, method: Method
         raise UserError(f"{weights}: too small for the sizes in {DESCRIPTION_FILE}")
 
 
-def _chosen(model: PreTrainedModel, method: Any, values: dict[str, Any], layout: Layout | None) -> MethodOptions:
+def _chosen(method: Any, values: dict[str, Any]) -> MethodOptions:
     """The options of a method that is given by name, over its published ones."""
     if not isinstance(method, str):
         raise UserError(
             f"method: found {_kind(method)}; allowed: a name, such as 'lora', or the options of a method, such as "
             "LoraOptions(r=8, alpha=16.0)"
         )
-    found = layout or layout_of(model.config.model_type)
-    generates = output_embedding(model) is not None and not (found is not None and found.encoder)
-    published = defaults(method, "nlg" if generates else "nlu")
-    return _options(method, over_defaults(values, published))
+    return _options(method, over_defaults(values, defaults(method)))
 
 
 def _options(method: str, values: dict[str, Any]) -> MethodOptions:

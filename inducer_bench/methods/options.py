@@ -76,6 +76,7 @@ class MethodOptions:
 
     name: str = ""  # always what `method_name` gives
 
+    made_by_users: ClassVar[bool] = True
     shipped_as: ClassVar[str] = ""  # the name of a method of this package; one from outside has its module's name
     title: ClassVar[str] = ""  # the name for people, in tables and figures; by default it follows from the name
     ranks: ClassVar[tuple[Rank, ...]] = ()  # decided by `method.budget`

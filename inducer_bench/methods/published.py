@@ -1,35 +1,32 @@
 """The published settings of the shipped methods, from their files in `conf/method`: the defaults of `ib.attach`.
 
-What the files take from other groups of the configuration has the default of the method's options here.
+Of the recipes in a file, that for classification applies, `full_nlu`, on language models, too: the ranks published for
+text generation fill a budget of parameters on GPT-2. What the files take from other groups of the configuration has the
+default of the method's options here.
 """
 
 import copy
 import re
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from inducer_bench.files import CONF_DIR
 from inducer_bench.methods.options import METHODS
 
-Family = Literal["nlu", "nlg"]  # of models that predict labels or numbers, and of language models
+RECIPE = "full_nlu"
 _NO_OPTIONS = ("name", "recipes", "search", "budget")
 _LEFT_OUT = object()
 
 
-def defaults(method: str, family: Family) -> dict[str, Any]:
-    """The options of a shipped method, as plain values; none for a method from outside.
-
-    Args:
-        method: its name.
-        family: whose recipe applies.
-    """
+def defaults(method: str) -> dict[str, Any]:
+    """The options of a shipped method by its name, as plain values; none for a method from outside."""
     if method not in METHODS:
         return {}
     file = _file(method)
     recipes = file.get("recipes") or {}
-    recipe = {**recipes.get("default", {}), **recipes.get(f"full_{family}", {})}
+    recipe = {**recipes.get("default", {}), **recipes.get(RECIPE, {})}
     found = _resolved({key: value for key, value in file.items() if key not in _NO_OPTIONS}, recipe)
     assert isinstance(found, dict)
     return found

@@ -40,7 +40,7 @@ class Tracker:
         self.path = folder / FILE
         self._lines: list[str] = []  # of metrics.jsonl
         self.mirrors = mirrors
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, force_jupyter=False)  # plain lines in a notebook
         self._name = name
         self._shows_bar = bar and self._console.is_terminal
         self._bar: Bar | None = None

@@ -31,11 +31,9 @@ def test_every_method_goes_on_a_model_without_an_option(method):
     assert tuned.trained_parameters()
 
 
-def test_published_options_are_those_of_classification_and_for_language_models_those_of_generation():
-    assert ib.attach(wide(), "lora").options == LoraOptions(r=16, alpha=32.0)
-    assert ib.attach(wide(RobertaForMaskedLM), "lora").options.r == 16, "an encoder generates nothing"
-    generating = ib.attach(build("gpt2"), "lora", r=2, alpha=2.0).options
-    assert generating == LoraOptions(r=2, alpha=2.0, bias=True), "as in the released code for generation"
+@pytest.mark.parametrize("kind", [RobertaForSequenceClassification, RobertaForMaskedLM])
+def test_published_options_are_those_of_classification(kind):
+    assert ib.attach(wide(kind), "lora").options == LoraOptions(r=16, alpha=32.0)
 
 
 def test_given_options_replace_published_ones_key_by_key():
@@ -46,10 +44,10 @@ def test_given_options_replace_published_ones_key_by_key():
 
 
 def test_published_options_stay_as_they_are_whatever_becomes_of_a_copy():
-    first = defaults("inducer_ffn", "nlu")
+    first = defaults("inducer_ffn")
     first["lora"]["targets"].append("v")
     over_defaults({"lora": {"r": 1}}, first)
-    assert defaults("inducer_ffn", "nlu")["lora"] == {**first["lora"], "targets": ["q"]}
+    assert defaults("inducer_ffn")["lora"] == {**first["lora"], "targets": ["q"]}
 
 
 def test_summary_says_what_is_trained_and_how_much_of_the_model_it_is():
@@ -117,6 +115,21 @@ def test_wrong_method_or_option_is_refused_in_one_line_and_leaves_the_model_alon
         ib.attach(model, method, **options)
     assert "\n" not in str(caught.value)
     assert_as_built(model)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LoraOptions(r="8", alpha=1.0), "LoraOptions.r: found '8'; allowed: a whole number"),
+        (lambda: LoraOptions(r=8), "LoraOptions.alpha: missing; give it a value"),
+        (lambda: LoraOptions(r=8, alpha=1.0, rank=2), "LoraOptions.rank: there is no such key; remove it"),
+        (lambda: ib.Layout(layers="layers"), "Layout.attention: missing; give it a value"),
+    ],
+)
+def test_options_and_layouts_say_in_one_line_what_is_wrong_with_them(make, message):
+    with pytest.raises(ib.UserError) as caught:
+        make()
+    assert str(caught.value) == message
 
 
 def test_folder_that_is_not_from_save_is_told_for_what_it_is(tmp_path):
