@@ -14,9 +14,10 @@ import pytest
 from helpers import documents
 from helpers.documents import ROOT, Block
 
-from inducer_bench.cli.main import COMMANDS
+from inducer_bench.cli.commands import NAMES as COMMANDS
 from inducer_bench.cli.sweep_folder import planned
 from inducer_bench.config import compose
+from scripts.docs import configuration
 
 PAGES = sorted([ROOT / "README.md", ROOT / "results/README.md", *ROOT.glob("docs/**/*.md")])
 RUN = {"first_run.md", "your_method.md", "your_data.md"}
@@ -168,3 +169,7 @@ def test_numbers_of_jobs_of_the_paper_are_right(command, jobs):
     overrides = command.split()
     hydra = compose.composed_with_hydra(overrides).hydra
     assert planned(overrides, hydra, None).jobs == int(jobs)
+
+
+def test_every_key_of_the_configuration_has_a_meaning():
+    assert configuration.undocumented() == []
