@@ -43,7 +43,7 @@ coverage: setup ## lines and branches that `make test` does not reach
 	$(BIN)/python -m pytest -m "not slow" -n auto --cov
 
 docs: setup ## the documentation as a site, in site/, without a warning
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 results: setup ## the tables under results/, from the records and benchmark results that are committed there
 	$(BIN)/python -m scripts.evidence.mini_tables

@@ -65,6 +65,7 @@ def run_cli() -> RunCli:
         env: dict[str, str] | None = None,
         timeout: float = 120,
         installed: bool = False,
+        stdin: bytes = b"",
     ) -> subprocess.CompletedProcess[str]:
         folder = cwd or Path(tempfile.mkdtemp(dir=_ROOM))
         if installed:
@@ -73,7 +74,7 @@ def run_cli() -> RunCli:
                 [program, *map(str, args)], cwd=folder, env={**os.environ, **(env or {})}, capture_output=True,
                 text=True, timeout=timeout, check=False,
             )  # fmt: skip
-        ended = command(map(str, args), folder, environment=env, timeout=timeout)
+        ended = command(map(str, args), folder, environment=env, stdin=stdin, timeout=timeout)
         assert not ended.hung, ended
         return subprocess.CompletedProcess(list(map(str, args)), ended.code, ended.out, ended.err)
 

@@ -54,7 +54,7 @@ class ExperimentConfig:
     recipe: str  # which of the method's published settings apply, such as full_nlu
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
     seeds: Annotated[int, Field(ge=1, le=1000)] | None = None  # side by side, from `seed` on; null: one run
-    output_dir: str
+    output_dir: str  # runs, searches and sweeps go below it
     dry_run: bool
     search: SearchId = None  # the search that the settings come from; see search/record.py
     optimized_metric: str | None  # the score that a searching sweeper optimises; by default what selects the epoch

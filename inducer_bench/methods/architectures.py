@@ -21,7 +21,7 @@ class Layout:
         ib.attach(model, "lora", layout=ib.Layout(layers="layers", attention="self_attn", ...), r=8, alpha=16.0)
     """
 
-    layers: str
+    layers: str  # the list of layers in the model without its head
     attention: str  # the module that calls transformers' attention interface
     projections: list[str]  # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
     output: str  # W_O: merged heads (B, T, H p) -> (B, T, d)

@@ -170,7 +170,7 @@ class AdapterOptions(MethodOptions):
         default_factory=lambda: ["ffn"]
     )
     placement: Literal["pfeiffer", "sequential", "parallel"] = "pfeiffer"  # Houlsby: sequential on attention and ffn
-    scale: PositiveFloat = 1.0
+    scale: PositiveFloat = 1.0  # of what the adapter adds
     layer_norm: Literal["none", "before"] = "none"  # before: the adapter reads a LayerNorm of its own
 
     shipped_as: ClassVar[str] = "adapter"
@@ -295,9 +295,9 @@ class KernelMixOptions(MethodOptions):
     """Kernel-mix: low-rank changes per head and shared."""
 
     q: PositiveInt  # per head, on Q
-    q_shared: PositiveInt
+    q_shared: PositiveInt  # over the heads, on Q
     v_o: PositiveInt  # per head, on V and O
-    v_o_shared: PositiveInt
+    v_o_shared: PositiveInt  # over the heads, on V and O
 
     shipped_as: ClassVar[str] = "kernel_mix"
     title: ClassVar[str] = "Kernel mix"

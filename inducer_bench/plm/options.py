@@ -10,11 +10,11 @@ from inducer_bench.options import options
 class PlmOptions:
     """A pre-trained language model and where it comes from."""
 
-    name: str
+    name: str  # names runs and rows of tables
     weights: Literal["pretrained", "random"]  # random: built from `architecture`, for params, benchmarks and tests
     path: str | None  # a local folder in transformers' format, instead of the hub
     hub: str | None  # repository id on the hub; none for the bundled PLMs
-    revision: str
+    revision: str  # branch, tag or commit on the hub
     tokenizer: str | None  # a folder or the name of a bundled PLM; by default the PLM's own
     architecture: dict[str, Any]  # arguments of the transformers config class, with its `model_type`
     layout: Layout | None = None  # module names of an architecture that this package does not know

@@ -41,9 +41,9 @@ FileName = Annotated[str, AfterValidator(_file_name)]
 class HubData:
     """A data set on the hub: `load_dataset(path, name, revision=revision, split=splits[split])`."""
 
-    path: str
-    name: str | None
-    revision: str
+    path: str  # the repository
+    name: str | None  # the configuration of the data set
+    revision: str  # branch, tag or commit
     splits: dict[str, str]  # our name of a split -> the hub's
 
 
@@ -54,8 +54,8 @@ class TaskOptions:
     A kind says in class variables which model it needs, which files it reads and what its metrics score.
     """
 
-    name: str
-    kind: str
+    name: str  # names runs and rows of tables
+    kind: str  # how data are read, encoded and scored; the dotted name of a module of your own
     family: Literal["nlu", "nlg"]  # understanding or generation; it decides PLM, trainer and recipe
     source: Literal["hub", "mini", "files"]  # where data come from if data_dir is not given; files: it must be given
     data_dir: str | None  # a folder of local files
@@ -66,7 +66,7 @@ class TaskOptions:
     metrics: Annotated[list[str], Field(min_length=1)]  # names; a user's own by its dotted name
     max_length: PositiveInt  # tokens; longer inputs are cut
     max_train: PositiveInt | None  # only the first so many examples
-    max_eval: PositiveInt | None
+    max_eval: PositiveInt | None  # only the first so many examples of each split that is scored
     keep_inputs: bool = True  # whether the stored predictions have the texts that they were made for
     title: str | None = None  # for people, in tables and figures; null: its name
 
@@ -235,8 +235,8 @@ class ClassificationOptions(TaskOptions):
 class Decoding:
     """How texts are generated: greedily unless beams or sampling are chosen."""
 
-    max_new_tokens: PositiveInt
-    beams: Annotated[int, Field(gt=0, le=100)]
+    max_new_tokens: PositiveInt  # of each text; shorter where the model ends it
+    beams: Annotated[int, Field(gt=0, le=100)]  # above 1: beam search
     length_penalty: float  # of beam search: above 0 prefers longer texts
     no_repeat_ngram: NonNegativeInt  # no n-gram of this size occurs twice; 0: no such rule
     sample: bool  # draw each token instead of taking the most likely one

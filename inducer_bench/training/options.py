@@ -42,21 +42,21 @@ _CURVES = ("linear", "cosine", "1-sqrt")  # of the parts of `warmup_stable_decay
 class TrainerOptions:
     """Optimisation, hardware, logging and checkpoints."""
 
-    lr: PositiveFloat
-    epochs: Annotated[int, Field(ge=0, le=1_000_000)]
+    lr: PositiveFloat  # the highest one, after warm-up; published with the method
+    epochs: Annotated[int, Field(ge=0, le=1_000_000)]  # of which the best one is reported; 0: the model as it is
     batch_size: BatchSize  # examples per optimiser step, over all devices
     batches: Literal["windows", "buckets"] = "windows"  # how examples are put together; see `batching.py`
     micro_batch_size: BatchSize | None  # examples per forward pass (gradient accumulation); null: the whole batch
-    eval_batch_size: BatchSize
+    eval_batch_size: BatchSize  # examples per forward pass of evaluation and decoding
     label_smoothing: Fraction  # of the training loss
     schedule: Schedule  # after warm-up; see `schedule.py`
     warmup: Annotated[float, Field(ge=0.0)]  # below 1: a fraction of all steps; otherwise a number of steps
-    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
-    eps: PositiveFloat
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    clip_norm: PositiveFloat | None
+    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]  # of AdamW
+    eps: PositiveFloat  # of AdamW
+    weight_decay: Annotated[float, Field(ge=0.0)]  # of AdamW
+    clip_norm: PositiveFloat | None  # of the gradients of all trained parameters; null: not clipped
     patience: PositiveInt | None  # stop after this many epochs without a better score
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda"]  # auto: a GPU if there is one
     precision: Literal["auto", "fp32", "tf32", "bf16"]  # auto: bf16 autocast on CUDA, fp32 on the CPU
     deterministic: bool = False  # only algorithms that give equal bits each time; on a CPU all do
     gradient_checkpointing: bool = False  # keep each layer's input alone, and compute the rest again
@@ -107,11 +107,11 @@ def _check_schedule_args(schedule: str, given: dict[str, Any], lr: float) -> Non
 class ProtocolOptions:
     """Selection of the reported epoch, and the released code's deviations that are reproduced."""
 
-    name: Literal["paper", "clean", "as_released"]
+    name: Literal["paper", "clean", "as_released"]  # recorded, and named by tables
     select_on: Literal["dev", "held_out"]  # held_out: a slice of train that is excluded from training
     held_out: Fraction  # the size of that slice, as a fraction of train
     select_first: PositiveInt | None  # select on this many first examples only
-    train_head: bool
+    train_head: bool  # false: the classification head stays at its random start
     gate_before_mask: bool  # compute the inducers' gates of encoders before the padding mask
     # reported: the splits of `task.report`; held_out: nothing but the slice, and no adapter is kept (a search's trial)
     score: Literal["reported", "held_out"] = "reported"
@@ -131,8 +131,8 @@ WandbName = Annotated[str, AfterValidator(_wandb_name)]
 class TrackerOptions:
     """The mirrors of the local log files; they change no result."""
 
-    name: Literal["none", "wandb", "tensorboard", "trackio"]
-    project: WandbName
-    entity: WandbName | None
+    name: Literal["none", "wandb", "tensorboard", "trackio"]  # where the log is mirrored to
+    project: WandbName  # of wandb and trackio
+    entity: WandbName | None  # of wandb: a user or a team
     mode: Literal["auto", "online", "offline"]  # auto: online with an API key and a network, otherwise offline
     also: list[Literal["wandb", "tensorboard", "trackio"]] = dataclasses.field(default_factory=list)  # at once

@@ -5,7 +5,8 @@ import io
 import os
 from unittest import mock
 
-from inducer_bench.cli.main import COMMANDS, main
+from inducer_bench.cli.commands import NAMES
+from inducer_bench.cli.main import main
 
 INTRODUCTION = """\
 # Commands
@@ -17,7 +18,7 @@ WIDTH = "100"  # of the terminal that the texts are set for
 
 def page() -> str:
     """The page, as Markdown."""
-    texts = {"inducer-bench": [], **{f"inducer-bench {command}": [command] for command in COMMANDS}}
+    texts = {"inducer-bench": [], **{f"inducer-bench {command}": [command] for command in NAMES}}
     return INTRODUCTION + "".join(
         f"\n## `{title}`\n\n```text\n{printed([*words, '--help'])}```\n" for title, words in texts.items()
     )

@@ -8,8 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from inducer_bench.config.compose import CONF_DIR, choices, composition
+from inducer_bench.config.choices import choices
+from inducer_bench.config.compose import composition
 from inducer_bench.config.schema import ExperimentConfig
+from inducer_bench.files import CONF_DIR
 from inducer_bench.methods.options import METHODS, method_title
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.search.options import TuneOptions

@@ -15,12 +15,13 @@ LINK = re.compile(r"\[([^\]]+)\]\(([^)\s:]+?)(#[^)]*)?\)")
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages of the reference, and the changelog."""
     sys.path.insert(0, str(ROOT))  # mkdocs runs this file outside of its package
-    from scripts.docs import commands, configuration, python
+    from scripts.docs import commands, configuration, python, records
 
     made = {
         "reference/commands.md": commands.page(),
         "reference/configuration.md": configuration.page(),
         "reference/python.md": python.page(),
+        "reference/records.md": records.page(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
     for name, content in made.items():

@@ -1,0 +1,175 @@
+"""What the documents say is true: their commands run or compose, their programs run, their links lead somewhere.
+
+The pages of `RUN` are walked from top to bottom in a folder of their own. Of all other pages, runs are composed and
+checked, and commands that read finished runs get one. CONTRIBUTING.md is walked by `test_contributing.py`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import documents
+from helpers.documents import ROOT, Block
+
+from inducer_bench.cli.commands import NAMES as COMMANDS
+from inducer_bench.cli.sweep_folder import planned
+from inducer_bench.config import compose
+from scripts.docs import configuration
+
+PAGES = sorted([ROOT / "README.md", ROOT / "results/README.md", *ROOT.glob("docs/**/*.md")])
+RUN = {"first_run.md", "your_method.md", "your_data.md"}
+GENERATED = {"reference/commands.md", "reference/configuration.md", "reference/records.md", "reference/python.md"}
+CONFIGURED = {"validate", "params", "tune", "plan"}  # commands that take overrides
+SMALL = ["task.max_train=32", "task.max_eval=16", "trainer.epochs=1", "trainer.device=cpu"]
+REPRODUCE = (ROOT / "docs/reproduce.md").read_text()
+SLOW = {"doctor"}  # asks the network, and is tested elsewhere
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, run_cli):
+    """A folder with two finished runs in `runs`."""
+    folder = tmp_path_factory.mktemp("finished")
+    process = run_cli("-m", "preset=mini", "task=sst2", "method=bitfit,lora", *SMALL, cwd=folder)
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=name)
+def test_every_block_names_its_language_and_what_it_needs(page):
+    for block in documents.blocks(page):
+        assert block.language in documents.LANGUAGES, f"{page.name}:{block.line}: ```{block.language}"
+        assert block.needs <= documents.NEEDS, f"{page.name}:{block.line}: {block.needs}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in RUN], ids=name)
+def test_commands_of_a_page_are_right(page, finished, run_cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(finished)
+    for block in documents.blocks(page):
+        write_file(block, finished)
+        for command in documents.commands(block.body) if block.language == "sh" else ():
+            for words in documents.parts(command):
+                where = f"{page.name}:{block.line}: {command}"
+                assert documents.unknown_part(words) is None, where
+                check(words, finished, run_cli, where, runs=not block.needs)
+
+
+def check(words, folder, run_cli, where, runs):
+    """Run a command that reads runs; compose one that would make them."""
+    if "inducer_bench" in words:  # of torchrun and the like
+        words = ["inducer-bench", *words[words.index("inducer_bench") + 1 :]]
+    elif words[0] in ("sbatch", "docker"):
+        words = ["inducer-bench", *(word for word in words if re.match(r"[\w.]+=", word))]
+    if words[0] != "inducer-bench":
+        return
+    rest = words[1:]
+    if not rest or rest[0] not in COMMANDS or rest[0] in ("tune", "plan"):
+        composed(rest, where)
+    elif runs and rest[0] not in SLOW:
+        process = run_cli(*with_runs(rest, folder), cwd=folder)
+        assert process.returncode == 0, f"{where}\n{process.stderr}"
+
+
+def composed(words, where):
+    """Compose the configuration of a run; of a sweep, that of its first job."""
+    if {"--help", "--version"} & set(words):
+        return
+    rest, config_dir = documents.overrides([word for word in words if word not in ("tune", "plan")])
+    tuning = "tune" in words
+    rest = [w if "=" in w else f"experiment={w}" for w in rest]
+    rest = [w for w in rest if not (tuning and re.match(r"(tune\.\w+|methods|trials|seeds)=", w))]
+    rest = [
+        re.sub(r"^([\w.]+)=(range\((\d+)\)|glob\(.*)$", lambda m: f"{m[1]}={0 if m[3] else 'lora'}", w) for w in rest
+    ]
+    rest = [re.sub(r"^([\w./]+)=([^\[{,]+),.*$", r"\1=\2", w) for w in rest]
+    rest = [w for w in rest if not w.startswith(("hydra/", "hydra.", "+hydra."))]
+    if any("recipe=" in w for w in rest):
+        rest = [w for w in rest if not w.startswith("recipe=")]
+    try:
+        compose.compose(rest, config_dir)
+    except Exception as error:
+        pytest.fail(f"{where}\n{error}")
+
+
+def with_runs(words, folder):
+    """The words of a command with the folders of finished runs for RUN, and one that is new for FOLDER."""
+    found = iter(sorted(path.parent for path in folder.glob("runs/*/*/*/*/record.json")))
+    new = folder / f"new-{len(list(folder.iterdir()))}"
+    return [str(next(found)) if word == "RUN" else str(new) if word in ("FOLDER", "shared") else word for word in words]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name in RUN], ids=name)
+def test_walk_through_a_page_works(page, tmp_path, run_cli):
+    for block in documents.blocks(page):
+        write_file(block, tmp_path)
+        for command in documents.commands(block.body) if block.language == "sh" and not block.needs else ():
+            text = None
+            for words in documents.parts(command):
+                if words[0] == "echo":
+                    text = " ".join(words[1:])
+                    continue
+                assert documents.unknown_part(words) is None, command
+                process = run_cli(*shrunk(words[1:], tmp_path), cwd=tmp_path, stdin=(text or "").encode())
+                assert process.returncode == 0, f"{page.name}:{block.line}: {command}\n{process.stderr}"
+
+
+def shrunk(words, folder):
+    """The words of a command; of a run, on few examples."""
+    if words[0] in COMMANDS and words[0] != "tune":
+        return with_runs(words, folder)
+    if words[0] == "tune":
+        return [re.sub(r"^(trials|seeds)=\d+", r"\1=1", word) for word in words] + SMALL
+    if {"--help", "--cfg", "--version"} & set(words):
+        return words
+    return [*(word.replace("range(2)", "0").replace("range(3)", "0") for word in words), *SMALL]
+
+
+def write_file(block: Block, folder: Path):
+    if block.file is not None:
+        (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / block.file).write_text(block.body)
+
+
+def test_programs_of_the_pages_run(finished):
+    """All in one process, which imports torch once; each page has its own names."""
+    pages = {}
+    for page in PAGES:
+        programs = [b for b in documents.blocks(page) if b.language == "python" and b.file is None]
+        for block in programs:
+            compile(block.body, f"{page.name}:{block.line}", "exec")
+        pages[name(page)] = "\n".join(block.body for block in programs if not block.needs)
+    program = f"for page, body in {pages!r}.items(): exec(compile(body, page, 'exec'), {{}})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-c", program], cwd=finished, env=environment, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md")], ids=name)
+def test_links_to_files_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s:#]+)(?:#[^)]*)?\)", text):
+        found = (page.parent / target).resolve()
+        relative = os.path.relpath(found, ROOT / "docs")
+        assert found.exists() or relative in GENERATED, f"{page.name}: {target}"
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
+    written = {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}
+    assert listed == written | GENERATED | {"changelog.md"}
+
+
+@pytest.mark.parametrize(("command", "jobs"), re.findall(r"`inducer-bench -m (experiment=.*?)` \| (\d+) \|", REPRODUCE))
+def test_numbers_of_jobs_of_the_paper_are_right(command, jobs):
+    overrides = command.split()
+    hydra = compose.composed_with_hydra(overrides).hydra
+    assert planned(overrides, hydra, None).jobs == int(jobs)
+
+
+def test_every_key_of_the_configuration_has_a_meaning():
+    assert configuration.undocumented() == []
