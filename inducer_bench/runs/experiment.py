@@ -31,7 +31,7 @@ from inducer_bench.training import interruption, memory
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import make_accelerator, set_seed, settings
 from inducer_bench.training.evaluation import evaluate, evaluate_final
-from inducer_bench.training.loop import Experiment, make_optimizer, train
+from inducer_bench.training.loop import Experiment, add_gradients, longest_batch, make_optimizer, train
 from inducer_bench.training.mirrors import Mirrors, open_mirrors
 from inducer_bench.training.recompute import recompute_activations
 from inducer_bench.training.sink import Start
@@ -61,7 +61,8 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
         with closed(tracker):
             with interruption.shielded(), checkpoint:
                 progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
-            return conclude(config, identity, folder, experiment, progress, tracker)
+            step_memory = memory_of_step(experiment, config, optimizer) if progress.step else None
+            return conclude(config, identity, folder, experiment, progress, tracker, step_memory)
 
 
 def checkpoint_of(
@@ -90,8 +91,12 @@ def conclude(
     experiment: Experiment,
     progress: Progress,
     tracker: Tracker,
+    step_memory: int | None,
 ) -> FinishedRecord:
     """Evaluate the trained model, and write every file but the record, which is returned.
+
+    Args:
+        step_memory: see `memory_of_step`.
 
     Raises:
         TrainingDiverged: a loss, a score or a token's score is not finite.
@@ -118,12 +123,30 @@ def conclude(
 
     # -- record --------------------------------------------------------------------------------------------------------
     adapter = files.adapter_bytes(folder)
-    record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, adapter, checksums)
+    record = recording.finished(
+        config, identity, experiment, progress, evaluations, eval_seconds, step_memory, adapter, checksums
+    )
     for line in [*record.remarks, *record.class_lines()]:
         log.info("%s", line)
     summary: dict[str, Any] = {name: score.value for name, score in record.scores.items()}
     tracker.close({**summary, "parameters": dataclasses.asdict(record.parameters)})
     return record
+
+
+def memory_of_step(experiment: Experiment, config: ExperimentConfig, optimizer: torch.optim.Optimizer) -> int | None:
+    """The bytes of tensors at the peak of a training step on the longest batch, which is taken once more, on a CPU.
+
+    None on a GPU, whose allocator counts by itself, and where layers are compiled: what they do cannot be seen.
+    """
+    if experiment.accelerator.device.type != "cpu" or config.trainer.compile != "none":
+        return None
+    batch = longest_batch(config.trainer, experiment.splits.train.lengths, config.seed)
+    examples, tuned = experiment.splits.train.take(batch.indices), experiment.tuned
+
+    def step() -> None:
+        add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer, batch.length)
+
+    return memory.of_step(step, tuned, list(tuned.trained_parameters().values()), optimizer)
 
 
 @contextmanager
@@ -148,7 +171,7 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     quiet_libraries()
     accelerator = make_accelerator(config.trainer)
     reuse.free_memory()
-    memory.reset_peak()
+    memory.reset_gpu_peak()
     tokenizer = load_tokenizer(config.plm)
     task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)

@@ -146,8 +146,9 @@ class FinishedRecord(Record):
     train_seconds: NonNegative  # of several side by side: this run's part
     side_by_side: Count = 1  # runs that one PLM trained at a time, whose memory was measured together
     eval_seconds: NonNegative
-    peak_memory_bytes: Count
-    peak_memory_of: str  # cuda_allocated or process_resident
+    peak_memory_bytes: Count | None  # None where it was not measured: on a CPU with trainer.compile, or without a step
+    # cuda_allocated, or tensors_allocated in a training step on a CPU; in older records the memory of the whole process
+    peak_memory_of: Literal["cuda_allocated", "tensors_allocated", "process_resident"]
     adapter_bytes: Count  # size of the file with method parameters, head and special-token rows
     tokens: Tokens
     train_flops: Count  # an estimate
@@ -160,6 +161,11 @@ class FinishedRecord(Record):
     def dtype(self) -> str:
         """The precision in words: fp32, tf32 or bf16."""
         return "fp32" if self.precision == "no" else self.precision
+
+    @property
+    def own_memory(self) -> int | None:
+        """The run's own peak memory in bytes; None where it was not measured, or is that of the whole process."""
+        return None if self.peak_memory_of == "process_resident" else self.peak_memory_bytes
 
     def class_lines(self) -> list[str]:
         """The scores and predictions of each class of each split, as aligned lines of text, safe to print."""

@@ -9,10 +9,10 @@ from inducer_bench.runs import places
 from inducer_bench.runs.experiment import build, checkpoint_of, closed, conclude, mirrors
 from inducer_bench.runs.identity import Planned
 from inducer_bench.runs.record import FinishedRecord
-from inducer_bench.training import interruption
-from inducer_bench.training.loop import Experiment, check_weights, optimizer_of
-from inducer_bench.training.side_by_side import Run, train_side_by_side
-from inducer_bench.training.stack import Lane
+from inducer_bench.training import interruption, memory
+from inducer_bench.training.loop import Experiment, check_weights, longest_batch, optimizer_of
+from inducer_bench.training.side_by_side import Run, add_gradients_of_each, train_side_by_side
+from inducer_bench.training.stack import Lane, Stack
 from inducer_bench.training.tracking import Tracker
 
 log = logging.getLogger("inducer_bench")
@@ -52,9 +52,27 @@ def execute(plan: Sequence[Planned]) -> Iterator[FinishedRecord | Exception]:
         with interruption.shielded():
             train_side_by_side(experiment, config.trainer, runs)
 
+        step_memory = _memory_of_step(experiment, runs, plan) if any(run.progress.step for run in runs) else None
+
         # -- evaluation and record -------------------------------------------------------------------------------------
         for run, one in zip(runs, plan, strict=True):
-            yield run.diverged or _concluded(experiment, run, one)
+            yield run.diverged or _concluded(experiment, run, one, step_memory)
+
+
+def _memory_of_step(experiment: Experiment, runs: Sequence[Run], plan: Sequence[Planned]) -> int | None:
+    """`experiment.memory_of_step` of all runs together."""
+    if experiment.accelerator.device.type != "cpu":
+        return None
+    trainer, train = plan[0].config.trainer, experiment.splits.train
+    stack = Stack(experiment.tuned, experiment.task, [run.lane for run in runs])
+    batch = longest_batch(trainer, train.lengths, runs[0].seed)
+    examples = [train.take(batch.indices)] * len(runs)
+
+    def step() -> None:
+        add_gradients_of_each(experiment, trainer, stack, examples, batch.length)
+
+    own = [run.lane.generator for run in runs]
+    return memory.of_step(step, experiment.tuned, list(stack.parameters.values()), stack.optimizer, own)
 
 
 def _begun(experiment: Experiment, plan: Planned, first: bool) -> Run:
@@ -66,7 +84,7 @@ def _begun(experiment: Experiment, plan: Planned, first: bool) -> Run:
     return Run.begin(config.seed, lane, checkpoint, tracker)
 
 
-def _concluded(experiment: Experiment, run: Run, plan: Planned) -> FinishedRecord | Exception:
+def _concluded(experiment: Experiment, run: Run, plan: Planned, step_memory: int | None) -> FinishedRecord | Exception:
     """The record of a trained run, whose best weights go into the model; or the error that this ended in."""
     try:
         if run.progress.best_epoch:
@@ -74,6 +92,6 @@ def _concluded(experiment: Experiment, run: Run, plan: Planned) -> FinishedRecor
         run.lane.load_into(experiment.tuned)
         check_weights(experiment.tuned)
         with run.random_state().in_place():
-            return conclude(plan.config, plan.identity, plan.folder, experiment, run.progress, run.tracker)
+            return conclude(plan.config, plan.identity, plan.folder, experiment, run.progress, run.tracker, step_memory)
     except Exception as error:
         return error

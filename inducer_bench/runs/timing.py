@@ -17,4 +17,4 @@ class Timing:
     precision: str
     parameters: Parameters
     trained: int
-    memory: int  # bytes, at its peak
+    memory: int | None  # bytes, at its peak; see `memory` in records
