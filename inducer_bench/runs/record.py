@@ -176,13 +176,21 @@ class FinishedRecord(Record):
             lines += [f"{split}, by class:", *("  ".join(map(str.rjust, row, widths)) for row in rows)]
         return lines
 
+    def own_scores(self) -> dict[str, float | None]:
+        """The scores of the task's metrics, its main one first, then those of parts: of other splits, or of groups."""
+        metrics = [self.metric, *self.config["task"].get("metrics", ())]
+        main = self.metric
+        names = sorted(
+            self.scores, key=lambda name: (name not in metrics, name != main, not name.startswith(f"{main}_"), name)
+        )
+        return {name: self.scores[name].value for name in names}
+
     def headline(self) -> str:
-        """The first scores, those of the task's metric before all others, for one line."""
-        metric = self.metric
-        names = sorted(self.scores, key=lambda name: (name != metric, not name.startswith(f"{metric}_"), name))
-        first = [f"{shown(name, 60)} {written(name, self.scores[name].value)}" for name in names[:_SCORES_IN_A_LINE]]
-        more = f"  and {len(names) - len(first)} more" if len(names) > len(first) else ""
-        return "  ".join(first) + more
+        """The scores of the task's metrics and the first of its parts, for one line."""
+        found, metrics = self.own_scores(), self.config["task"].get("metrics", ())
+        count = max(_SCORES_IN_A_LINE, sum(name in metrics for name in found))
+        first = [f"{shown(name, 60)} {written(name, value)}" for name, value in list(found.items())[:count]]
+        return "  ".join(first) + (f"  and {len(found) - count} more" if len(found) > count else "")
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class _Alive(TorchDispatchMode):
     """Counts the bytes of storages that tensors in a block refer to, from when an operation returns them."""
 
     def __init__(self, held: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._storages: dict[int, weakref.ref[torch.UntypedStorage]] = {}  # by address of the object behind it
         for tensor in held:
@@ -58,7 +58,8 @@ def tensors_at_peak(work: Callable[[], object], held: Iterable[Tensor] = ()) -> 
         work: made of torch's operations on this thread, none of them compiled.
         held: tensors from before that count as well; what they share counts once.
     """
-    with _Alive(held) as alive:
+    alive = _Alive(held)
+    with alive:
         work()
     return alive.peak
 
