@@ -42,8 +42,14 @@ def test_files_lr_steps_and_parameters_are_told(capsys, reviews):
 
 @pytest.mark.parametrize(
     "wrong",
-    [["task.text=coment"], ["task.label=sort"], ["task.files.train=trian"], ["task.labels=[a,b]"], ["task.metric=f1", "task.metrics=[f1]"]],
-)  # fmt: skip
+    [
+        ["task.text=coment"],
+        ["task.label=sort"],
+        ["task.files.train=trian"],
+        ["task.labels=[a,b]"],
+        ["task.metric=f1", "task.metrics=[f1]"],
+    ],
+)
 def test_line_about_wrong_data_is_the_one_that_the_run_ends_with(reviews, wrong):
     with pytest.raises(UserError) as validated:
         validate.main([*reviews, *wrong])
