@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from inducer_bench.cli.limit import limited
 from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode
 
@@ -45,7 +46,10 @@ def run(name: str, arguments: Sequence[str]) -> int:
     if asks_for_help(arguments):
         own.print_help()
         return ExitCode.DONE
-    code: int = module(name).main(own.parse_intermixed_args(arguments))
+    args = own.parse_intermixed_args(arguments)
+    if "limit" in args:
+        args.overrides = limited(args.overrides, args.limit)
+    code: int = module(name).main(args)
     return code
 
 

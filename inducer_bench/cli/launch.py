@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
+from inducer_bench.cli.closing import close
 from inducer_bench.cli.cores import shared
 from inducer_bench.cli.hydra_internals import REFUSED, checked, only_shows, run_hydra, show
 from inducer_bench.cli.parser import search_modules_in
@@ -24,6 +25,7 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, UserError, first_line, lacks_memory, shown
 from inducer_bench.files import CONF_DIR
+from inducer_bench.runs import header
 from inducer_bench.runs.outcome import Outcome
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.several import run_all
@@ -148,7 +150,7 @@ class Jobs:
         started = time.monotonic()
         outcomes = self._outcomes(composed, given)
         for outcome in outcomes:
-            _report(outcome)
+            _report(outcome, alone=self.sweep is None and len(outcomes) == 1)
         distributed.barrier()  # a rank that exits early makes the launcher kill rank 0 before it has printed
         self.outcomes += outcomes
         if sweep is not None:
@@ -162,7 +164,8 @@ class Jobs:
     def _outcomes(self, composed: DictConfig, overrides: list[str]) -> list[Outcome]:
         """The outcome of each run of a job, none for an `error`. Bad input is one, and in a sweep any error is."""
         try:
-            return run_all(self._config(composed, [*self.overrides, *overrides]))
+            config = self._config(composed, [*self.overrides, *overrides])
+            return run_all(config, header.show if self.sweep is None else header.tell_no_one)
         except UserError as error:
             return [Outcome(ExitCode.BAD_INPUT, Path(), "refused", str(error))]
         except (Exception, SystemExit) as error:
@@ -210,10 +213,18 @@ def _optimized(record: FinishedRecord, metric: str | None) -> float | None:
 
 
 @distributed.on_main_process
-def _report(outcome: Outcome) -> None:
-    """Print one line for a person, then the run's folder, if there is one, as the last line for a script."""
+def _report(outcome: Outcome, alone: bool) -> None:
+    """Print one line for a person, then the run's folder, if there is one, as the last line for a script.
+
+    Args:
+        outcome: of a run.
+        alone: it is no part of a sweep: more is told of it on stderr.
+    """
     if outcome.folder == Path():
         print(f"inducer-bench: {shown(outcome.message, LONGEST_MESSAGE)}", file=sys.stderr)
         return
-    print(outcome.message, file=sys.stdout if outcome.code == ExitCode.DONE else sys.stderr)
-    print(outcome.folder, flush=True)
+    print(outcome.message, file=sys.stdout if outcome.code == ExitCode.DONE else sys.stderr, flush=True)
+    if alone and outcome.status == "done" and isinstance(outcome.record, FinishedRecord):
+        close(outcome.folder, outcome.record, outcome.folder.parents[3])
+    if outcome.folder.is_dir():  # a dry run leaves none
+        print(outcome.folder, flush=True)

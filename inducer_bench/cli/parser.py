@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from inducer_bench.cli import limit
 from inducer_bench.errors import UserError, listed
 
 Completer = Callable[..., list[str]]  # of argcomplete: called with `prefix=` and `parsed_args=`
@@ -27,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--config-dir", "-cd", type=folder, metavar="DIR", help=help_text)
 
     def add_overrides(self, metavar: str = "group=choice | key=value", completer: Completer | None = None) -> None:
-        """Add what chooses a configuration, as for a run: overrides and `--config-dir`.
+        """Add what chooses a configuration, as for a run: overrides, `--limit` and `--config-dir`.
 
         Args:
             metavar: the overrides in the usage.
@@ -36,6 +37,7 @@ class Parser(argparse.ArgumentParser):
         about = "as for a run; see inducer-bench --help"
         action = self.add_argument("overrides", nargs="*", metavar=metavar, help=about)
         completed(action, completer or _overrides)
+        self.add_argument(limit.OPTION, type=limit.examples, metavar="N", help=limit.HELP)
         self.add_config_dir()
 
     def add_run(self, name: str = "run", about: str = "the folder of a finished run, or the start of its hash") -> None:

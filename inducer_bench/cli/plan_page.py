@@ -10,6 +10,7 @@ from inducer_bench import strict_json
 from inducer_bench.cli.plan_summary import Plan, Row
 from inducer_bench.errors import LONGEST_MESSAGE, printable, shown
 from inducer_bench.report.pilots import Power
+from inducer_bench.training.units import duration, size
 
 _COLUMNS = ("task", "plm", "method", "kind", "runs", "done", "each", "left", "from")
 _NUMBERS = ("runs", "done", "each", "left")
@@ -70,22 +71,6 @@ def command(words: Sequence[str], study: bool, jobs: int, config_dir: Path | Non
     options = ["--config-dir", str(config_dir)] if config_dir else []
     sweep = ["tune"] if study else ["-m"] if jobs > 1 else []
     return shlex.join(["inducer-bench", *sweep, *options, *words])
-
-
-def duration(seconds: float) -> str:
-    """Seconds with two digits, in the unit that suits them."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f} {unit}"
-    return f"{seconds:.{0 if seconds >= 10 else 1}f} s"
-
-
-def size(count: float) -> str:
-    """Bytes with two digits, in the unit that suits them."""
-    for unit, bytes_ in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= bytes_:
-            return f"{count / bytes_:.{0 if count >= 10 * bytes_ else 1}f} {unit}"
-    return f"{count:.0f} B"
 
 
 def _cells(row: Row) -> dict[str, str]:

@@ -39,7 +39,8 @@ def protect() -> None:
         old = getattr(sys, name)
         raw = _Lossy(old.fileno(), "w", closefd=False)
         errors = "backslashreplace" if old.errors == "strict" else old.errors  # for letters that the encoding lacks
-        settings = {"encoding": old.encoding, "errors": errors, "line_buffering": old.line_buffering}
+        at_once = name == "stderr" or old.line_buffering or old.write_through  # the last with PYTHONUNBUFFERED
+        settings = {"encoding": old.encoding, "errors": errors, "line_buffering": at_once}
         setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), **settings))
 
 

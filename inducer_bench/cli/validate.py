@@ -1,11 +1,11 @@
-"""`inducer-bench validate [overrides]`: compose and check a configuration, without data, weights or torch."""
+"""`inducer-bench validate [overrides]`: compose and check a configuration and its local files, without torch."""
 
 import argparse
 
 from inducer_bench.cli.parser import Parser
-from inducer_bench.errors import ExitCode
+from inducer_bench.errors import ExitCode, printable
 
-HELP = "compose and check a configuration; needs neither data nor weights"
+HELP = "compose and check a configuration and the local files that it names; trains nothing"
 
 
 def arguments(parser: Parser) -> None:
@@ -14,16 +14,15 @@ def arguments(parser: Parser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print one line about the configuration.
+    """Print a line about the configuration, and what a run of it would do.
 
     Raises:
-        UserError: the first thing that is wrong with it.
+        UserError: the first thing that is wrong with it, or with its local files.
     """
-    from inducer_bench.config.compose import compose
+    from inducer_bench.cli.validated import told
 
-    config = compose(args.overrides, args.config_dir)
-    print(
-        f"valid: task={config.task.name} plm={config.plm.name} method={config.method.name} "
-        f"protocol={config.protocol.name} suite={config.suite} seed={config.seed}"
-    )
+    line, rows = told(args.overrides, args.config_dir)
+    print(line)
+    for name, text in rows:
+        print(f"  {name:<12}{printable(text)}")
     return ExitCode.DONE

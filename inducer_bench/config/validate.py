@@ -9,7 +9,7 @@ from typing import Any
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, shown, unknown
 from inducer_bench.methods.architectures import check_sizes, layout_of, positions, sizes
-from inducer_bench.methods.budget import value_of
+from inducer_bench.methods.budget import check_ranks
 from inducer_bench.options import LONGEST_NAME, check_name, typed
 from inducer_bench.plm.location import architecture, expected_architecture
 from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
@@ -149,13 +149,8 @@ def _check_plm(config: ExperimentConfig) -> None:
 
 def _check_method(config: ExperimentConfig) -> None:
     method, found = config.method, architecture(config.plm)
-    for rank in method.ranks if found else ():  # of a PLM on the hub, the sizes may not be known
-        value, most = value_of(method, rank), rank.most(sizes(found, config.plm.layout))
-        if most is not None and value > most:
-            width = {"head_width": "head width", "width": "width", "ffn": "width of the FFN"}[str(rank.within)]
-            key = ".".join(("method", *rank.path))
-            lowest = 0 if rank.least > 1 else 1  # what does not exist below its least rank may be left out
-            raise UserError(f"{key}: found {value}; allowed: {lowest} to {most}, the {width} of this PLM")
+    if found:  # of a PLM on the hub, the sizes may not be known
+        check_ranks(method, sizes(found, config.plm.layout))
     if method.only_head and not config.protocol.train_head:
         raise UserError(
             f"protocol: '{config.protocol.name}' freezes the head, so method={method.name} would train nothing; "

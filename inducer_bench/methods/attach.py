@@ -21,6 +21,7 @@ from inducer_bench.errors import UserError, first_line, shown, unknown
 from inducer_bench.files import read_bytes
 from inducer_bench.methods import tokens
 from inducer_bench.methods.architectures import Layout, sizes
+from inducer_bench.methods.budget import check_ranks
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.methods.published import defaults, over_defaults
 from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, Description, TunedModel
@@ -79,6 +80,8 @@ def attach(
     if chosen is method and options:
         raise UserError(f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}")
     module = _module(chosen)
+    if chosen.ranks:
+        check_ranks(chosen, sizes(model.config.to_dict(), layout))
     old = {id(part) for part in model.modules()}
     tuned = TunedModel(model, chosen, layout)
     try:

@@ -64,6 +64,21 @@ def chosen(options: MethodOptions) -> str:
     return ", ".join(f"{'.'.join(rank.path)}={value_of(options, rank)}" for rank in options.ranks)
 
 
+def check_ranks(options: MethodOptions, s: Sizes) -> None:
+    """Check that no rank is larger than the size of the model that it is within; see `Rank.most`.
+
+    Raises:
+        UserError: one is.
+    """
+    for rank in options.ranks:
+        value, most = value_of(options, rank), rank.most(s)
+        if most is not None and value > most:
+            width = {"head_width": "head width", "width": "width", "ffn": "width of the FFN"}[str(rank.within)]
+            lowest = 0 if rank.least > 1 else 1  # what does not exist below its least rank may be left out
+            key = ".".join(("method", *rank.path))
+            raise UserError(f"{key}: found {value}; allowed: {lowest} to {most}, the {width} of this PLM")
+
+
 def value_of(options: Any, rank: Rank) -> int:
     """The value of one rank."""
     for name in rank.path:

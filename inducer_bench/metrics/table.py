@@ -8,6 +8,8 @@ from inducer_bench.metrics import classification, coqa, generation
 from inducer_bench.metrics.metric import Metric, Row, Scored
 from inducer_bench.options import user_module
 
+_DECIMALS, _LOSS_DECIMALS = 2, 4  # of a score whose metric is not known; of a loss
+
 METRICS: tuple[Metric, ...] = (*classification.METRICS, *generation.METRICS, *coqa.METRICS)
 
 # What is drawn and swapped in resampling: rows of the same unit go together. By default a row is its own unit.
@@ -52,6 +54,17 @@ def metric_of(score: str, among: Sequence[Metric]) -> Metric | None:
 
 
 def written(score: str, value: float | None) -> str:
-    """The value of a score for people, with the decimals of its metric; two for one of a user's module."""
-    metric = metric_of(score, METRICS)
-    return "-" if value is None else f"{value:.{2 if metric is None else metric.decimals}f}"
+    """A score with the decimals of its metric, a loss with four; `-` where there is none.
+
+    Args:
+        score: its name in a record, that of a user's metric with its dotted name.
+        value: of it.
+    """
+    if value is None:
+        return "-"
+    try:
+        found = user_metric("task.metrics", score) if is_users(score) else metric_of(score, METRICS)
+    except UserError:  # the module is gone, or the name is that of a part
+        found = None
+    decimals = found.decimals if found else _LOSS_DECIMALS if score == "loss" else _DECIMALS
+    return f"{value:.{decimals}f}"

@@ -171,8 +171,9 @@ def _costs(one: FinishedRecord, two: FinishedRecord) -> Iterator[tuple[str, ...]
         "method / PLM, %": (lambda record: record.parameters.percent, ".4f"),
         "training, s": (lambda record: record.train_seconds, ",.1f"),
         "evaluation, s": (lambda record: record.eval_seconds, ",.1f"),
-        "peak memory, MiB": (lambda record: record.peak_memory_bytes / 2**20, ",.0f"),
     }
+    if one.own_memory and two.own_memory and one.peak_memory_of == two.peak_memory_of:
+        costs["peak memory, MiB"] = (lambda record: (record.own_memory or 0) / 2**20, ",.0f")
     for name, (read, form) in costs.items():
         left, right = read(one), read(two)
         yield name, format(left, form), format(right, form), f"{right / left:.2f}" if left else _NONE

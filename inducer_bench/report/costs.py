@@ -119,7 +119,7 @@ class Costs:
             source=self._source(config, training),
             left=None if adapter is None else adapter + further,
             checkpoint=None if trained is None else trained * _BYTES * _CHECKPOINT,
-            memory=None if ratio is not None else max(s.memory for s in training),
+            memory=None if ratio is not None else max((s.memory for s in training if s.memory), default=None),
         )
 
     def _scoring(self, config: ExperimentConfig, found: Sequence[Sample]) -> Sequence[Sample]:

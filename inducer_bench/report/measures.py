@@ -79,11 +79,13 @@ def memory(runs: Iterable[DoneRun]) -> Measure:
     usual = min(kinds.items(), key=lambda item: (-item[1], item[0]))[0] if kinds else None
 
     def read(run: DoneRun) -> float | None:
-        return run.record.peak_memory_bytes / _MIB if usual and _memory_of(run) == usual else None
+        return _mib(run) if usual and _memory_of(run) == usual else None
 
     def absent(run: DoneRun) -> str:
         if _memory_of(run) is not None:
             return f"memory was measured otherwise ({run.record.peak_memory_of}), and is not shown here"
+        if run.record.peak_memory_bytes is None:
+            return "memory was not measured"
         if run.record.side_by_side > 1:
             return "memory was measured for several seeds side by side, and is not shown"
         return "memory was measured for the whole process, which says little about a run, and is not shown"
@@ -94,8 +96,13 @@ def memory(runs: Iterable[DoneRun]) -> Measure:
 def _memory_of(run: DoneRun) -> str | None:
     """What was measured; None if it was not this run's own memory."""
     record = run.record
-    own = record.peak_memory_of != "process_resident" and record.side_by_side == 1
+    own = record.own_memory is not None and record.side_by_side == 1
     return record.peak_memory_of if own else None
+
+
+def _mib(run: DoneRun) -> float | None:
+    size = run.record.peak_memory_bytes
+    return None if size is None else size / _MIB
 
 
 def _cost(
@@ -112,7 +119,7 @@ COSTS = {
         _cost("percent", "% of model", 3, lambda run: run.record.parameters.percent),
         _cost("train_seconds", "training, s", 0, lambda run: run.record.train_seconds, spread=True),
         _cost("eval_seconds", "evaluation, s", 1, lambda run: run.record.eval_seconds, spread=True),
-        _cost("peak_memory", "peak memory, MiB", 0, lambda run: run.record.peak_memory_bytes / _MIB),
+        _cost("peak_memory", "peak memory, MiB", 0, _mib),
         _cost("adapter_size", "adapter file, MiB", 2, lambda run: run.record.adapter_bytes / _MIB),
         _cost("train_examples", "training examples", 0, lambda run: run.record.examples["train"]),
     )

@@ -43,7 +43,7 @@ class Sample:
     parameters: Parameters
     trained: int  # parameters
     further: int  # bytes of the files that it left, without the adapter
-    memory: int  # bytes, at its peak
+    memory: int | None  # bytes, at its peak
     timed: bool = False  # by some of its steps, and not finished
     settings: dict[str, str] = field(init=False)  # that decide how long an example takes
 
@@ -95,7 +95,7 @@ def of_record(folder: Path, record: FinishedRecord) -> Sample:
         parameters=record.parameters,
         trained=max(round(trained), 0),
         further=_further(folder),
-        memory=record.peak_memory_bytes,
+        memory=record.own_memory,
     )
 
 

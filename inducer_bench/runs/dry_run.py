@@ -1,33 +1,41 @@
-"""`dry_run=true`: build everything and take one training step, recording nothing."""
+"""`dry_run=true`: build everything and take a few steps, recording nothing. torch waits until the data are there."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, TrainingDiverged, UserError
-from inducer_bench.runs.experiment import build
+from inducer_bench.runs import words
 from inducer_bench.runs.fetch import fetch
 from inducer_bench.runs.outcome import Outcome, diagnosis
-from inducer_bench.tasks.cache import Encoded
-from inducer_bench.training.checkpoint import Progress
-from inducer_bench.training.loop import Experiment, add_gradients, make_optimizer, optimizer_of, update
-from inducer_bench.training.side_by_side import add_gradients_of_each
-from inducer_bench.training.stack import Lane, Stack
-from inducer_bench.training.watch import Watch, account
+from inducer_bench.runs.words import Rows
+from inducer_bench.training.units import clock, duration, size
+
+if TYPE_CHECKING:
+    from inducer_bench.runs.timing import Timing
+
+_SECONDS = 10.0  # of steps, where they do not take longer
 
 
-def dry_run(configs: Sequence[ExperimentConfig], folders: Sequence[Path]) -> list[Outcome]:
-    """The outcome of one step of a run, or of several side by side; their folders are not created.
+def dry_run(
+    configs: Sequence[ExperimentConfig], folders: Sequence[Path], show: Callable[[Rows], None]
+) -> list[Outcome]:
+    """The outcome of some steps of a run, or of one step of several side by side; their folders are not created.
+
+    Args:
+        configs, folders: of the runs.
+        show: is given what is known of the runs.
 
     Raises:
         UserError: bad configuration, data or PLM.
     """
     offline = fetch(configs[0])
+    show([*words.known_before(configs[0]), ("folder", f"{folders[0]}, of a run; it is not made here")])
     try:
         with hub.offline(offline):
-            losses = [one_step(configs[0])] if len(configs) == 1 else one_step_of_each(configs)
+            told = _timed(configs[0], folders[0], show) if len(configs) == 1 else _of_each(configs)
     except UserError:
         raise
     except Exception as error:
@@ -36,46 +44,34 @@ def dry_run(configs: Sequence[ExperimentConfig], folders: Sequence[Path]) -> lis
             raise  # other processes wait for this one, or the error is a bug, not the user's mistake
         return [Outcome(code, folder, status, f"dry run: {message}") for folder in folders]
     return [
-        Outcome(ExitCode.DONE, folder, "done", f"dry run: one step with loss {loss:.4f}; nothing was recorded")
-        for folder, loss in zip(folders, losses, strict=True)
+        Outcome(ExitCode.DONE, folder, "done", f"dry run: {line}; nothing was recorded")
+        for folder, line in zip(folders, told, strict=True)
     ]
 
 
-def one_step(config: ExperimentConfig) -> float:
-    """The mean loss of one step on the longest examples, which need the most memory."""
-    with build(config) as experiment:
-        tuned = experiment.tuned.train()
-        optimizer, trained = make_optimizer(tuned, config.trainer), list(tuned.trained_parameters().values())
-        examples = _longest(experiment, config)
-        shard_loss = add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer)
-        (loss,) = distributed.all_reduce_gradients(trained, shard_loss)
-        watch, progress = Watch(), Progress(step=1, interval_count=experiment.task.count(examples))
-        watch.add(loss, update(trained, optimizer, config.trainer.clip_norm))
-        account(progress, watch.read().tolist(), config.method.name)
-        return progress.end_interval()
+def _timed(config: ExperimentConfig, folder: Path, show: Callable[[Rows], None]) -> list[str]:
+    """What a run would take, by some of its steps, those on the longest examples first."""
+    from inducer_bench.runs.timed import timed
+
+    found = timed(config, _SECONDS, whole=True, show=show)
+    show(_rows(config, folder, found))
+    memory = f", {size(found.memory)} at the peak" if found.memory else ""
+    whole = found.train_seconds + found.eval_seconds
+    return [f"loss {found.loss:.4f}, {duration(found.step_seconds)} a step{memory}, about {clock(whole)} for the run"]
 
 
-def one_step_of_each(configs: Sequence[ExperimentConfig]) -> list[float]:
-    """The mean losses of one step of runs side by side, each on the longest examples."""
-    lanes = []
-    for config in configs:
-        with build(config) as experiment:
-            lanes.append(Lane.of(experiment.tuned, partial(optimizer_of, config=config.trainer)))
-    with build(configs[0]) as experiment:
-        trainer, examples = configs[0].trainer, _longest(experiment, configs[0])
-        stack = Stack(experiment.tuned.train(), experiment.task, lanes)
-        losses = add_gradients_of_each(experiment, trainer, stack, [examples] * len(lanes), None)
-        norms = stack.update(trainer.clip_norm)
-        found = []
-        for loss, norm in zip(losses.tolist(), norms.tolist(), strict=True):
-            progress = Progress(step=1, interval_count=experiment.task.count(examples))
-            account(progress, [(loss, norm)], configs[0].method.name)
-            found.append(progress.end_interval())
-        return found
+def _rows(config: ExperimentConfig, folder: Path, found: "Timing") -> Rows:
+    longest = f"{duration(found.step_seconds)} on average, {duration(found.longest_seconds)} on the longest batch"
+    rows = [("step", longest)]
+    if found.memory:
+        what = "by torch on the GPU" if found.device.type == "cuda" else "of tensors, on the longest batch"
+        rows.append(("memory", f"{size(found.memory)} at the peak, {what}"))
+    whole = f"{clock(found.train_seconds)} of training with its evaluations, {clock(found.eval_seconds)} of scoring"
+    rows.append(("time", f"about {whole}"))
+    return rows
 
 
-def _longest(experiment: Experiment, config: ExperimentConfig) -> list[Encoded]:
-    """A batch of the longest training examples."""
-    lengths = experiment.splits.train.lengths
-    longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-config.trainer.batch_size :]
-    return experiment.splits.train.take(longest)
+def _of_each(configs: Sequence[ExperimentConfig]) -> list[str]:
+    from inducer_bench.runs.side_by_side import one_step
+
+    return [f"one step on the longest examples with loss {loss:.4f}" for loss in one_step(configs)]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -22,16 +22,19 @@ from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_tokenizer, match_padding, quiet_libraries
 from inducer_bench.plm.location import architecture
 from inducer_bench.plm.options import PlmOptions
-from inducer_bench.runs import files, places, recording
+from inducer_bench.runs import files, header, places, recording, words
+from inducer_bench.runs.header import tell_no_one
 from inducer_bench.runs.identity import Identity, setting_key
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.splits import select_splits
+from inducer_bench.runs.words import Rows
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import interruption, memory
+from inducer_bench.training.batching import PlannedBatch
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.device import make_accelerator, set_seed, settings
 from inducer_bench.training.evaluation import evaluate, evaluate_final
-from inducer_bench.training.loop import Experiment, make_optimizer, train
+from inducer_bench.training.loop import Experiment, add_gradients, longest_batch, make_optimizer, train
 from inducer_bench.training.mirrors import Mirrors, open_mirrors
 from inducer_bench.training.recompute import recompute_activations
 from inducer_bench.training.sink import Start
@@ -40,8 +43,14 @@ from inducer_bench.training.tracking import Tracker
 log = logging.getLogger("inducer_bench")
 
 
-def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> FinishedRecord:
+def execute(
+    config: ExperimentConfig, identity: Identity, folder: Path, show: Callable[[Rows], None] = tell_no_one
+) -> FinishedRecord:
     """Train, evaluate, and write every file but the record, which is returned.
+
+    Args:
+        config, identity, folder: of the run.
+        show: is given what is known once data and model are there.
 
     Raises:
         UserError: bad data or PLM, or a folder that cannot be used, before any training.
@@ -52,7 +61,8 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
         # -- data + PLM -> method --------------------------------------------------------------------------------------
         experiment = distributed.raise_on_all(lambda: stack.enter_context(build(config)))
         tuned = experiment.tuned
-        log.info("%s on %s: %s", config.method.name, config.plm.name, tuned.parameter_counts())
+        log_parameters(config, tuned)
+        show(header.built(config, experiment))
 
         # -- training --------------------------------------------------------------------------------------------------
         optimizer = make_optimizer(tuned, config.trainer)
@@ -61,7 +71,14 @@ def execute(config: ExperimentConfig, identity: Identity, folder: Path) -> Finis
         with closed(tracker):
             with interruption.shielded(), checkpoint:
                 progress = train(experiment, config.trainer, config.seed, checkpoint, tracker)
-            return conclude(config, identity, folder, experiment, progress, tracker)
+            step_memory = memory_of_step(experiment, config, optimizer) if progress.step else None
+            return conclude(config, identity, folder, experiment, progress, tracker, step_memory)
+
+
+def log_parameters(config: ExperimentConfig, tuned: TunedModel, note: str = "") -> None:
+    """Say in the log what is trained on what."""
+    counts = words.parameters(tuned.parameter_counts())
+    log.info("%s on %s: %s%s", config.method.name, config.plm.name, counts, note)
 
 
 def checkpoint_of(
@@ -90,8 +107,12 @@ def conclude(
     experiment: Experiment,
     progress: Progress,
     tracker: Tracker,
+    step_memory: int | None,
 ) -> FinishedRecord:
     """Evaluate the trained model, and write every file but the record, which is returned.
+
+    Args:
+        step_memory: see `memory_of_step`.
 
     Raises:
         TrainingDiverged: a loss, a score or a token's score is not finite.
@@ -118,12 +139,41 @@ def conclude(
 
     # -- record --------------------------------------------------------------------------------------------------------
     adapter = files.adapter_bytes(folder)
-    record = recording.finished(config, identity, experiment, progress, evaluations, eval_seconds, adapter, checksums)
+    record = recording.finished(
+        config, identity, experiment, progress, evaluations, eval_seconds, step_memory, adapter, checksums
+    )
     for line in [*record.remarks, *record.class_lines()]:
         log.info("%s", line)
     summary: dict[str, Any] = {name: score.value for name, score in record.scores.items()}
     tracker.close({**summary, "parameters": dataclasses.asdict(record.parameters)})
     return record
+
+
+def memory_of_step(
+    experiment: Experiment,
+    config: ExperimentConfig,
+    optimizer: torch.optim.Optimizer,
+    batch: PlannedBatch | None = None,
+) -> int | None:
+    """The bytes of tensors at the peak of a training step, which is taken once more, on a CPU.
+
+    None on a GPU, whose allocator counts by itself, and where layers are compiled: what they do cannot be seen.
+
+    Args:
+        experiment, config: of the run.
+        optimizer: with the state that it has in training.
+        batch: by default the longest one of the first epoch.
+    """
+    if experiment.accelerator.device.type != "cpu" or config.trainer.compile != "none":
+        return None
+    batch = batch or longest_batch(config.trainer, experiment.splits.train.lengths, config.seed)
+    length, tuned = batch.length, experiment.tuned
+    examples = experiment.splits.train.take(batch.indices)
+
+    def step() -> None:
+        add_gradients(experiment.accelerator, tuned, experiment.task, examples, config.trainer, length)
+
+    return memory.of_step(step, tuned, list(tuned.trained_parameters().values()), optimizer)
 
 
 @contextmanager
@@ -148,7 +198,7 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     quiet_libraries()
     accelerator = make_accelerator(config.trainer)
     reuse.free_memory()
-    memory.reset_peak()
+    memory.reset_gpu_peak()
     tokenizer = load_tokenizer(config.plm)
     task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)

@@ -146,8 +146,9 @@ class FinishedRecord(Record):
     train_seconds: NonNegative  # of several side by side: this run's part
     side_by_side: Count = 1  # runs that one PLM trained at a time, whose memory was measured together
     eval_seconds: NonNegative
-    peak_memory_bytes: Count
-    peak_memory_of: str  # cuda_allocated or process_resident
+    peak_memory_bytes: Count | None  # None where it was not measured: on a CPU with trainer.compile, or without a step
+    # cuda_allocated, or tensors_allocated in a training step on a CPU; in older records the memory of the whole process
+    peak_memory_of: Literal["cuda_allocated", "tensors_allocated", "process_resident"]
     adapter_bytes: Count  # size of the file with method parameters, head and special-token rows
     tokens: Tokens
     train_flops: Count  # an estimate
@@ -161,6 +162,11 @@ class FinishedRecord(Record):
         """The precision in words: fp32, tf32 or bf16."""
         return "fp32" if self.precision == "no" else self.precision
 
+    @property
+    def own_memory(self) -> int | None:
+        """The run's own peak memory in bytes; None where it was not measured, or is that of the whole process."""
+        return None if self.peak_memory_of == "process_resident" else self.peak_memory_bytes
+
     def class_lines(self) -> list[str]:
         """The scores and predictions of each class of each split, as aligned lines of text, safe to print."""
         lines = []
@@ -170,13 +176,21 @@ class FinishedRecord(Record):
             lines += [f"{split}, by class:", *("  ".join(map(str.rjust, row, widths)) for row in rows)]
         return lines
 
+    def own_scores(self) -> dict[str, float | None]:
+        """The scores of the task's metrics, its main one first, then those of parts: of other splits, or of groups."""
+        metrics = [self.metric, *self.config["task"].get("metrics", ())]
+        main = self.metric
+        names = sorted(
+            self.scores, key=lambda name: (name not in metrics, name != main, not name.startswith(f"{main}_"), name)
+        )
+        return {name: self.scores[name].value for name in names}
+
     def headline(self) -> str:
-        """The first scores, those of the task's metric before all others, for one line."""
-        metric = self.metric
-        names = sorted(self.scores, key=lambda name: (name != metric, not name.startswith(f"{metric}_"), name))
-        first = [f"{shown(name, 60)} {written(name, self.scores[name].value)}" for name in names[:_SCORES_IN_A_LINE]]
-        more = f"  and {len(names) - len(first)} more" if len(names) > len(first) else ""
-        return "  ".join(first) + more
+        """The scores of the task's metrics and the first of its parts, for one line."""
+        found, metrics = self.own_scores(), self.config["task"].get("metrics", ())
+        count = max(_SCORES_IN_A_LINE, sum(name in metrics for name in found))
+        first = [f"{shown(name, 60)} {written(name, value)}" for name, value in list(found.items())[:count]]
+        return "  ".join(first) + (f"  and {len(found) - count} more" if len(found) > count else "")
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

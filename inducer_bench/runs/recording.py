@@ -20,12 +20,14 @@ def finished(
     progress: Progress,
     evaluations: dict[str, Evaluation],
     eval_seconds: float,
+    step_memory: int | None,
     adapter_bytes: int,
     files: dict[str, str],
 ) -> FinishedRecord:
     """The record of a run that is done."""
     counts = typed(Parameters, experiment.tuned.parameter_counts(), "parameters")
-    peak, kind = memory.peak(experiment.accelerator.device)
+    device = experiment.accelerator.device
+    cuda = device.type == "cuda"
     trained = sum(p.numel() for p in experiment.tuned.trained_parameters().values())
     return FinishedRecord(
         **provenance.known(config, identity),
@@ -56,13 +58,13 @@ def finished(
         train_seconds=progress.train_seconds,
         side_by_side=progress.side_by_side,
         eval_seconds=eval_seconds,
-        peak_memory_bytes=peak,
-        peak_memory_of=kind,
+        peak_memory_bytes=memory.gpu_peak(device) if cuda else step_memory,
+        peak_memory_of="cuda_allocated" if cuda else "tensors_allocated",
         adapter_bytes=adapter_bytes,
         tokens=Tokens(real=progress.real_tokens, padded=progress.padded_tokens),
         # Estimate: 2 per parameter and token forward, 2 for the gradients of activations, 2 for those of weights.
         train_flops=(4 * counts.plm + 2 * trained) * progress.padded_tokens,
-        device=provenance.device(experiment.accelerator.device),
+        device=provenance.device(device),
         precision="tf32" if config.trainer.precision == "tf32" else experiment.accelerator.mixed_precision,
         processes=distributed.world_size(),
         files=files,

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,21 +19,27 @@ from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import ExitCode, Interrupted, TrainingDiverged, UserError
 from inducer_bench.locks import NO_LOCKS, InUse, Lock
 from inducer_bench.notices import RUN_FOLDER, tell
-from inducer_bench.runs import artefacts, provenance
+from inducer_bench.runs import artefacts, header, provenance
 from inducer_bench.runs import record as records
 from inducer_bench.runs.fetch import fetch
+from inducer_bench.runs.header import tell_no_one
 from inducer_bench.runs.identity import Identity, identify, run_folder
 from inducer_bench.runs.outcome import Outcome, cannot_use, diagnosis
 from inducer_bench.runs.record import FinishedRecord
+from inducer_bench.runs.words import Rows
 from inducer_bench.training import interruption
 
 log = logging.getLogger("inducer_bench")
 
 
-def run(config: ExperimentConfig) -> Outcome:
+def run(config: ExperimentConfig, show: Callable[[Rows], None] = tell_no_one) -> Outcome:
     """Run one experiment, or find it done.
 
     Whatever happens inside is recorded in the run's folder and decides the exit code.
+
+    Args:
+        config: of the run.
+        show: is given what is known of a run that begins; `header.show` writes it to stderr.
 
     Raises:
         UserError: bad input, found before any training; nothing is recorded.
@@ -42,25 +48,26 @@ def run(config: ExperimentConfig) -> Outcome:
     with interruption.watched():
         hub.check_environment()
         interruption.check()  # a signal that came when an earlier job was being recorded
-        return _run(config)
+        return _run(config, show)
 
 
-def _run(config: ExperimentConfig) -> Outcome:
+def _run(config: ExperimentConfig, show: Callable[[Rows], None]) -> Outcome:
     identity = distributed.raise_on_all(lambda: identify(config))
     _check_same_everywhere(identity)
     folder = run_folder(config, identity)
     if config.dry_run:
         from inducer_bench.runs.dry_run import dry_run
 
-        return dry_run([config], [folder])[0]
+        return dry_run([config], [folder], show)[0]
     if done := distributed.broadcast_from_main(lambda: already_done(folder)):
         return done
 
+    show(header.begun(config, folder))
     offline = distributed.raise_on_all(lambda: fetch(config))
     with hub.offline(offline), interruption.shielded(), locked(folder), logging_to(folder / "log.txt"):
         if done := distributed.broadcast_from_main(lambda: already_done(folder)):  # while we waited for the lock
             return done
-        return _guarded(config, identity, folder)
+        return _guarded(config, identity, folder, show)
 
 
 def _check_same_everywhere(identity: Identity) -> None:
@@ -81,7 +88,7 @@ def already_done(folder: Path) -> Outcome | None:
     return Outcome(ExitCode.DONE, folder, "skipped", f"already done: {record.headline()}{note}", record)
 
 
-def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+def _guarded(config: ExperimentConfig, identity: Identity, folder: Path, show: Callable[[Rows], None]) -> Outcome:
     """Run the experiment; an error becomes a record and an exit code.
 
     Raises:
@@ -90,7 +97,7 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
             ends them once this process has exited.
     """
     try:
-        return _finished(config, identity, folder)
+        return _finished(config, identity, folder, show)
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
@@ -103,11 +110,11 @@ def _guarded(config: ExperimentConfig, identity: Identity, folder: Path) -> Outc
     return outcome
 
 
-def _finished(config: ExperimentConfig, identity: Identity, folder: Path) -> Outcome:
+def _finished(config: ExperimentConfig, identity: Identity, folder: Path, show: Callable[[Rows], None]) -> Outcome:
     with interruption.exposed():
         from inducer_bench.runs import experiment
 
-        record = experiment.execute(config, identity, folder)
+        record = experiment.execute(config, identity, folder, show)
     return finished(config, folder, record)
 
 

@@ -5,23 +5,28 @@ lengths, each of which stands for as many others: the first of k is in the middl
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from inducer_bench import hub
+from inducer_bench import distributed, hub
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.options import typed
-from inducer_bench.runs import provenance
-from inducer_bench.runs.experiment import build
+from inducer_bench.runs import header, provenance
+from inducer_bench.runs.experiment import build, memory_of_step
+from inducer_bench.runs.header import tell_no_one
 from inducer_bench.runs.record import Parameters
 from inducer_bench.runs.timing import Timing
+from inducer_bench.runs.words import Rows
 from inducer_bench.tasks.cache import EncodedExamples
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import memory
-from inducer_bench.training.batching import epoch_batches, evaluation_batches
+from inducer_bench.training.batching import PlannedBatch, epoch_batches, evaluation_batches
+from inducer_bench.training.checkpoint import Progress
 from inducer_bench.training.evaluation import BatchedEngine, predict
 from inducer_bench.training.loop import Experiment, add_gradients, make_optimizer, update
+from inducer_bench.training.watch import account
 
 TRAIN, EVAL = 2_000, 500  # examples that are read at most; the others are only counted
 _STEPS, _BATCHES = 8, 3  # that are timed
@@ -29,21 +34,36 @@ _SHARES = {"training": 0.5, "scoring": 0.15, "answering": 0.35}  # of the second
 Item = TypeVar("Item")
 
 
-def timed(config: ExperimentConfig, seconds: float) -> Timing:
+def timed(
+    config: ExperimentConfig, seconds: float, *, whole: bool = False, show: Callable[[Rows], None] = tell_no_one
+) -> Timing:
     """Time a run of one seed for about so many seconds, after its data and PLM are loaded.
+
+    Args:
+        config: of the run.
+        seconds: of steps, where they do not take longer.
+        whole: read all of the data, so that the longest batch is among them, and not only the first examples.
+        show: is given what is known once data and model are there.
 
     Raises:
         UserError: bad data or PLM.
+        TrainingDiverged: a step's loss is not finite.
     """
     task = config.task
-    less = dataclasses.replace(
-        task, max_train=min(task.max_train or TRAIN, TRAIN), max_eval=min(task.max_eval or EVAL, EVAL)
+    less = (
+        task
+        if whole
+        else dataclasses.replace(
+            task, max_train=min(task.max_train or TRAIN, TRAIN), max_eval=min(task.max_eval or EVAL, EVAL)
+        )
     )
     started = perf_counter()
     with hub.offline(True), build(dataclasses.replace(config, task=less)) as experiment:
         built = perf_counter() - started
+        show(header.built(config, experiment))
         examples = _examples(config, experiment)
-        training = _training(experiment, config, _SHARES["training"] * seconds)
+        steps = _training(experiment, config, _SHARES["training"] * seconds)
+        training = steps.each
         scoring = _scoring(experiment, config, _SHARES["scoring"] * seconds)
         trial = config.protocol.score == "held_out"
         answering = scoring if trial else _answering(experiment, config, _SHARES["answering"] * seconds)
@@ -58,7 +78,10 @@ def timed(config: ExperimentConfig, seconds: float) -> Timing:
             precision="tf32" if config.trainer.precision == "tf32" else experiment.accelerator.mixed_precision,
             parameters=typed(Parameters, experiment.tuned.parameter_counts(), "parameters"),
             trained=sum(parameter.numel() for parameter in experiment.tuned.trained_parameters().values()),
-            memory=memory.peak(device)[0],
+            loss=steps.loss,
+            step_seconds=training * examples["train"] / math.ceil(examples["train"] / config.trainer.batch_size),
+            longest_seconds=steps.longest,
+            memory=memory.gpu_peak(device) if device.type == "cuda" else steps.memory,
         )
 
 
@@ -86,25 +109,38 @@ def _examples(config: ExperimentConfig, experiment: Experiment) -> dict[str, int
     return {"train": train, "selection": selection, **{split: whole[split] for split in config.task.report}}
 
 
-def _training(experiment: Experiment, config: ExperimentConfig, seconds: float) -> float:
-    """Seconds of training for each example."""
+class _Steps(NamedTuple):
+    """What some steps took: the loss of the first, seconds of the longest and for each example, and bytes on a CPU."""
+
+    loss: float
+    longest: float
+    each: float
+    memory: int | None
+
+
+def _training(experiment: Experiment, config: ExperimentConfig, seconds: float) -> _Steps:
     trainer, tuned, splits = config.trainer, experiment.tuned.train(), experiment.splits
     optimizer, trained = make_optimizer(tuned, trainer), list(tuned.trained_parameters().values())
     batches = epoch_batches(trainer.batches, splits.train.lengths, trainer.batch_size, config.seed, 0)
     batches.sort(key=lambda batch: max(splits.train.lengths[index] for index in batch.indices))
 
-    def step(indices: list[int], length: int | None) -> float:
+    def step(indices: list[int], length: int | None) -> tuple[float, float]:
         begun = perf_counter()
-        loss = add_gradients(
-            experiment.accelerator, tuned, experiment.task, splits.train.take(indices), trainer, length
-        )
+        examples = splits.train.take(indices)
+        loss = add_gradients(experiment.accelerator, tuned, experiment.task, examples, trainer, length)
+        (loss,) = distributed.all_reduce_gradients(trained, loss)
         norm = update(trained, optimizer, trainer.clip_norm)
-        (loss + norm).item()  # waits for the device
-        return perf_counter() - begun
+        progress = Progress(step=1, interval_count=experiment.task.count(examples))
+        account(progress, [(loss.item(), norm.item())], config.method.name)  # waits for the device
+        return progress.end_interval(), perf_counter() - begun
 
-    warm = [step(*batches[-1]) for _ in range(2)]
-    some = spread(batches, max(2, min(_STEPS, int((seconds - sum(warm)) / warm[-1]))))
-    return sum(step(*batch) for batch in some) / sum(len(batch.indices) for batch in some)
+    ranked = sorted(range(len(splits.train)), key=splits.train.lengths.__getitem__)
+    longest = PlannedBatch(ranked[-trainer.batch_size :], None)
+    (loss, first), (_, second) = step(*longest), step(*longest)
+    count = max(2, min(_STEPS, int((seconds - first - second) / second)))
+    some = spread(batches, distributed.broadcast_from_main(lambda: count))
+    each = sum(step(*batch)[1] for batch in some) / sum(len(batch.indices) for batch in some)
+    return _Steps(loss, second, each, memory_of_step(experiment, config, optimizer, longest))
 
 
 def _scoring(experiment: Experiment, config: ExperimentConfig, seconds: float) -> float:
@@ -116,7 +152,8 @@ def _scoring(experiment: Experiment, config: ExperimentConfig, seconds: float) -
         return predict(experiment.accelerator, experiment.tuned, experiment.task, some, size)
 
     first = _seconds(score, data.select(batches[len(batches) // 2]))
-    some = spread(batches, max(1, min(_BATCHES, int((seconds - first) / first))))
+    count = max(1, min(_BATCHES, int((seconds - first) / first)))
+    some = spread(batches, distributed.broadcast_from_main(lambda: count))
     return sum(_seconds(score, data.select(batch)) for batch in some) / sum(map(len, some))
 
 
@@ -131,7 +168,8 @@ def _answering(experiment: Experiment, config: ExperimentConfig, seconds: float)
         last = _seconds(lambda some: experiment.task.answer(engine, some), some)
         taken += last
         more = min(2 * count, size, len(data))
-        if more == count or taken + 2 * last > seconds:
+        over = taken + 2 * last > seconds
+        if more == count or distributed.broadcast_from_main(lambda over=over: over):  # type: ignore[misc]
             return last / count
         count = more
 

@@ -17,4 +17,7 @@ class Timing:
     precision: str
     parameters: Parameters
     trained: int
-    memory: int  # bytes, at its peak
+    loss: float  # of the first step, on the longest batch
+    step_seconds: float  # of a step on average
+    longest_seconds: float  # of one on the longest batch
+    memory: int | None  # bytes, at its peak; see `memory` in records

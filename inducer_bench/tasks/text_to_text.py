@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from inducer_bench.errors import UserError
 from inducer_bench.tasks import source
 from inducer_bench.tasks.generation import GenerationTask
 from inducer_bench.tasks.options import TextToTextOptions
 from inducer_bench.tasks.sample import Sample
 from inducer_bench.tasks.sequence import Frame
-from inducer_bench.tasks.table_files import InputColumn, checked_text, text_of
+from inducer_bench.tasks.table_files import InputColumn, text_of
+from inducer_bench.tasks.text_to_text_rows import read_pairs
 
 FRAME = Frame("<bos_sm>", "<bos_sm>", "<target_sm>", "<eos_sm>")
 
@@ -25,15 +25,9 @@ class TextToTextTask(GenerationTask):
         Raises:
             UserError: the file is missing or damaged, lacks a column, or has an empty target.
         """
-        columns = [self._source, InputColumn("task.target", (self.config.target,))]
-        targets: dict[str, list[str]] = {}
-        for where, [text, target] in source.rows(self.config, split, columns):
-            if not checked_text(target, where, self.config.target).strip():
-                raise UserError(f"{where}, '{self.config.target}': an empty text; expected a target (task.target)")
-            targets.setdefault(checked_text(text, where, self.config.text), []).append(target)
         samples = [
             Sample(str(number), (("<source_sm>", text),), tuple(texts), tuple(texts))
-            for number, (text, texts) in enumerate(targets.items())
+            for number, (text, texts) in enumerate(read_pairs(self.config, split).items())
         ]
         return source.limited(self.config, split, samples)
 

@@ -16,7 +16,7 @@ from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.tasks.base import Task
 from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.training import interruption
-from inducer_bench.training.batching import epoch_batches, micro_batches, padded_tokens
+from inducer_bench.training.batching import PlannedBatch, epoch_batches, micro_batches, padded_tokens
 from inducer_bench.training.checkpoint import Checkpoint, Progress
 from inducer_bench.training.evaluation import Evaluation, collate_to_device, evaluate
 from inducer_bench.training.options import TrainerOptions
@@ -229,6 +229,12 @@ def update(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm
+
+
+def longest_batch(config: TrainerOptions, lengths: Sequence[int], seed: int) -> PlannedBatch:
+    """The batch of the first epoch with the most tokens, padding included."""
+    batches = epoch_batches(config.batches, lengths, config.batch_size, seed, 0)
+    return max(batches, key=lambda batch: len(batch.indices) * max(lengths[index] for index in batch.indices))
 
 
 def out_of_patience(progress: Progress, config: TrainerOptions) -> bool:

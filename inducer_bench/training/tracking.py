@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.progress import TaskID
 
 from inducer_bench import strict_json
 from inducer_bench.distributed import on_main_process
 from inducer_bench.errors import TrainingDiverged
 from inducer_bench.files import append, read_bytes, write_atomic
+from inducer_bench.metrics.table import written
 from inducer_bench.notices import RUN_FOLDER
 from inducer_bench.training.checkpoint import Progress
+from inducer_bench.training.console import Expectation, bar, progress_line
 from inducer_bench.training.mirrors import Mirrors
 
 FILE = "metrics.jsonl"
@@ -33,16 +35,16 @@ class Tracker:
         folder: of the run.
         mirrors: get them, too.
         name: of the run, where several are trained side by side.
-        bar: whether to show a progress bar in a terminal.
+        shows: whether to show how far it is: of several runs side by side, one does.
     """
 
-    def __init__(self, folder: Path, mirrors: Mirrors, name: str = "", bar: bool = True) -> None:
+    def __init__(self, folder: Path, mirrors: Mirrors, name: str = "", shows: bool = True) -> None:
         self.path = folder / FILE
         self._lines: list[str] = []  # of metrics.jsonl
         self.mirrors = mirrors
         self._console = Console(stderr=True, force_jupyter=False)  # plain lines in a notebook
         self._name = name
-        self._shows_bar = bar and self._console.is_terminal
+        self._shows = shows
         self._bar: Bar | None = None
         self._bar_task = TaskID(0)
         self._since = (time.perf_counter(), 0)  # clock and real tokens at the last logged line
@@ -56,18 +58,12 @@ class Tracker:
             log.warning("%s: was cut or changed; written again from the checkpoint", self.path)
         write_atomic(self.path, content)
         if progress.step:
-            self._say(f"resuming at step {progress.step} of {total_steps}", terminal=False)
+            self._say(f"resuming at step {progress.step} of {total_steps}", terminal=True)
         self._total = total_steps
+        self._expectation = Expectation(progress.step, total_steps)
         self._since = (time.perf_counter(), progress.real_tokens)
-        if self._shows_bar:
-            columns = (
-                TextColumn("training"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.description}"),
-                TimeRemainingColumn(),
-            )
-            self._bar = Bar(*columns, console=self._console, transient=True)
+        if self._shows and self._console.is_terminal:
+            self._bar = bar(self._console)
             self._bar_task = self._bar.add_task("", total=total_steps, completed=progress.step)
             self._bar.start()
 
@@ -78,9 +74,11 @@ class Tracker:
 
     @on_main_process
     def step(self, progress: Progress) -> None:
-        """Show a finished step in the progress bar."""
+        """Show a finished step in the progress bar, or tell once how long the training takes."""
         if self._bar:
             self._bar.update(self._bar_task, completed=progress.step)
+        elif self._shows and (line := self._expectation.line(progress.step)):
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     @on_main_process
     def interval(self, progress: Progress, loss: float, lr: float) -> None:
@@ -91,7 +89,7 @@ class Tracker:
         self._write({"event": "train", "step": progress.step, "loss": loss, "lr": lr}, {"tokens_per_second": speed})
         line = f"loss {loss:.4f}  lr {lr:.2e}  {speed:,.0f} tokens/s"
         if self._bar:
-            self._bar.update(self._bar_task, description=line)
+            self._bar.update(self._bar_task, description=progress_line(self._console, loss, lr, speed))
         self._say(f"step {progress.step}/{self._total}  {line}", terminal=not self._console.is_terminal)
 
     @on_main_process
@@ -100,7 +98,7 @@ class Tracker:
         result = progress.evaluations[-1]
         self._write({"event": "evaluation", **result}, {})
         scores = {name: value for name, value in result.items() if name not in ("epoch", "step") and value is not None}
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        shown = "  ".join(f"{name} {written(name, value)}" for name, value in scores.items())
         self._say(f"epoch {progress.epoch}  {shown}", terminal=True)
 
     @on_main_process
@@ -123,4 +121,4 @@ class Tracker:
     def _say(self, line: str, terminal: bool) -> None:
         log.info(line, extra={RUN_FOLDER: self.path.parent.absolute()})
         if terminal:
-            self._console.print(f"{self._name}  {line}" if self._name else line, highlight=False)
+            self._console.print(f"{self._name}  {line}" if self._name else line, highlight=False, soft_wrap=True)

@@ -19,8 +19,7 @@ from pathlib import Path
 from time import process_time
 
 from inducer_bench.tasks.files import read_text
-from inducer_bench.training import memory
-from scripts.bench import harness
+from scripts.bench import harness, process_memory
 from scripts.bench.setup import DATA, real_task
 
 REPEATED = {"mnli": ("train_part1.jsonl", 392_702), "coqa": ("dev.jsonl", 7_199)}  # task -> file, rows as published
@@ -80,11 +79,11 @@ def repeated(lines: Sequence[str]) -> Iterator[str]:
 def process(task: str, data: str, mini: str) -> None:
     """Encode once and print what it took."""
     _, made = real_task(task, Path(data), mini=mini == "1")
-    memory.reset_peak()
-    before, started = memory.peak(harness.CPU)[0], process_time()
+    process_memory.reset_peak()
+    before, started = process_memory.peak(), process_time()
     examples = made.examples("train")
     seconds = process_time() - started
-    peak = (memory.peak(harness.CPU)[0] - before) / 2**20
+    peak = (process_memory.peak() - before) / 2**20
     print(
         json.dumps({"rows": len(examples), "tokens": sum(examples.lengths), "peak MiB": peak, "CPU seconds": seconds})
     )

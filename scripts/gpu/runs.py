@@ -92,7 +92,7 @@ def described(record: FinishedRecord) -> harness.Row:
         "method": record.method, "plm": record.plm, "steps": record.steps, "precision": record.dtype,
         record.metric: record.scores[record.metric].value, "seconds": record.train_seconds,
         "steps a second": record.steps / record.train_seconds, "evaluation, seconds": record.eval_seconds,
-        "peak MiB": record.peak_memory_bytes / 2**20,
+        "peak MiB": (record.own_memory or 0) / 2**20,
     }  # fmt: skip
 
 

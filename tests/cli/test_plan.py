@@ -13,7 +13,6 @@ from joblib import cpu_count
 from omegaconf import OmegaConf
 
 from inducer_bench.cli import commands, hydra_internals, main, planned_study
-from inducer_bench.cli.plan_page import duration, size
 from inducer_bench.cli.planned import elapsed, planned_sweep
 from inducer_bench.cli.sweep_folder import count
 from inducer_bench.config.choices import choices
@@ -21,6 +20,7 @@ from inducer_bench.config.compose import compose, composed_with_hydra, explain
 from inducer_bench.files import CONF_DIR
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import identify
+from inducer_bench.training.units import duration, size
 
 RECORDS = Path(__file__).parents[2] / "results" / "mini" / "runs"
 MINI = ["preset=mini", "task=sst2"]

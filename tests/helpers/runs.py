@@ -1,5 +1,7 @@
 """Whole runs: a process that kills itself, what two equal runs have in common, and data for a run of seconds."""
 
+import gzip
+import json
 from dataclasses import asdict
 
 from inducer_bench.config.schema import ExperimentConfig
@@ -52,3 +54,9 @@ def write_table(folder):
     for split, count in (("train", 16), ("dev", 6), ("test", 5)):
         rows = [f"{PEOPLE[i % 8]} {i},{PEOPLE[i % 8]} saw film {i} ." for i in range(count)]
         (folder / f"{split}.csv").write_text("\n".join(["source,target", *rows, "Ada 0,Ada saw it ."]))
+
+
+def predictions_in(folder):
+    """The predictions that a run left."""
+    text = gzip.decompress((folder / "predictions.jsonl.gz").read_bytes()).decode()
+    return [json.loads(line) for line in text.splitlines()]

@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import datasets
 import pytest
@@ -13,6 +14,8 @@ from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.plm.location import architecture
 from inducer_bench.tasks import base
 from inducer_bench.tasks.registry import make_task
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_one_piece(task, split):
@@ -61,13 +64,13 @@ from inducer_bench.config.compose import compose
 from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.tasks.classification import ClassificationTask
 from inducer_bench.tasks.table_files import InputColumn, read_table
-from inducer_bench.training import memory
+from scripts.bench import process_memory
 
 def peak(call):
-    memory.reset_peak()
-    before = memory.peak(torch.device("cpu"))[0]
+    process_memory.reset_peak()
+    before = process_memory.peak()
     rows = call()
-    return rows, (memory.peak(torch.device("cpu"))[0] - before) / 2**20
+    return rows, (process_memory.peak() - before) / 2**20
 
 folder, *overrides = sys.argv[1:]
 columns = [InputColumn("task.text", ("sentence",)), InputColumn("task.label", ("label",))]
@@ -93,7 +96,7 @@ def test_memory_does_not_grow_with_the_rows(tiny_roberta_folder, tmp_path):
     (tmp_path / "dev.tsv").write_text("sentence\tlabel\na\t0\nb\t1\n")
     call = [sys.executable, "-c", PROCESS, str(tmp_path), f"plm.path={tiny_roberta_folder}"]
     call += [f"task.data_dir={tmp_path}", "task.files.train=train.tsv", "task.max_length=32"]
-    output = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+    output = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, timeout=300, cwd=ROOT).stdout
     found = {kind: (int(rows), float(peak)) for kind, rows, peak in map(str.split, output.splitlines())}
     assert {rows for rows, _ in found.values()} == {60_000}
     most = dict.fromkeys(found, 20) | {"parquet": 40, "encoded": 60}  # parquet has one dictionary for all rows

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load, load_file, save
 
 from inducer_bench.training import checkpoint as checkpoints
-from inducer_bench.training import memory, tensor_file
+from inducer_bench.training import tensor_file
 from inducer_bench.training.checkpoint import Checkpoint, DamagedError, Progress
+from scripts.bench import process_memory
 
 PROGRESS = {"epoch": 1, "step": 3, "best_epoch": 1, "best_score": 50.0, "metrics": '{"event": "train"}\n'}
 
@@ -337,18 +338,19 @@ def test_several_processes_do_what_the_clock_of_the_main_one_says(tmp_path, monk
     assert len(asked) == 2
 
 
-@pytest.mark.skipif(not memory._CLEAR.exists(), reason="the system cannot reset its measurement of memory")
+@pytest.mark.skipif(not process_memory.CLEAR.exists(), reason="the system cannot reset its measurement of memory")
 @pytest.mark.parametrize(("background", "copies"), [(False, 0.0), (True, 1.0)])
 def test_state_and_best_weights_are_copied_at_most_once(tmp_path, background, copies):
     checkpoint, parameter, optimizer = job(tmp_path, width=10_000_000, background=background)
     step(parameter, optimizer)
     parameter.grad = None
     for write, mebibytes in ((lambda: checkpoint.save_best(1), 38.1), (lambda: checkpoint.save(Progress()), 114.4)):
-        before = int(next(line for line in memory._STATUS.read_text().splitlines() if "VmRSS" in line).split()[1])
-        memory.reset_peak()
+        status = process_memory.STATUS.read_text().splitlines()
+        before = int(next(line for line in status if "VmRSS" in line).split()[1])
+        process_memory.reset_peak()
         write()
         checkpoint._wait()
-        added = memory.peak(torch.device("cpu"))[0] / 2**20 - before / 2**10
+        added = process_memory.peak() / 2**20 - before / 2**10
         assert added < copies * mebibytes + 12
     checkpoint.__exit__()
 

@@ -1,0 +1,106 @@
+"""What a single run tells on stderr once it is done: its costs, the task's other runs so far, and what to do next."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from inducer_bench.distributed import on_main_process
+from inducer_bench.errors import UserError, shown
+from inducer_bench.methods.options import method_title
+from inducer_bench.metrics.table import METRICS, metric_of, written
+from inducer_bench.runs import checksummed, header
+from inducer_bench.runs import record as records
+from inducer_bench.runs.identity import flat
+from inducer_bench.runs.record import FinishedRecord
+from inducer_bench.runs.words import Rows
+from inducer_bench.training.units import clock, size
+
+_BEST = 5  # of the task's runs are listed
+_KEYS = 3  # of their settings that differ
+_MOST = 1_000  # records that are read
+Run = tuple[Path, FinishedRecord]
+
+
+@on_main_process
+def close(folder: Path, record: FinishedRecord, output_dir: Path) -> None:
+    """Tell all of that about a run that has just been done."""
+    header.show(costs(record))
+    others = alike(record, output_dir)
+    if len(others) > 1:
+        header.show([("", ""), *so_far(folder, record, others)])
+    header.show([("", ""), ("next", next_command(folder, record, others, output_dir))])
+
+
+def costs(record: FinishedRecord) -> Rows:
+    """What the run took."""
+    rows: Rows = []
+    if record.evaluations:
+        rows.append(("best epoch", f"{record.best_epoch} of {len(record.evaluations)}"))
+    rows.append(("time", f"{clock(record.train_seconds)} of training, {clock(record.eval_seconds)} of scoring"))
+    if record.own_memory:
+        kind = "on the GPU" if record.peak_memory_of == "cuda_allocated" else "of tensors"
+        rows.append(("memory", f"{size(record.own_memory)} {kind} at the peak"))
+    return rows
+
+
+def alike(record: FinishedRecord, output_dir: Path) -> list[Run]:
+    """The finished runs whose scores can be set beside this one's: of the same examples and protocol, best first."""
+    try:
+        folders = checksummed.folders(output_dir / record.task, 3, [])
+    except UserError:
+        return []
+    found = [(folder, other) for folder in folders[:_MOST] if (other := _read(folder)) is not None]
+    found = [(folder, other) for folder, other in found if _same_examples(record, other)]
+    metric = metric_of(record.metric, METRICS)
+    sign = metric.better if metric else 1
+    return sorted(found, key=lambda run: -sign * (_main(run[1]) or 0.0))
+
+
+def so_far(folder: Path, record: FinishedRecord, runs: Sequence[Run]) -> Rows:
+    """A row for each of the best runs and for this one, which is marked."""
+    best = [run for number, run in enumerate(runs) if number < _BEST or run[0] == folder]
+    settings = [_settings(other) for _, other in best]
+    keys = [key for key in settings[0] if len({own.get(key) for own in settings}) > 1][:_KEYS]
+    rows = [("so far", f"{record.metric} of {len(runs)} runs of {record.task} in this folder")]
+    for (place, other), own in zip(best, settings, strict=True):
+        differing = "".join(f", {key.rpartition('.')[2]} {shown(own.get(key, '-'), 30)}" for key in keys)
+        mark = "> " if place == folder else "  "
+        score = written(record.metric, _main(other))
+        rows.append((f"{mark}{score}", f"{method_title(other.method)}, seed {other.seed}{differing}"))
+    return rows
+
+
+def next_command(folder: Path, record: FinishedRecord, runs: Sequence[Run], output_dir: Path) -> str:
+    """What is most useful now: a comparison with the best other run; without one, the next method."""
+    where = "" if str(output_dir) == "runs" else f" --runs {shlex.quote(str(output_dir))}"
+    tables = f"inducer-bench tables{where}"
+    others = [place for place, other in runs if place != folder and other.method != record.method]
+    if others:
+        compare = f"inducer-bench compare {shlex.quote(str(others[0]))} {shlex.quote(str(folder))}"
+        return f"{compare}, or {tables}"
+    return f"inducer-bench predict {shlex.quote(str(folder))} FILE, or {tables}"
+
+
+def _read(folder: Path) -> FinishedRecord | None:
+    """The record of a finished run that scored what tables show; damaged ones are told by `tables` and `ls runs`."""
+    try:
+        record = records.read_in_place(folder)
+    except UserError:
+        return None
+    return record if isinstance(record, FinishedRecord) and not record.is_trial else None
+
+
+def _same_examples(one: FinishedRecord, other: FinishedRecord) -> bool:
+    same = ("suite", "plm", "protocol", "metric", "data")
+    limits = [record.config["task"].get("max_eval") for record in (one, other)]
+    return limits[0] == limits[1] and all(getattr(one, name) == getattr(other, name) for name in same)
+
+
+def _main(record: FinishedRecord) -> float | None:
+    return record.scores[record.metric].value if record.metric in record.scores else None
+
+
+def _settings(record: FinishedRecord) -> dict[str, str]:
+    """The settings of training, and how much of train is used; each method has options of its own."""
+    config = record.config
+    return flat({"task": {"max_train": config["task"].get("max_train")}, "trainer": config["trainer"]})

@@ -1,0 +1,58 @@
+"""Local files of a task, read as a run would read them, but without torch: what `validate` looks at."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import perf_counter
+
+from inducer_bench.tasks import source
+from inducer_bench.tasks.classification_rows import find_labels, read_rows
+from inducer_bench.tasks.files import find
+from inducer_bench.tasks.options import ClassificationOptions, TaskOptions, TextToTextOptions
+from inducer_bench.tasks.text_to_text_rows import read_pairs
+
+_SECONDS = 2.0  # of reading a split
+
+
+@dataclass(frozen=True)
+class ReadSplit:
+    """A split in a local file."""
+
+    split: str
+    file: str  # its name
+    rows: int | None  # examples, cut to the task's limit; None where only the file was looked for
+    whole: bool  # whether all of it was read
+
+
+def read_local(task: TaskOptions) -> list[ReadSplit]:
+    """Read the local files of each split, a large one for a few seconds; no files, nothing.
+
+    Rows of tasks with a format of their own are left to the run.
+
+    Raises:
+        UserError: the line that a run would end with.
+    """
+    folder = source.data_folder(task) if task.data_dir is not None else None
+    if folder is None:
+        return []
+    labels = find_labels(task) if isinstance(task, ClassificationOptions) else None
+    found = []
+    for split in task.splits():
+        name = find(task, folder, split).name
+        if isinstance(task, ClassificationOptions):
+            count, whole = _count(read_rows(task, split, labels))
+            found.append(ReadSplit(split, name, count, whole))
+        elif isinstance(task, TextToTextOptions):
+            count, limit = len(read_pairs(task, split)), task.limit(split)
+            found.append(ReadSplit(split, name, min(count, limit or count), True))
+        else:
+            found.append(ReadSplit(split, name, None, False))
+    return found
+
+
+def _count(rows: Iterable[object]) -> tuple[int, bool]:
+    """The number of rows that were read, and whether these are all."""
+    until, count = perf_counter() + _SECONDS, 0
+    for count, _ in enumerate(rows, start=1):
+        if perf_counter() > until:
+            return count, False
+    return count, True
