@@ -88,7 +88,7 @@ def _against(table: Table, known: Looks, value: str, label: str) -> Picture | No
     parts = _parts(found, axis, (low, high), height, label, score_label(table))
     front = pareto_front([(point.place, table.better * point.score) for point in found])
     steps = [{"x": x, "y": table.better * y, "what": "Pareto front"} for x, y in front]
-    line = of(steps).mark_line(interpolate="step-after", color=FAINT, strokeDash=[5, 4], strokeWidth=1.2)
+    line = of(steps).mark_line(clip=True, interpolate="step-after", color=FAINT, strokeDash=[5, 4], strokeWidth=1.2)
     below = [line.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), tooltip=hints(what="dashed"))]
     if axis.split:
         split = of([{"x": axis.split, "what": "0"}]).mark_rule(color=FAINT, strokeDash=[1, 3])
