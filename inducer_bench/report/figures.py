@@ -26,6 +26,7 @@ from inducer_bench.report.plots import (
     interval_words,
     limits,
     of,
+    painted,
     picture,
     points,
     reach,
@@ -89,7 +90,7 @@ def _learning_curves(table: Table, known: Looks) -> list[Picture]:
     over = alt.selection_point(name="over", fields=["row"], on="pointerover", empty=False)
     band = base.mark_area(clip=True).encode(
         y=alt.Y("low:Q"), y2="high:Q", detail="row:N", fill=alt.Fill("colour:N", scale=None),
-        opacity=alt.condition(over, alt.value(0.2), alt.value(0)),
+        fillOpacity=alt.condition(over, alt.value(0.2), alt.value(0)),
     )  # fmt: skip
     line = base.mark_line(clip=True).encode(
         stroke=paint["stroke"], strokeDash=paint["strokeDash"],
@@ -182,9 +183,11 @@ def _across(table: Table, known: Looks) -> list[Picture]:
         for at, (task, found) in enumerate(by_task.items())
     ]
     counts = [len(one.cell.values) for found in by_task.values() for one in found]
+    cut = any(not low <= end <= high for found in by_task.values() for low, high in [_seen(found)]
+              for one in found for end in one.reach().values())  # fmt: skip
     title = f"{table.scope.plm}: every task; rows have the order of their mean rank over the tasks that they have. "
     chart = alt.concat(*panels, columns=_COLUMNS, spacing=14).resolve_scale(y="shared")
-    return [picture("across", f"{title}{interval_words(counts)} Small circles: seeds.", chart)]
+    return [picture("across", f"{title}{interval_words(counts, cut)} Small circles: seeds.", chart)]
 
 
 def _panel(found: Sequence[Setting], task: str, label: str, order: Sequence[str], labelled: bool) -> Any:
@@ -197,10 +200,15 @@ def _panel(found: Sequence[Setting], task: str, label: str, order: Sequence[str]
     seeds = of(each).mark_point(size=14, opacity=0.8, strokeWidth=1).encode(
         x=alt.X("value:Q"), y=y, stroke=colour, tooltip=hints(row="setting", method="method", seed="seed", shown=label)
     )  # fmt: skip
-    scale = span_of(*limits(value for one in found for value in one.cell.numbers))
+    scale = span_of(*_seen(found))
     marks = points(base).encode(x=alt.X("mean:Q", title=label, scale=scale, axis=alt.Axis(tickCount=4)))
     parts = [reach(base, colour), zoomable(marks, along=["x"], name=re.sub(r"\W", "_", f"plot_{task}")), seeds]
     return alt.layer(*parts, width=_PANEL, height=BAND * len(order), title=task)
+
+
+def _seen(found: Sequence[Setting]) -> tuple[float, float]:
+    """The range of a panel: that of all seeds. Intervals may be wider, and so leave little to see of the rest."""
+    return limits(value for one in found for value in one.cell.numbers)
 
 
 def _by_mean_rank(scores: Mapping[str, Sequence[tuple[str, float]]]) -> list[str]:
@@ -243,7 +251,8 @@ def _differences(table: Table, known: Looks) -> list[Picture]:
         return []
     label = f"{score_label(table)}: difference from {whole.name}"
     y = rows_axis([row["row"] for row in rows])
-    scale = span_of(*limits([0.0, *(dot["value"] for dot in each)]))
+    ends = [row[end] for row in rows for end in ("low", "high") if end in row]
+    scale = span_of(*limits([0.0, *(dot["value"] for dot in each), *ends]))
     told = hints(row="changed", shown="mean difference", interval="95 % interval", seeds="seeds")
     base = of(rows).encode(y=y, tooltip=told)
     zero = of([{"at": 0, "what": whole.name}]).mark_rule(color=INK)
@@ -272,8 +281,8 @@ def _budget_curve(table: Table, known: Looks) -> list[Picture]:
     best = {method: max(table.better * one.cell.mean for _, one in at) for method, at in lines.items()}
     methods = sorted(lines, key=lambda method: -best[method])
     names = dict(zip(methods, unlike([method_title(method) for method in methods]), strict=True))
-    rows = [{**one.fields(), "setting": one.name, "row": names[method], "size": size, "shown": f"{size:,.0f}",
-             "mean": one.cell.mean, **one.reach()}
+    rows = [{**one.fields(), **painted(known[method]), "setting": one.name, "row": names[method], "size": size,
+             "shown": f"{size:,.0f}", "mean": one.cell.mean, **one.reach()}
             for method in methods for size, one in sorted(lines[method], key=lambda pair: pair[0])]  # fmt: skip
     found = [row["size"] for row in rows]
     low, high = min(found) / 1.3, max(found) * 1.3
@@ -291,7 +300,7 @@ def _budget_curve(table: Table, known: Looks) -> list[Picture]:
     marks = base.mark_point(size=70, strokeWidth=1.5, opacity=1).encode(
         y=y, stroke=paint["stroke"], fill=paint["fill"], shape=paint["shape"]
     )
-    ranges = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45, clip=True).encode(
+    ranges = base.transform_filter("isValid(datum.low)").mark_rule(strokeOpacity=0.45, clip=True).encode(
         y=alt.Y("low:Q"), y2="high:Q", stroke=paint["stroke"]
     )  # fmt: skip
     title = f"{headline(table)}: {label} by parameter budget; the legend has the order of the best scores. "

@@ -107,8 +107,9 @@ def rows_axis(order: Sequence[str], labelled: bool = True) -> Any:
 
 
 def painted(look: Look) -> dict[str, Any]:
-    """The fields that `points` reads."""
-    return {"colour": look.colour, "face": look.colour if look.filled else "white", "shape": look.shape}
+    """The fields that `points` and lines read."""
+    face = look.colour if look.filled else "white"
+    return {"colour": look.colour, "face": face, "shape": look.shape, "dash": list(look.dash)}
 
 
 def by_name(names: Sequence[str], looks: Sequence[Look]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def by_name(names: Sequence[str], looks: Sequence[Look]) -> dict[str, Any]:
         "stroke": alt.Stroke("row:N", scale=scale([look.colour for look in looks]), legend=legend),
         "fill": alt.Fill("row:N", scale=scale([painted(look)["face"] for look in looks]), legend=legend),
         "shape": alt.Shape("row:N", scale=scale([look.shape for look in looks]), legend=legend),
-        "strokeDash": alt.StrokeDash("row:N", scale=scale([list(look.dash) for look in looks]), legend=legend),
+        "strokeDash": alt.StrokeDash("dash:N", scale=None),  # of the rows: a legend would dash its markers
     }
 
 
@@ -144,15 +145,15 @@ def rounded(number: float) -> str:
     return f"{number:,.4g}"
 
 
-def interval_words(counts: Iterable[int]) -> str:
-    """What a caption says of the intervals, given the number of seeds of each mean."""
+def interval_words(counts: Iterable[int], cut: bool = False) -> str:
+    """What a caption says of the intervals, given the number of seeds of each mean, and whether one leaves the plot."""
     found = set(counts)
     if max(found) < 2:
         return "One seed each: no intervals."
     if max(found) < 3:
         return "Fewer than three seeds each: no intervals."
     some = "" if min(found) > 2 else ", where there are at least three"
-    return f"Lines: 95 % intervals of the mean over seeds{some}."
+    return f"Lines: 95 % intervals of the mean over seeds{some}{', cut at the edge of the plot' if cut else ''}."
 
 
 def limits(values: Iterable[float], share: float = 0.06) -> tuple[float, float]:

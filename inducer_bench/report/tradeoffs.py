@@ -7,6 +7,7 @@ that of the whole process.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import altair as alt
@@ -21,6 +22,7 @@ from inducer_bench.report.plots import (
     LINE,
     WIDTH,
     Picture,
+    by_name,
     floor,
     hints,
     interval_words,
@@ -37,8 +39,7 @@ from inducer_bench.report.tables import Table
 
 _OWN_MEMORY = {"cuda_allocated": "allocated on the GPU", "tensors_allocated": "of tensors"}
 _LETTER = 6.5  # mean width of a letter, in pixels
-_LABEL = 130  # pixels left to the labels of the rightmost points
-_WIDTH = WIDTH + _LABEL
+_MOST_LABELS = 12  # beyond them, a legend has the names
 
 
 @dataclass(frozen=True)
@@ -79,28 +80,38 @@ def _against(table: Table, known: Looks, value: str, label: str) -> Picture | No
     if len(pairs) < 2 or compared is None:
         return None
     costs = [cost.mean for _, cost in pairs]
-    axis = _CostAxis.of(costs, logarithmic=value == "parameters")
+    labelled = len(pairs) <= _MOST_LABELS
+    room = max(_room(one.name) for one, _ in pairs) if labelled else 0
+    axis = _CostAxis.of(costs, value == "parameters", WIDTH + room, room)
     found = [_Point(one, cost, axis.place(cost.mean)) for one, cost in pairs]
-    height = max(HEIGHT, LINE * (len(found) + 2))
+    found.sort(key=lambda point: -table.better * point.score)
+    height = max(HEIGHT, 18 * len(found))
     low, high = _heights(found, table.better)
     beyond = [f"{point.setting.name} has {point.setting.cell.shown()[0]}" for point in found
               if not low <= point.score <= high]  # fmt: skip
-    parts = _parts(found, axis, (low, high), height, label, score_label(table))
+    rows = _rows(found, axis, (low, high), height)
+    parts = _parts(rows, axis, (low, high), (label, score_label(table)), [p.setting for p in found], labelled)
+    below = []
     front = pareto_front([(point.place, table.better * point.score) for point in found])
-    steps = [{"x": x, "y": table.better * y, "what": "Pareto front"} for x, y in front]
-    line = of(steps).mark_line(interpolate="step-after", color=FAINT, strokeDash=[5, 4], strokeWidth=1.2)
-    below = [line.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), tooltip=hints(what="dashed"))]
+    of_many = all(len(point.setting.cell.values) > 1 for point in found)  # one seed supports no front
+    if of_many:
+        steps = [{"x": x, "y": table.better * y, "what": "Pareto front"} for x, y in front]
+        line = of(steps).mark_line(clip=True, interpolate="step-after", color=FAINT, strokeDash=[5, 4], strokeWidth=1.2)
+        below.append(line.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), tooltip=hints(what="dashed")))
     if axis.split:
         split = of([{"x": axis.split, "what": "0"}]).mark_rule(color=FAINT, strokeDash=[1, 3])
         below.append(split.encode(x=alt.X("x:Q"), tooltip=hints(what="left of this line")))
     said = [
         f"{headline(table)}: {score_label(table)} against {label}{compared}.",
-        interval_words([len(point.setting.cell.values) for point in found]),
-        "Dashed: Pareto front of the means.",
+        interval_words(
+            [len(point.setting.cell.values) for point in found],
+            cut=any(end in row and not low <= row[end] <= high for row in rows for end in ("low", "high")),
+        ),
+        *(["Dashed: Pareto front of the means."] if of_many else []),
         *(["Left of the dotted line: 0."] if axis.split else []),
         *([f"Drawn at the edge: {'; '.join(beyond)}."] if beyond else []),
     ]
-    return picture(f"tradeoff_{value}", " ".join(said), alt.layer(*below, *parts, width=_WIDTH, height=height))
+    return picture(f"tradeoff_{value}", " ".join(said), alt.layer(*below, *parts, width=axis.width, height=height))
 
 
 def _comparable(pairs: Sequence[tuple[Setting, Measured]], value: str) -> str | None:
@@ -140,19 +151,22 @@ class _CostAxis:
     zero: float | None
     split: float | None
     values: tuple[float, ...]
+    width: int
 
     @classmethod
-    def of(cls, costs: Sequence[float], logarithmic: bool) -> "_CostAxis":
+    def of(cls, costs: Sequence[float], logarithmic: bool, width: int, room: int) -> "_CostAxis":
+        """The axis of costs, of a width in pixels with room for labels in it."""
+        whole = width / (width - room)
         positive = [cost for cost in costs if cost > 0]
         if not (logarithmic and positive and max(positive) > 20 * min(positive)):
             low, high = limits(costs)
-            return cls(low, low + (high - low) * _WIDTH / (_WIDTH - _LABEL), False, None, None, ())
+            return cls(low, low + (high - low) * whole, False, None, None, (), width)
         least, most = min(positive), max(positive)
         has_zero = least < most and len(positive) < len(costs)
         low = least / (10 if has_zero else 1.4)
-        high = low * (1.4 * most / low) ** (_WIDTH / (_WIDTH - _LABEL))
+        high = low * (1.4 * most / low) ** whole
         zero, split = (least / 6, least / 3) if has_zero else (None, None)
-        return cls(low, high, True, zero, split, tuple(ticks(least / 1.4, 1.4 * most)))
+        return cls(low, high, True, zero, split, tuple(ticks(least / 1.4, 1.4 * most)), width)
 
     def place(self, cost: float) -> float:
         """Where a cost is drawn."""
@@ -161,12 +175,12 @@ class _CostAxis:
     def pixel(self, place: float) -> float:
         """From the left."""
         low, high, at = (math.log(x) if self.logarithmic else x for x in (self.low, self.high, place))
-        return _WIDTH * (at - low) / (high - low)
+        return self.width * (at - low) / (high - low)
 
     def at(self, pixel: float) -> float:
         """The inverse of `pixel`."""
         low, high = (math.log(x) if self.logarithmic else x for x in (self.low, self.high))
-        found = low + pixel / _WIDTH * (high - low)
+        found = low + pixel / self.width * (high - low)
         return math.exp(found) if self.logarithmic else found
 
     def encoding(self, label: str) -> Any:
@@ -189,10 +203,8 @@ def _heights(found: Sequence[_Point], better: int) -> tuple[float, float]:
     return limits([value for point in kept for value in point.setting.cell.numbers])
 
 
-def _parts(
-    found: Sequence[_Point], axis: _CostAxis, reach: tuple[float, float], height: int, label: str, score: str
-) -> list[Any]:
-    """Intervals, leaders, labels and markers."""
+def _rows(found: Sequence[_Point], axis: _CostAxis, reach: tuple[float, float], height: int) -> list[dict[str, Any]]:
+    """What is drawn of each point, and where its label stands."""
     low, high = reach
     unit = (high - low) / height  # of the score, a pixel
     rows = []
@@ -201,33 +213,83 @@ def _parts(
         arrow = "" if low <= point.score <= high else " ↓" if point.score < low else " ↑"
         rows.append({**point.setting.fields(), **({} if arrow else point.setting.reach()), "x": point.place, "y": place,
                      "cost": point.cost.shown()[0], "label": point.setting.name + arrow})  # fmt: skip
-    for cluster in _clusters(rows, axis):
-        column = axis.at(axis.pixel(cluster[-1]["x"]) + 16)
-        cluster.sort(key=lambda row: row["y"])
-        places = spread([row["y"] / unit for row in cluster], LINE, low / unit + 8, high / unit - 8)
-        for row, at in zip(cluster, places, strict=True):
-            row |= {"label_x": column, "label_y": at * unit}
+    _place_labels(rows, axis, (low, high), height)
+    return rows
+
+
+def _parts(
+    rows: Sequence[dict[str, Any]], axis: _CostAxis, reach: tuple[float, float], titles: tuple[str, str],
+    order: Sequence[Setting], labelled: bool,
+) -> list[Any]:  # fmt: skip
+    """Intervals and markers; with labels at the points, or a legend."""
+    label, score = titles
     base = of(rows).encode(x=axis.encoding(label), tooltip=score_hints(score, cost=label))
-    y = alt.Y("y:Q", title=score, scale=span_of(low, high))
-    lines = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45, clip=True)
+    y = alt.Y("y:Q", title=score, scale=span_of(*reach))
+    lines = base.transform_filter("isValid(datum.low)").mark_rule(strokeOpacity=0.45, clip=True)
+    intervals = lines.encode(y=alt.Y("low:Q"), y2="high:Q", stroke=alt.Stroke("colour:N", scale=None))
+    if not labelled:
+        paint = by_name([one.name for one in order], [one.look for one in order])
+        marks = base.mark_point(size=70, strokeWidth=1.8, opacity=1)
+        return [intervals, zoomable(marks.encode(y=y, **{c: paint[c] for c in ("stroke", "fill", "shape")}))]
     leaders = base.mark_rule(color=FAINT, strokeWidth=0.6, opacity=0.8)
     texts = base.mark_text(align="left", dx=3, fontSize=12, color=INK)
     return [
-        lines.encode(y=alt.Y("low:Q"), y2="high:Q", stroke=alt.Stroke("colour:N", scale=None)),
+        intervals,
         leaders.encode(y=y, x2="label_x:Q", y2="label_y:Q"),
         texts.encode(x=alt.X("label_x:Q"), y=alt.Y("label_y:Q"), text="label:N"),
         zoomable(points(base, 70).encode(y=y)),
     ]
 
 
-def _clusters(rows: Sequence[dict[str, Any]], axis: _CostAxis) -> list[list[dict[str, Any]]]:
-    """The rows by their place; together, where a label would meet the next point."""
-    found: list[list[dict[str, Any]]] = []
-    for row in sorted(rows, key=lambda row: row["x"]):
-        before = found[-1] if found else []
-        room = 26 + max((_LETTER * len(other["label"]) for other in before), default=0)
-        if before and axis.pixel(row["x"]) - axis.pixel(before[-1]["x"]) < room:
-            before.append(row)
-        else:
-            found.append([row])
-    return found
+def _room(name: str) -> int:
+    """The pixels to the right of a point that its label takes, with an arrow."""
+    return 26 + round(_LETTER * (len(name) + 2))
+
+
+def _place_labels(rows: list[dict[str, Any]], axis: _CostAxis, reach: tuple[float, float], height: int) -> None:
+    """Add `label_x` and `label_y`: to the right of each point; in a column beside several whose labels would meet."""
+    unit = (reach[1] - reach[0]) / height  # of the score, a pixel
+    clusters = [_Cluster.of([row], axis, reach, unit) for row in rows]
+    while pair := next((pair for pair in combinations(clusters, 2) if pair[0].meets(pair[1])), None):
+        clusters = [cluster for cluster in clusters if cluster not in pair]
+        clusters.append(_Cluster.of([*pair[0].rows, *pair[1].rows], axis, reach, unit))
+    for cluster in clusters:
+        for row, (_, place) in zip(cluster.rows, cluster.labels, strict=True):
+            row |= {"label_x": axis.at(cluster.left), "label_y": place * unit}
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """Points whose labels stand in one column; all in pixels.
+
+    Args:
+        rows: by height.
+        points: their places.
+        left: the column's left end.
+        labels: the right end and the height of each label.
+    """
+
+    rows: list[dict[str, Any]]
+    points: list[tuple[float, float]]
+    left: float
+    labels: list[tuple[float, float]]
+
+    @classmethod
+    def of(cls, rows: list[dict[str, Any]], axis: _CostAxis, reach: tuple[float, float], unit: float) -> "_Cluster":
+        rows = sorted(rows, key=lambda row: (row["y"], row["x"]))
+        points = [(axis.pixel(row["x"]), row["y"] / unit) for row in rows]
+        left = max(x for x, _ in points) + 16
+        places = spread([y for _, y in points], LINE, reach[0] / unit + 8, reach[1] / unit - 8)
+        labels = [(left + _room(row["label"]), place) for row, place in zip(rows, places, strict=True)]
+        return cls(rows, points, left, labels)
+
+    def meets(self, other: "_Cluster") -> bool:
+        """Whether a label of one would touch a label or a point of the other."""
+        return self._touches(other) or other._touches(self)
+
+    def _touches(self, other: "_Cluster") -> bool:
+        boxes = [(other.left, right, y) for right, y in other.labels] + [(x - 8, x + 8, y) for x, y in other.points]
+        return any(
+            self.left < right and left < end and abs(y - height) < LINE
+            for end, y in self.labels for left, right, height in boxes
+        )  # fmt: skip

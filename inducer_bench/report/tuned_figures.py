@@ -203,7 +203,7 @@ def _panels(panel: Callable[[int], tuple[str, list[Any]]], count: int, x_label: 
         label, layers = panel(at)
         charts.append(alt.layer(*layers, width=_WIDTH, height=_HEIGHT, title=label))
     axes = alt.TitleParams(
-        text=f"vertical: {y_label}; horizontal: {x_label}", fontWeight="normal", color=FAINT, offset=12
+        text=f"Vertical: {y_label}. Horizontal: {x_label}.", fontWeight="normal", color=FAINT, offset=12
     )
     return alt.concat(*charts, columns=_COLUMNS, title=axes, spacing=18)
 

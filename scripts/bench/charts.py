@@ -134,10 +134,10 @@ def lines(rows: Sequence[Row]) -> Any:
 
 
 def _line_panel(rows: Sequence[Row], axis: str, value: str, methods: Sequence[str]) -> Any:
-    data = [{"row": method_title(row["method"]), "at": row[axis], "value": row[value],
-             "shown": plots.rounded(row[value])} for row in rows]  # fmt: skip
-    places = sorted({row["at"] for row in data})
     look = looks.looks(methods)
+    data = [{"row": method_title(row["method"]), "at": row[axis], "value": row[value],
+             "shown": plots.rounded(row[value]), **plots.painted(look[row["method"]])} for row in rows]  # fmt: skip
+    places = sorted({row["at"] for row in data})
     paint = plots.by_name([method_title(method) for method in methods], [look[method] for method in methods])
     base = plots.of(data).encode(
         x=alt.X("at:Q", title=axis, scale=plots.span_of(*plots.limits(places)),

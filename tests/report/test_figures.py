@@ -331,3 +331,11 @@ def test_a_converter_that_ends_costs_the_figures_alone_and_is_told_in_a_line(met
     assert (out / "mini" / "cost_sst2_mini_roberta.md").exists()
     assert "Costs: sst2" in (out / "index.html").read_text()
     assert not list(out.rglob("*.svg"))
+
+
+def test_nothing_is_drawn_far_outside_its_plot(methods):
+    for picture in draw(cost_table(methods)).values():
+        image = ElementTree.fromstring(picture.svg())
+        (height,) = {layer["height"] for layer in specs.layers(picture.spec)}
+        assert float(image.get("height")) < height + 80
+        assert float(image.get("width")) < 900
