@@ -56,7 +56,7 @@ def list_runs(args: argparse.Namespace) -> int:
     root = Path("runs") if args.runs is None else runs_folder(args.runs)
     found, left_out = records.find(root) if root.is_dir() else ([], [])
     for reason in left_out:
-        print(f"left out: {reason}", file=sys.stderr if args.json else sys.stdout)
+        print(f"  left out     {reason}", file=sys.stderr if args.json else sys.stdout)
     runs = [_run(folder, record) for folder, record in found]
     chosen = [run for run in runs if all(_fits(run, word, runs) for word in args.filter)]
     chosen.sort(key=lambda run: (*run.cell, run.record.seed, run.folder))
