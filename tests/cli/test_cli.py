@@ -13,7 +13,7 @@ from helpers.sweeps import job_lines
 
 from inducer_bench import __version__
 from inducer_bench.cli import commands, doctor, main
-from inducer_bench.config.choices import choices, groups
+from inducer_bench.config.choices import choices
 from inducer_bench.runs import record as records
 
 # The same commands in one process that then says whether torch came with them.

@@ -25,7 +25,7 @@ LINES = {  # command line -> the one line that answers it begins with this
     "hydra.run.dir=/proc/x": "hydra.run.dir: '/proc/x' cannot be written",
     "hydra.job.num=abc": "hydra.job.num: Value 'abc'",
     "hydra.job.env_copy=[NO_SUCH_NAME]": "configuration: KeyError: 'NO_SUCH_NAME'",
-    "hydra.job.env_set.A=1": "hydra.job.env_set.A: there is no such key; remove it",
+    "hydra.job.env_set.A=1": "hydra.job.env_set.A: there is no such key; to add it write +hydra.job.env_set.A=...",
     "hydra/launcher=nope": "hydra/launcher: unknown 'nope'; allowed: basic",
     "hydra.sweeper.x=1": "hydra.sweeper.x: ",
     "trainer.lr=${trainer.lr}": "trainer.lr: Recursive interpolation detected",

@@ -4,6 +4,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from helpers.sweeps import job_lines
 
 from inducer_bench.runs import record as records
 
@@ -153,8 +154,9 @@ def test_glob_counts_and_runs_the_users_method(run_cli, overrides, cwd):
     process = run_cli(*arguments, cwd=cwd)
     assert process.returncode == 0, process.stderr
     lines = process.stderr.splitlines()
-    assert lines[0].startswith("job 1 of 2, ")
-    assert [line.split()[0] for line in lines[lines.index("sweep of 2 jobs:") + 1 :]] == ["done", "done"]
+    assert lines[0] == "2 jobs: 0 done already, 2 to run"
+    assert lines[1].startswith("job 1 of 2, ")
+    assert [line.split()[0] for line in job_lines(lines)] == ["done", "done"]
 
 
 def test_kind_of_task_is_a_module_of_the_users(run_cli, overrides, cwd):
