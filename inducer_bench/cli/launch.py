@@ -19,7 +19,8 @@ from inducer_bench.cli.hydra_internals import REFUSED, checked, only_shows, run_
 from inducer_bench.cli.parser import search_modules_in
 from inducer_bench.cli.planned import announcement
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep
-from inducer_bench.cli.sweep_folder import begun, count
+from inducer_bench.cli.sweep_folder import begun
+from inducer_bench.cli.sweep_size import count
 from inducer_bench.config.compose import composed_with_hydra, experiment_config, explain, with_recipe
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig

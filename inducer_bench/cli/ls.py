@@ -63,7 +63,7 @@ def _of_group(group: str, config_dir: Path | None) -> Iterator[tuple[str, str]]:
     for name in choices(group, config_dir):
         about = _summary(paths[name])
         if group == "experiment":
-            from inducer_bench.cli.sweep_folder import jobs_of_experiment
+            from inducer_bench.cli.sweep_size import jobs_of_experiment
 
             about = f"{jobs_of_experiment(paths[name], config_dir):<10} {about}"
         yield name, about

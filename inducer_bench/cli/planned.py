@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from inducer_bench import distributed
 from inducer_bench.cli.cores import at_once
 from inducer_bench.cli.hydra_internals import Composer
-from inducer_bench.cli.sweep_folder import count
+from inducer_bench.cli.sweep_size import count
 from inducer_bench.config.compose import (
     composed_with_hydra,
     experiment_config,

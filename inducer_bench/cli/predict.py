@@ -9,14 +9,14 @@ from inducer_bench.cli.predicted import FORMATS as OUTPUTS
 from inducer_bench.cli.predicted import check_target, to_json, written
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.notices import tell
-from inducer_bench.tasks import new_input
-from inducer_bench.tasks.files import ending, read_bytes, readable
 
 HELP = "a run's model on new input: csv, tsv, jsonl, json or plain text"
 
 
 def arguments(parser: Parser) -> None:
     """The run, its input and where the output goes."""
+    from inducer_bench.tasks import new_input
+
     parser.description = (
         "Apply the tuned model of a finished run to new input: a table with the task's text columns, plain text with "
         "one text in each line, or JSON; for WebNLG `triples`; for CoQA `story`, `questions` and the `answers` to all "
@@ -41,6 +41,8 @@ def arguments(parser: Parser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print one line of JSON for each input, with its values, or write them to a file; returns the exit code."""
     from inducer_bench.runs.finished import open_run
+    from inducer_bench.tasks import new_input
+    from inducer_bench.tasks.files import ending
 
     run = open_run(args.run)
     if args.output is not None:
@@ -70,6 +72,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _from_file(path: Path) -> bytes:
+    from inducer_bench.tasks.files import read_bytes
+
     try:
         return read_bytes(path)
     except UserError as error:
@@ -77,6 +81,8 @@ def _from_file(path: Path) -> bytes:
 
 
 def _from_stdin() -> bytes:
+    from inducer_bench.tasks.files import readable
+
     if sys.stdin is None:
         raise UserError("stdin: it is closed; give the input there, or --input FILE")
     with readable(Path("stdin")):

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from inducer_bench.cli import commands, hydra_internals, main, planned_study
 from inducer_bench.cli.planned import elapsed, planned_sweep
-from inducer_bench.cli.sweep_folder import count
+from inducer_bench.cli.sweep_size import count
 from inducer_bench.config.choices import choices
 from inducer_bench.config.compose import compose, composed_with_hydra, explain
 from inducer_bench.files import CONF_DIR
