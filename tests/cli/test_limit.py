@@ -67,7 +67,7 @@ def test_limited_run_has_so_many_examples_and_says_how_to_go_on(tiny_roberta_fol
     assert rows["data"] == "train 8, dev 8"
     assert rows["steps"] == "1, 1 an epoch"
     assert rows["best"] == "epoch  1 of 1"
-    assert rows["next"].startswith(f"inducer-bench predict {folder} FILE")
+    assert f"\nnext\n  inducer-bench predict {folder} --input FILE\n" in one.stderr
 
 
 def test_plan_counts_what_it_leaves(capsys):
