@@ -80,5 +80,5 @@ def test_sweep_takes_it_and_its_jobs_have_no_header(tiny_roberta_folder, sst2_fo
     swept = run_cli("-m", *base, "method=lora,bitfit", "--limit", "8")
     assert swept.returncode == 0, swept.stderr
     assert "device " not in swept.stderr
-    assert "\nnext" not in swept.stderr
+    assert "\nnext\n" not in swept.stderr
     assert swept.stdout.count("accuracy") == 2

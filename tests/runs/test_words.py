@@ -69,8 +69,8 @@ def test_every_line_about_a_score_has_the_decimals_of_its_metric(overrides, caps
 
 def test_scores_of_unknown_metrics_and_missing_ones_are_written_too():
     assert [written("gone.away", 1.25), written("what", 1.0), written("accuracy", None)] == [
-        "1.2",
-        "1.0",
+        "1.25",
+        "1.00",
         "-",
     ]
     assert written("loss", 0.5) == "0.5000"
