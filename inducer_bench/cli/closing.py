@@ -1,6 +1,7 @@
 """What a single run tells on stderr once it is done: its costs, the task's other runs so far, and what to do next."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def close(folder: Path, record: FinishedRecord, output_dir: Path) -> None:
     others = alike(record, output_dir)
     if len(others) > 1:
         header.show([("", ""), *so_far(folder, record, others)])
-    header.show([("", ""), ("next", next_command(folder, record, others, output_dir))])
+    commands = next_commands(folder, record, others, output_dir)
+    print("\nnext", *(f"  {command}" for command in commands), sep="\n", file=sys.stderr)  # unbroken, to be copied
 
 
 def costs(record: FinishedRecord) -> Rows:
@@ -70,15 +72,14 @@ def so_far(folder: Path, record: FinishedRecord, runs: Sequence[Run]) -> Rows:
     return rows
 
 
-def next_command(folder: Path, record: FinishedRecord, runs: Sequence[Run], output_dir: Path) -> str:
-    """What is most useful now: a comparison with the best other run; without one, the next method."""
+def next_commands(folder: Path, record: FinishedRecord, runs: Sequence[Run], output_dir: Path) -> list[str]:
+    """What is most useful now: a comparison with the best run of another method; without one, to use the model."""
     where = "" if str(output_dir) == "runs" else f" --runs {shlex.quote(str(output_dir))}"
     tables = f"inducer-bench tables{where}"
     others = [place for place, other in runs if place != folder and other.method != record.method]
     if others:
-        compare = f"inducer-bench compare {shlex.quote(str(others[0]))} {shlex.quote(str(folder))}"
-        return f"{compare}, or {tables}"
-    return f"inducer-bench predict {shlex.quote(str(folder))} FILE, or {tables}"
+        return [f"inducer-bench compare {shlex.quote(str(others[0]))} {shlex.quote(str(folder))}", tables]
+    return [f"inducer-bench predict {shlex.quote(str(folder))} --input FILE", tables]
 
 
 def _read(folder: Path) -> FinishedRecord | None:

@@ -123,7 +123,8 @@ def test_validate_says_what_the_configuration_is(run_cli):
     process = run_cli("validate", "plm=gpt2", "seed=3")
     assert (process.returncode, process.stderr) == (0, "")
     expected = "valid: task=sst2 plm=gpt2 method=inducer protocol=paper suite=full seed=3\n"
-    assert process.stdout == expected
+    assert process.stdout.startswith(expected)
+    assert "\n  training    10 epochs, batch 16, lr 0.0002 (linear, warm-up 0.06)\n" in process.stdout
 
 
 def test_composed_configuration_can_be_looked_at(run_cli):

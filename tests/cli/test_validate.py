@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from inducer_bench.cli import validate
+from inducer_bench.cli import commands
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.runs.run import run
@@ -24,7 +24,7 @@ def reviews(tmp_path):
 
 def told(capsys, *overrides):
     """The rows that `validate` prints, after its first line."""
-    assert validate.main(list(overrides)) == 0
+    assert commands.run("validate", overrides) == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert first.startswith("valid: task=")
     return dict(row.split(maxsplit=1) for row in rows)
@@ -52,7 +52,7 @@ def test_files_lr_steps_and_parameters_are_told(capsys, reviews):
 )
 def test_line_about_wrong_data_is_the_one_that_the_run_ends_with(reviews, wrong):
     with pytest.raises(UserError) as validated:
-        validate.main([*reviews, *wrong])
+        commands.run("validate", [*reviews, *wrong])
     with pytest.raises(UserError) as trained:
         run(compose([*reviews, *wrong]))
     assert str(validated.value) == str(trained.value)
@@ -63,7 +63,7 @@ def test_damaged_row_is_told_with_its_line(reviews, tmp_path, row):
     with open(tmp_path / "train.csv", "a") as file:
         file.write(row + "\n")
     with pytest.raises(UserError, match=r"train\.csv, line 32: "):
-        validate.main(reviews)
+        commands.run("validate", reviews)
 
 
 def test_pairs_of_texts_are_read_too(capsys, tmp_path):
@@ -73,7 +73,7 @@ def test_pairs_of_texts_are_read_too(capsys, tmp_path):
     assert told(capsys, *given)["train"].startswith("train.jsonl: 1 examples")  # equal sources are one
     (tmp_path / "dev.jsonl").write_text('{"text": "a", "target": " "}\n')
     with pytest.raises(UserError, match=r"dev\.jsonl, line 1, 'target': an empty text"):
-        validate.main(given)
+        commands.run("validate", given)
 
 
 def test_large_file_is_read_for_so_long_and_that_is_told(capsys, reviews, monkeypatch):

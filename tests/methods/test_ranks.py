@@ -7,7 +7,8 @@ import torch
 from helpers.architectures import build
 
 import inducer_bench as ib
-from inducer_bench.config.compose import choices, compose
+from inducer_bench.config.choices import choices
+from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.methods.architectures import sizes
 from inducer_bench.methods.budget import check_ranks, value_of

@@ -9,7 +9,7 @@ from rich.progress import Task
 
 from inducer_bench.cli import closing
 from inducer_bench.config.compose import compose
-from inducer_bench.metrics.table import shown_score
+from inducer_bench.metrics.table import written
 from inducer_bench.runs import header, words
 from inducer_bench.runs.run import run
 from inducer_bench.training import console
@@ -68,17 +68,17 @@ def test_every_line_about_a_score_has_the_decimals_of_its_metric(overrides, caps
 
 
 def test_scores_of_unknown_metrics_and_missing_ones_are_written_too():
-    assert [shown_score("gone.away", 1.25), shown_score("what", 1.0), shown_score("accuracy", None)] == [
-        "1.2",
-        "1.0",
+    assert [written("gone.away", 1.25), written("what", 1.0), written("accuracy", None)] == [
+        "1.25",
+        "1.00",
         "-",
     ]
-    assert shown_score("loss", 0.5) == "0.5000"
+    assert written("loss", 0.5) == "0.5000"
 
 
 def test_all_metrics_of_the_user_are_in_the_headline_however_many_there_are(overrides):
     metrics = ["accuracy", "f1", "matthews", "f1_macro", "f1_weighted", "precision_macro", "recall_macro"]
-    known = [name for name in metrics if shown_score(name, 1.0)]
+    known = [name for name in metrics if written(name, 1.0)]
     record = run(compose([*overrides, f"task.metrics=[{','.join(known)}]"])).record
     assert [name for name in known if f"{name} " not in record.headline()] == []
     assert " more" not in record.headline()
