@@ -296,7 +296,7 @@ def test_across_has_a_panel_for_each_task_and_one_order_of_rows(tmp_path):
     built = tables.build(store.load(tmp_path), [], "runs")
     table = next(table for table in built if table.name.startswith("nlu_main"))
     picture = draw(dataclasses.replace(table, figures=("across",)))["across"]
-    assert [panel["title"] for panel in picture.spec["concat"]] == ["sst2", "mnli"]
+    assert [panel["title"] for panel in picture.spec["concat"]] == ["SST-2", "MNLI"]
     for panel, of_task in zip(picture.spec["concat"], scores.values(), strict=True):
         panel = {**panel, "datasets": picture.spec["datasets"]}
         (layer,) = specs.marked(panel, "point", x="mean")
