@@ -73,7 +73,7 @@ def score_hints(label: str, **more: str) -> list[Any]:
 
 def headline(table: Table) -> str:
     """The task and the PLM of a table."""
-    return f"{table.columns[0].task} on {table.scope.plm}"
+    return f"{table.columns[0].task_title or table.columns[0].task} on {table.scope.plm}"
 
 
 def score_label(table: Table, column: int = 0) -> str:

@@ -178,8 +178,9 @@ def _across(table: Table, known: Looks) -> list[Picture]:
     by_task = {task: settings(table, known, column) for task, column in columns.items()}
     order = _by_mean_rank({task: [(one.name, table.columns[columns[task]].better * one.cell.mean) for one in found]
                            for task, found in by_task.items()})  # fmt: skip
+    titles = {task: table.columns[number].task_title or task for task, number in columns.items()}
     panels = [
-        _panel(found, task, score_label(table, columns[task]), order, labelled=at % _COLUMNS == 0)
+        _panel(found, titles[task], score_label(table, columns[task]), order, labelled=at % _COLUMNS == 0)
         for at, (task, found) in enumerate(by_task.items())
     ]
     counts = [len(one.cell.values) for found in by_task.values() for one in found]
@@ -190,7 +191,7 @@ def _across(table: Table, known: Looks) -> list[Picture]:
     return [picture("across", f"{title}{interval_words(counts, cut)} Small circles: seeds.", chart)]
 
 
-def _panel(found: Sequence[Setting], task: str, label: str, order: Sequence[str], labelled: bool) -> Any:
+def _panel(found: Sequence[Setting], title: str, label: str, order: Sequence[str], labelled: bool) -> Any:
     y = rows_axis(order, labelled=labelled)
     rows = [{**one.fields(), "mean": one.cell.mean, **one.reach()} for one in found]
     each = [{**one.fields(), "seed": seed, "value": value, "shown": one.cell.measure.format(value)}
@@ -202,8 +203,8 @@ def _panel(found: Sequence[Setting], task: str, label: str, order: Sequence[str]
     )  # fmt: skip
     scale = span_of(*_seen(found))
     marks = points(base).encode(x=alt.X("mean:Q", title=label, scale=scale, axis=alt.Axis(tickCount=4)))
-    parts = [reach(base, colour), zoomable(marks, along=["x"], name=re.sub(r"\W", "_", f"plot_{task}")), seeds]
-    return alt.layer(*parts, width=_PANEL, height=BAND * len(order), title=task)
+    parts = [reach(base, colour), zoomable(marks, along=["x"], name=re.sub(r"\W", "_", f"plot_{title}")), seeds]
+    return alt.layer(*parts, width=_PANEL, height=BAND * len(order), title=title)
 
 
 def _seen(found: Sequence[Setting]) -> tuple[float, float]:
