@@ -6,7 +6,7 @@ const panel = document.getElementById("panel");
 /** Show elements in a dialog. Esc and a click beside it close it; the browser gives the focus back. */
 function openDialog(dialog, title, ...children) {
   const close = make("button", { type: "button", class: "close", onclick: () => dialog.close() }, "Close");
-  dialog.replaceChildren(make("h2", { id: `${dialog.id}-title` }, title), close, ...children);
+  dialog.replaceChildren(make("h2", { id: `${dialog.id}-title` }, title), close, ...children.filter(Boolean));
   dialog.showModal();
   dialog.scrollTop = 0;
 }
