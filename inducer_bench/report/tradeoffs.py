@@ -186,7 +186,10 @@ class _CostAxis:
     def encoding(self, label: str) -> Any:
         """The channel x of the field `x`."""
         scale = alt.Scale(
-            type="log" if self.logarithmic else "linear", domain=[self.low, self.high], nice=False, zero=False
+            type="log" if self.logarithmic else "linear",
+            domain=[self.low, self.high],
+            nice=False,
+            zero=alt.Undefined if self.logarithmic else False,
         )
         if not self.logarithmic:
             return alt.X("x:Q", title=label, scale=scale, axis=alt.Axis(tickCount=5, grid=False))

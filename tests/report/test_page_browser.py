@@ -185,6 +185,7 @@ def test_cell_opens_its_runs_with_scores_files_curve_and_command(page, report, s
     assert command.startswith("inducer-bench preset=mini task=sst2 method=lora seed=")
     panel.locator("svg.marks").wait_for()
     assert panel.locator("svg.marks path[aria-roledescription='line mark']").count() == len(expected)
+    assert not re.search("null|undefined|NaN", panel.text_content())
     page.keyboard.press("Escape")
     assert not panel.is_visible()
     assert focused(page).startswith("91.0")
@@ -205,6 +206,7 @@ def test_run_that_failed_says_why(page):
     row.locator("th button").click()
     text = page.locator("#panel").text_content()
     assert "failed: failed" in text
+    assert not re.search("null|undefined|NaN", text)
     assert "No learning curve was recorded" in text
     page.keyboard.press("Escape")
 

@@ -6,7 +6,7 @@ const panel = document.getElementById("panel");
 /** Show elements in a dialog. Esc and a click beside it close it; the browser gives the focus back. */
 function openDialog(dialog, title, ...children) {
   const close = make("button", { type: "button", class: "close", onclick: () => dialog.close() }, "Close");
-  dialog.replaceChildren(make("h2", { id: `${dialog.id}-title` }, title), close, ...children);
+  dialog.replaceChildren(make("h2", { id: `${dialog.id}-title` }, title), close, ...children.filter(Boolean));
   dialog.showModal();
   dialog.scrollTop = 0;
 }
@@ -77,10 +77,18 @@ function runsTable(runs, score) {
   );
   const shown = (value, digits = 2) => (value === null || value === undefined ? "" : value.toFixed(digits));
   const several = new Set(runs.map((run) => run.title)).size > 1;
-  const headings = [several ? "method" : null, "seed", "status", ...names, "training, s", "epoch", "written (UTC)", "folder and files"];
+  const configs = runs.map(settingsOfRun);
+  const varying = Object.keys(configs[0]).filter(
+    (key) => !/^(seed|task\.|protocol\.)/.test(key) && new Set(configs.map((config) => config[key])).size > 1,
+  );
+  const keys = several ? [] : varying.slice(0, 3);
+  const short = keys.map((key) => key.replace(/^.*\./, ""));
+  const costs = ["training, s", "epoch", "written (UTC)", "folder and files"];
+  const headings = [several ? "method" : null, "seed", ...short, "status", ...names, ...costs];
   const rows = runs.map((run) => [
     several ? run.title : null,
     String(run.seed),
+    ...keys.map((key) => settingsOfRun(run)[key]),
     run.error ? `${run.status}: ${run.error}` : run.trial ? `${run.status}, trial` : run.status,
     ...names.map((name) => shown(run.scores?.[name])),
     shown(run.train_seconds, 0),
