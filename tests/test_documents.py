@@ -15,7 +15,7 @@ from helpers import documents
 from helpers.documents import ROOT, Block
 
 from inducer_bench.cli.commands import NAMES as COMMANDS
-from inducer_bench.cli.sweep_folder import planned
+from inducer_bench.cli.sweep_folder import count
 from inducer_bench.config import compose
 from scripts.docs import configuration
 
@@ -168,7 +168,7 @@ def test_every_page_is_in_the_navigation():
 def test_numbers_of_jobs_of_the_paper_are_right(command, jobs):
     overrides = command.split()
     hydra = compose.composed_with_hydra(overrides).hydra
-    assert planned(overrides, hydra, None).jobs == int(jobs)
+    assert count(overrides, hydra, None) == int(jobs)
 
 
 def test_every_key_of_the_configuration_has_a_meaning():
