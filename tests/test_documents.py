@@ -99,9 +99,13 @@ def composed(words, where):
 
 def with_runs(words, folder):
     """The words of a command with the folders of finished runs for RUN, and one that is new for FOLDER."""
-    found = iter(sorted(path.parent for path in folder.glob("runs/*/*/*/*/record.json")))
+    every = (path.parent for path in folder.glob("runs/*/*/*/*/record.json"))
+    found = iter(sorted(every, key=lambda run: (run.parent.name != "lora", run)))  # LoRA can be merged
     new = folder / f"new-{len(list(folder.iterdir()))}"
-    return [str(next(found)) if word == "RUN" else str(new) if word in ("FOLDER", "shared") else word for word in words]
+    return [
+        str(next(found)) if word == "RUN" else str(new) if word in ("FOLDER", "shared", "merged") else word
+        for word in words
+    ]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name in RUN], ids=name)
