@@ -4,8 +4,10 @@ The pages of `RUN` are walked from top to bottom in a folder of their own. Of al
 checked, and commands that read finished runs get one. CONTRIBUTING.md is walked by `test_contributing.py`.
 """
 
+import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from helpers.documents import ROOT, Block
 from inducer_bench.cli.commands import NAMES as COMMANDS
 from inducer_bench.cli.sweep_size import count
 from inducer_bench.config import compose
+from inducer_bench.methods.options import METHODS
 from scripts.docs import configuration
 
 PAGES = sorted([ROOT / "README.md", ROOT / "results/README.md", *ROOT.glob("docs/**/*.md")])
@@ -25,6 +28,7 @@ GENERATED = {"reference/commands.md", "reference/configuration.md", "reference/r
 CONFIGURED = {"validate", "params", "tune", "plan"}  # commands that take overrides
 SMALL = ["task.max_train=32", "task.max_eval=16", "trainer.epochs=1", "trainer.device=cpu"]
 REPRODUCE = (ROOT / "docs/reproduce.md").read_text()
+SEEN: set[tuple[str, ...]] = set()  # commands that were run for another page
 SLOW = {"doctor"}  # asks the network, and is tested elsewhere
 
 
@@ -71,7 +75,8 @@ def check(words, folder, run_cli, where, runs):
     rest = words[1:]
     if not rest or rest[0] not in COMMANDS or rest[0] in ("tune", "plan"):
         composed(rest, where)
-    elif runs and rest[0] not in SLOW:
+    elif runs and rest[0] not in SLOW and tuple(rest) not in SEEN:
+        SEEN.add(tuple(rest))
         process = run_cli(*with_runs(rest, folder), cwd=folder)
         assert process.returncode == 0, f"{where}\n{process.stderr}"
 
@@ -99,9 +104,13 @@ def composed(words, where):
 
 def with_runs(words, folder):
     """The words of a command with the folders of finished runs for RUN, and one that is new for FOLDER."""
-    found = iter(sorted(path.parent for path in folder.glob("runs/*/*/*/*/record.json")))
+    every = (path.parent for path in folder.glob("runs/*/*/*/*/record.json"))
+    found = iter(sorted(every, key=lambda run: (run.parent.name != "lora", run)))  # LoRA can be merged
     new = folder / f"new-{len(list(folder.iterdir()))}"
-    return [str(next(found)) if word == "RUN" else str(new) if word in ("FOLDER", "shared") else word for word in words]
+    return [
+        str(next(found)) if word == "RUN" else str(new) if word in ("FOLDER", "shared", "merged") else word
+        for word in words
+    ]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name in RUN], ids=name)
@@ -173,3 +182,18 @@ def test_numbers_of_jobs_of_the_paper_are_right(command, jobs):
 
 def test_every_key_of_the_configuration_has_a_meaning():
     assert configuration.undocumented() == []
+
+
+def test_results_in_the_readme_are_those_of_the_records():
+    rows = re.findall(
+        r"^\| (.+?) \| \**([\d.]+)\** ± ([\d.]+) \| ([\d.]+) \| ([\d,]+) \|$", (ROOT / "README.md").read_text(), re.M
+    )
+    titles = {kind.title: name for name, kind in METHODS.items()}
+    assert len(rows) == 7
+    for title, mean, deviation, bleu, parameters in rows:
+        found = [json.loads(p.read_text()) for p in ROOT.glob(f"results/mini/runs/*/*/{titles[title]}/*/record.json")]
+        accuracies = [r["scores"]["accuracy"]["value"] for r in found if r["task"] == "sst2"]
+        texts = [r["scores"]["bleu"]["value"] for r in found if r["task"] == "webnlg"]
+        assert (f"{statistics.mean(accuracies):.1f}", f"{statistics.stdev(accuracies):.1f}") == (mean, deviation), title
+        assert [f"{text:.1f}" for text in texts] == [bleu], title
+        assert {f"{r['parameters']['method']:,}" for r in found if r["task"] == "sst2"} == {parameters}, title

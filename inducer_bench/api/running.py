@@ -141,7 +141,8 @@ def compare(left: Run | str | Path, right: Run | str | Path) -> comparisons.Comp
     """Two finished runs of one task side by side: what differs, their scores with paired tests, and their costs.
 
     Args:
-        left, right: a run, or its folder.
+        left: a run, or its folder.
+        right: another one.
 
     Returns:
         `warnings`, `tables` and `remarks`, which print as `inducer-bench compare` shows them.

@@ -21,7 +21,9 @@ _PRELOADED = [
     for name in ("cli.launch", "cli.tables", "runs.experiment", "runs.predict", "training.decoding")
 ]
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-_MEMORY = 12 * 2**30  # bytes of address space
+_MEMORY = (
+    12 * 2**30
+)  # bytes that are written; address space alone is reserved by the terabyte in the figures' converter
 _CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 
 
@@ -124,7 +126,7 @@ def _child(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # what grows without end is told, not the machine
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))  # what grows without end is told, not the machine
     if trouble.file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (trouble.file_size, trouble.file_size))

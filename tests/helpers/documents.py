@@ -21,7 +21,7 @@ LANGUAGES = {"sh", "python", "yaml", "json", "text", "bibtex"}
 FENCE = re.compile(r"((?:^ *<!--.*?-->\n)*)^( *)```(\S*)\n(.*?)^ *```$", re.M | re.S)
 DIRECTIVE = re.compile(r"<!-- (file|needs): (.*?) -->")
 OPTIONS = {"-m", "--multirun", "--plan"}  # of a run, without a value
-WITH_VALUE = {"--config-dir", "-cd", "--cfg", "--time", "--difference", "--config-name"}
+WITH_VALUE = {"--config-dir", "-cd", "--cfg", "--limit", "--time", "--difference", "--config-name"}
 CONTROL = {"&&", "|", ">", "<", ";"}
 SHELL = {"echo", "grep", "export", "cd", "source", "git", "wandb"}  # what is not part of this project
 
