@@ -63,7 +63,7 @@ inducer-bench {markdown(record.code.version)}, run {record.config_hash},
 
 ## Limits
 
-{_limits(config)}
+{_limits(run)}
 """
 
 
@@ -165,12 +165,16 @@ def _selection(config: ExperimentConfig) -> str:
     return f"the epoch was selected on {on}"
 
 
-def _limits(config: ExperimentConfig) -> str:
+def _limits(run: FinishedRun) -> str:
+    config = run.config
+    lines = [f"In its predictions: {markdown(remark)}." for remark in run.record.remarks]
     if config.suite == "mini":
-        return (
+        return "\n".join([
+            *lines,
             "Trained on the generated data of the mini suite: it shows that the pipeline works, and knows nothing "
-            "about the world."
-        )
-    small = config.plm.path is None and config.plm.hub is None
-    base = " The base model is a small one, pre-trained on generated text alone." if small else ""
-    return f"One seed of one configuration; not evaluated beyond the scores above.{base}"
+            "about the world.",
+        ])  # fmt: skip
+    lines.append("One seed of one configuration; not evaluated beyond the scores above.")
+    if config.plm.path is None and config.plm.hub is None:
+        lines.append("The base model is a small one, pre-trained on generated text alone.")
+    return "\n".join(lines)

@@ -129,5 +129,6 @@ def _generate(run: FinishedRun, task: GenerationOptions) -> list[str]:
         f"    eos_token_id=list(range({first}, {first + len(SPECIAL_TOKENS)})),  # any special token ends the text",
         f"    pad_token_id={first + SPECIAL_TOKENS.index('<pad>')},",
         ")",
-        f"print(tokenizer.decode([token for token in output[0, len(ids) :].tolist() if token < {first}]).strip())",
+        f"written = [token for token in output[0, len(ids) :].tolist() if token < {first}]",
+        "print(tokenizer.decode(written, skip_special_tokens=True).strip())",
     ]
