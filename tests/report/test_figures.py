@@ -25,7 +25,7 @@ def draw(table, known=None):
 
 def cost_table(root):
     built = tables.build(store.load(root), [], "runs")
-    return next(table for table in built if table.name.startswith("cost_sst2"))
+    return next(table for table in built if table.name == "sst2")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def methods(tmp_path):
 
 
 def test_cost_table_has_tradeoffs_learning_curves_and_spread(drawn):
-    assert list(drawn["mini/cost_sst2_mini_roberta"]) == [
+    assert list(drawn["mini/sst2"]) == [
         "tradeoff_parameters", "tradeoff_train_seconds", "learning_curves", "seed_spread",
     ]  # fmt: skip
     assert list(drawn["mini/ablation_sst2_mini_roberta"]) == ["ablation"]
@@ -57,7 +57,7 @@ def test_cost_table_has_tradeoffs_learning_curves_and_spread(drawn):
 
 
 def test_figure_without_numbers_to_show_is_not_drawn(drawn):
-    assert list(drawn["full/cost_mnli_roberta-base"]) == ["learning_curves"]  # one method, one seed
+    assert list(drawn["full/mnli"]) == ["learning_curves"]  # one method, one seed
 
 
 @pytest.mark.parametrize(("kinds", "is_drawn"), [
@@ -87,8 +87,8 @@ def test_time_is_drawn_only_of_one_machine_which_the_caption_names(tmp_path):
 
 
 def test_equal_tables_give_equal_bytes_without_date_or_program(built, drawn):
-    for name, picture in draw(built["mini/cost_sst2_mini_roberta"]).items():
-        other = drawn["mini/cost_sst2_mini_roberta"][name]
+    for name, picture in draw(built["mini/sst2"]).items():
+        other = drawn["mini/sst2"][name]
         assert json.dumps(picture.spec) == json.dumps(other.spec)
     assert picture.svg() == other.svg()  # although the converter has drawn before
     assert b'id="clip0"' in picture.svg()
@@ -125,7 +125,7 @@ def test_a_method_looks_the_same_in_every_figure(methods):
 
 
 def test_rows_with_one_label_are_drawn_apart(built):
-    table = built["mini/cost_sst2_mini_roberta"]
+    table = built["mini/sst2"]
     rows = tuple(dataclasses.replace(row, label="the same") for row in table.rows)
     spec = draw(dataclasses.replace(table, rows=rows))["seed_spread"].spec
     names = {row["row"] for row in specs.drawn(spec, "tick")}
@@ -150,7 +150,7 @@ def test_caption_says_what_the_lines_are_and_where_there_are_none():
 
 
 def test_only_rows_with_three_seeds_have_an_interval(drawn):
-    picture = drawn["mini/cost_sst2_mini_roberta"]["tradeoff_parameters"]
+    picture = drawn["mini/sst2"]["tradeoff_parameters"]
     with_ends = {row["row"] for row in specs.drawn(picture.spec, "point") if "low" in row}
     assert len(with_ends) == 2  # lora and inducer
     assert "where there are at least three" in picture.title
@@ -272,7 +272,7 @@ def test_differences_are_seed_by_seed_from_the_first_row(tmp_path):
 
 
 def test_budget_curve_has_a_line_for_each_method_over_a_logarithmic_axis(built):
-    table = built["mini/cost_sst2_mini_roberta"]
+    table = built["mini/sst2"]
     lora = next(row for row in table.rows if row.method == "lora")
     sizes = next(number for number, column in enumerate(table.columns) if column.value == "parameters")
     more = dataclasses.replace(lora.cells[sizes], values=((0, 160_000.0),))
@@ -317,7 +317,7 @@ def test_mean_of_a_curve_is_over_the_seeds_that_reached_the_epoch(methods):
 
 
 def test_pictures_are_converted_by_another_process_to_the_same_bytes(drawn):
-    pictures = list(drawn["mini/cost_sst2_mini_roberta"].values())[:2]
+    pictures = list(drawn["mini/sst2"].values())[:2]
     assert images.convert([one.spec for one in pictures]) == [(one.svg(), one.png()) for one in pictures]
     assert images.convert([]) == []
 
@@ -328,7 +328,7 @@ def test_a_converter_that_ends_costs_the_figures_alone_and_is_told_in_a_line(met
     assert main(["tables", "--runs", str(methods), "--out", str(out)]) == 1
     told = capsys.readouterr().err.splitlines()
     assert told == ["left out: figures: the converter ended; is memory or address space (ulimit -v) limited?"]
-    assert (out / "mini" / "cost_sst2_mini_roberta.md").exists()
+    assert (out / "mini" / "sst2.md").exists()
     assert "Costs: sst2" in (out / "index.html").read_text()
     assert not list(out.rglob("*.svg"))
 
