@@ -8,6 +8,7 @@ from helpers import handmade
 from helpers.handmade import MINI
 from helpers.searches import CENTRE, space, trials, tune
 
+from inducer_bench.methods.options import method_title
 from inducer_bench.report import render, store, studies, tables, tuned
 
 GROUPS = {"lora": (90.0, 90.5, 91.0), "bitfit": (89.5, 90.0, 90.5), "prefix": (60.0, 60.5, 61.0)}
@@ -62,7 +63,7 @@ def test_scores_are_means_over_the_final_runs_and_those_at_the_own_settings(tabl
 
 
 def test_tied_methods_and_worse_ones_are_told_apart(table):
-    assert [written(table, method, "verdict") for method in GROUPS] == ["best", "tied", "worse"]
+    assert [written(table, method_title(method), "verdict") for method in GROUPS] == ["best", "tied", "worse"]
     difference = cell(table, "Prefix", "difference")
     low, high, p_value = (dict(difference.values)[name] for name in ("low", "high", "p"))
     assert difference.value == pytest.approx(-30.0)
@@ -178,8 +179,8 @@ def test_method_whose_trials_all_failed_is_shown_and_does_not_keep_the_others_fr
     tune(tmp_path, *MINI, "method=prefix", tried=("failed", "oom"))
     (table,) = build(tmp_path)
     assert written(table, "Prefix", "tuned") == "no trial has a score"
-    assert [written(table, method, "verdict") for method in GROUPS] == ["best", "worse", "not tested"]
-    assert table.text[0].endswith(" Not tested: prefix.")
+    assert [written(table, method_title(method), "verdict") for method in GROUPS] == ["best", "worse", "not tested"]
+    assert table.text[0].endswith(" Not tested: Prefix.")
 
 
 def test_all_methods_failed(tmp_path):
@@ -266,10 +267,10 @@ def test_final_run_whose_search_is_gone_says_so(tmp_path):
 def test_bold_among_winners_of_one_study_comes_without_the_word_on_untuned_settings(tmp_path):
     for method, finals in GROUPS.items():
         tune(tmp_path, *MINI, f"method={method}", finals=(finals[0] / 2, finals[1]) if method == "bitfit" else finals)
-    legend = render.legend(ordinary(tmp_path)["mini/sst2"])
-    assert "not tuned" not in legend
+    table = ordinary(tmp_path)["mini/sst2"]
+    assert table.equal_effort
+    assert "not tuned" not in render.legend(table)
     for seed in (1, 2):
         handmade.write_run(tmp_path, *MINI, "method=prefix", "protocol=clean", seed=seed, score=20.0)
         handmade.write_run(tmp_path, *MINI, "method=adapter", "protocol=clean", seed=seed, score=99.0)
-    legend = render.legend(ordinary(tmp_path)["mini/sst2"])
-    assert legend.endswith("Settings are the published ones or the user's; they were not tuned with equal effort.")
+    assert not ordinary(tmp_path)["mini/sst2"].equal_effort
