@@ -156,7 +156,10 @@ def test_tokenizer_is_a_folder_or_the_name_of_a_bundled_plm(tiny_gpt2_folder):
         (["task.metrics=[pearson]"], "task.metrics: found 'pearson'; allowed where task.labels=[negative, positive]: "),
         (["task=stsb", "task.metrics=[f1]"], "task.metrics: found 'f1'; allowed where task.labels=number: pearson, "),
         (["task.metric=f1"], "task.metric: unknown 'f1'; allowed: accuracy"),
-        (["task=mnli", "task.metrics=[f1,accuracy]"], "task.metrics: found 'f1'; allowed with 3 labels: accuracy, "),
+        (
+            ["task=mnli", "task.metrics=[f1,accuracy]"],
+            "task.metrics: found 'f1'; did you mean 'f1_macro'? allowed with 3",
+        ),
         (["task.report=[dev,test]"], "task.report: unknown 'test'; allowed: dev, train"),
         (["~task.files.dev"], "task.report: unknown 'dev'; allowed: train"),
         (["task=classification", "task.source=hub"], "task.hub: names no split 'train' for 'classification'; or task."),
