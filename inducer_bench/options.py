@@ -2,15 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterable
 from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from inducer_bench.errors import UserError, first_line, listed, nearest, shown
+from inducer_bench.errors import UserError, first_line, listed, nearest, shown, unknown
 
 Options = TypeVar("Options")
 
@@ -99,6 +101,21 @@ def user_module(key: str, name: str, *needed: str) -> ModuleType:
         if not hasattr(module, attribute):
             raise UserError(f"{key}: module '{name}' does not define '{attribute}'; needed: {', '.join(needed)}")
     return module
+
+
+def unknown_name(key: str, name: str, shipped: Iterable[str]) -> UserError:
+    """The error for a name that is neither shipped nor dotted; with a hint if it is that of the user's module.
+
+    Args:
+        key: the key of the name.
+        shipped: the names of this package.
+    """
+    if Path(f"{name}.py").is_file():
+        return UserError(
+            f"{key}: '{name}' is a module by itself; allowed: one in a folder, for the dot in its name: move {name}.py "
+            f"to my_folder/{name}.py and write my_folder.{name}"
+        )
+    return unknown(key, name, [*shipped, "the dotted name of a module"])
 
 
 # What pydantic calls the types of JSON -> what a user of YAML calls them.

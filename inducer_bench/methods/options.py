@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from inducer_bench.errors import UserError, unknown
+from inducer_bench.errors import UserError
 from inducer_bench.methods.architectures import Sizes
-from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options, user_module
+from inducer_bench.options import Fraction, PositiveFloat, PositiveInt, options, unknown_name, user_module
 
 LoraTarget = Literal["q", "k", "v", "o", "ffn"]
 
@@ -357,7 +357,7 @@ def options_class(name: str, key: str = "method.name") -> type[MethodOptions]:
     """
     if "." not in name:
         if name not in METHODS:
-            raise unknown(key, name, [*METHODS, "the dotted name of a module"])
+            raise unknown_name(key, name, METHODS)
         return METHODS[name]
     found = user_module(key, name, "Options", "attach").Options
     if not (isinstance(found, type) and issubclass(found, MethodOptions)):

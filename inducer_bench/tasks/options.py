@@ -16,7 +16,7 @@ from inducer_bench.errors import UserError, listed, nearest, shown, unknown
 from inducer_bench.metrics.classification import of_class
 from inducer_bench.metrics.metric import Metric, Scored
 from inducer_bench.metrics.table import is_users, metric_of, metrics_of, user_metric
-from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, user_module
+from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, unknown_name, user_module
 
 # In the order of the released code; their ids follow those of the PLM's own tokens.
 SPECIAL_TOKENS = (
@@ -323,7 +323,7 @@ def options_class(kind: str) -> type[TaskOptions]:
     """
     if "." not in kind:
         if kind not in KINDS:
-            raise unknown("task.kind", kind, KINDS)
+            raise unknown_name("task.kind", kind, KINDS)
         return KINDS[kind]
     found = user_module("task.kind", kind, "Options", "Task").Options
     if not (isinstance(found, type) and issubclass(found, TaskOptions)):

@@ -174,6 +174,15 @@ def test_module_that_does_not_exist_is_refused_in_one_line(run_cli, cwd):
     )
 
 
+def test_module_without_a_folder_is_told_where_to_go(run_cli, tmp_path):
+    (tmp_path / "scale.py").write_text("")
+    for key, override in (("method.name", "method=own"), ("task.kind", "method=lora")):
+        done = run_cli("validate", override, f"{key}=scale", "trainer.lr=1", cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"{key}: 'scale' is a module by itself" in done.stderr
+        assert "write my_folder.scale" in done.stderr
+
+
 def test_file_in_the_working_directory_does_not_hide_an_installed_package(run_cli, tmp_path):
     (tmp_path / "yaml.py").write_text("raise SystemExit('hidden')\n")
     assert run_cli("validate", cwd=tmp_path).returncode == 0
