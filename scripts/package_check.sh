@@ -9,6 +9,7 @@
 # the package `build`. The Python of its version borrows the dependencies that are installed there, unless `full`; all
 # others get theirs as a user would, which takes 6 GB each for as long as they are tried.
 set -eu
+export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}" # seconds; some wheels have a gigabyte
 cd "$(dirname "$0")/.."
 root=$PWD
 case ${1:-} in
