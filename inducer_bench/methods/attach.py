@@ -24,7 +24,8 @@ from inducer_bench.methods.architectures import Layout, sizes
 from inducer_bench.methods.budget import check_ranks
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.methods.published import defaults, over_defaults
-from inducer_bench.methods.tuned import ATTACHED, DESCRIPTION_FILE, WEIGHTS_FILE, Description, TunedModel
+from inducer_bench.methods.saved import DESCRIPTION_FILE, WEIGHTS_FILE, Description, check_folder
+from inducer_bench.methods.tuned import ATTACHED, TunedModel
 from inducer_bench.options import typed, user_module
 
 
@@ -115,7 +116,7 @@ def load(model: PreTrainedModel, folder: str | Path) -> TunedModel:
     """
     _check_model(model)
     folder = Path(folder)
-    _check_folder(folder)
+    check_folder(folder)
     description, method = _described(folder / DESCRIPTION_FILE)
     if description.model_type != model.config.model_type:
         own, saved = model.config.model_type, description.model_type
@@ -168,22 +169,6 @@ def _check_model(model: Any) -> None:
 
 def _kind(found: object) -> str:
     return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-
-
-def _check_folder(folder: Path) -> None:
-    """Say what a folder is that `save` has not written.
-
-    Raises:
-        UserError: there is no description in it.
-    """
-    if (folder / DESCRIPTION_FILE).exists():
-        return
-    if (folder / "adapter" / DESCRIPTION_FILE).exists():
-        raise UserError(f"{folder}: the folder of a run; its adapter is in '{folder / 'adapter'}'")
-    if (folder / "adapter_config.json").exists():
-        raise UserError(f"{folder}: an adapter of the peft library; load it with peft.PeftModel.from_pretrained")
-    what = "has no" if folder.is_dir() else "is not a folder with"
-    raise UserError(f"{folder}: {what} {DESCRIPTION_FILE}; allowed: a folder that tuned.save has written")
 
 
 def _described(file: Path) -> tuple[Description, MethodOptions]:

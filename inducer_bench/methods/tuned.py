@@ -13,44 +13,23 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from inducer_bench import strict_json
-from inducer_bench.errors import UserError, first_line
-from inducer_bench.files import write_atomic
-from inducer_bench.methods import layers
+from inducer_bench.errors import UserError
+from inducer_bench.methods import layers, saved
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.methods.attention import IMPLEMENTATION, refuse_probabilities
-from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.options import MethodOptions, method_title
 from inducer_bench.methods.parts import Appendable, HasDeployedForm, Mergeable
-from inducer_bench.options import NonNegativeInt, options
+from inducer_bench.methods.saved import Description
 from inducer_bench.version import __version__
 
 ATTACHED = "_inducer_bench_attached"  # marks every module of a model that has a method attached
-WEIGHTS_FILE, DESCRIPTION_FILE = "adapter.safetensors", "adapter.json"
-
-
-@options
-class Description:
-    """What `adapter.json` says of the weights next to it."""
-
-    format: Literal[1]
-    inducer_bench: str  # the version that wrote it
-    model_type: str
-    layout: Layout | None = None
-    options: dict[str, Any]  # of the method's deployed form
-    special_tokens: NonNegativeInt
-    train_head: bool
-    parameters: dict[str, int | float]  # `TunedModel.parameter_counts`
-    labels: list[str] | None = None  # names of the head's outputs, where they are known
 
 
 class TunedModel(nn.Module):
@@ -256,8 +235,6 @@ class TunedModel(nn.Module):
                 f"save: found the method '{self.options.name}', a module by itself; allowed: one in a package, such as "
                 "my_package.my_module, by whose dotted name ib.load finds it"
             )
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         description = Description(
             format=1,
             inducer_bench=__version__,
@@ -269,12 +246,7 @@ class TunedModel(nn.Module):
             parameters=self.parameter_counts(),
             labels=labels,
         )
-        values = dataclasses.asdict(description)
-        if labels is None:
-            del values["labels"]  # earlier versions do not know it
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._saved().items()}
-        write_atomic(folder / WEIGHTS_FILE, save(tensors))
-        write_atomic(folder / DESCRIPTION_FILE, (strict_json.dumps(values, indent=2) + "\n").encode())
+        saved.write(Path(folder), description, self._saved())
 
     def load_weights(self, file: Path) -> None:
         """Load what `save` wrote, into a model with the deployed form of the same method.
@@ -282,20 +254,8 @@ class TunedModel(nn.Module):
         Raises:
             UserError: the file is damaged, or its tensors are not finite, or not those of this method on this model.
         """
-        try:
-            tensors = load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{file}: not a whole file of weights ({first_line(error)})") from None
         own = self._named([*self._method, *self._tokens, *self._head])
-        different = sorted(
-            name for name in own.keys() | tensors.keys()
-            if name not in own or name not in tensors or own[name].shape != tensors[name].shape
-        )  # fmt: skip
-        if different:
-            raise UserError(f"{file}: does not fit this model; {len(different)} tensors differ, first '{different[0]}'")
-        broken = first_not_finite((name, tensors[name].to(parameter.dtype)) for name, parameter in own.items())
-        if broken is not None:
-            raise UserError(f"{file}: the tensor '{broken}' is not finite")
+        tensors = saved.read_weights(file, own)
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(tensors[name])
