@@ -1,7 +1,6 @@
-"""What a single run tells on stderr once it is done: its costs, the task's other runs so far, and what to do next."""
+"""What a single run tells on stdout once it is done: its costs, the task's other runs so far, and what to do next."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def close(folder: Path, record: FinishedRecord, output_dir: Path) -> None:
     if len(others) > 1:
         header.show([("", ""), *so_far(folder, record, others)])
     commands = next_commands(folder, record, others, output_dir)
-    print("\nnext", *(f"  {command}" for command in commands), sep="\n", file=sys.stderr)  # unbroken, to be copied
+    print("\nnext", *(f"  {command}" for command in commands), sep="\n", flush=True)  # unbroken, to be copied
 
 
 def costs(record: FinishedRecord) -> Rows:

@@ -219,7 +219,7 @@ def _report(outcome: Outcome, alone: bool) -> None:
 
     Args:
         outcome: of a run.
-        alone: it is no part of a sweep: more is told of it on stderr.
+        alone: it is no part of a sweep: more is told of it.
     """
     if outcome.folder == Path():
         print(f"inducer-bench: {shown(outcome.message, LONGEST_MESSAGE)}", file=sys.stderr)

@@ -71,7 +71,8 @@ def check_ranks(options: MethodOptions, s: Sizes) -> None:
         UserError: one is.
     """
     for rank in options.ranks:
-        value, most = value_of(options, rank), rank.most(s)
+        value, bound = value_of(options, rank), rank.most(s)
+        most = None if bound is None else max(bound, rank.allowed)
         if most is not None and value > most:
             width = {"head_width": "head width", "width": "width", "ffn": "width of the FFN"}[str(rank.within)]
             lowest = 0 if rank.least > 1 else 1  # what does not exist below its least rank may be left out

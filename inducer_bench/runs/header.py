@@ -1,6 +1,7 @@
-"""What a run tells on stderr before its first step: what it is and where, then data, parameters, device and steps.
+"""What a run tells on stdout before its first step: what it is and where, then data, parameters, device and steps.
 
-A sweep's jobs have a line each instead. In a terminal, long values are wrapped; elsewhere a row is a line.
+Errors and progress have stderr to themselves: bad input is one line there. A sweep's jobs have a line each instead. In
+a terminal, long values are wrapped; elsewhere a row is a line.
 """
 
 import math
@@ -22,10 +23,10 @@ _WIDTH = 12  # of the first column
 
 @on_main_process
 def show(rows: Rows) -> None:
-    """Write rows to stderr."""
+    """Write rows to stdout."""
     rows = [(name, printable(text)) for name, text in rows]
-    if not sys.stderr.isatty():
-        print("\n".join(f"{name:<{_WIDTH}}{text}" for name, text in rows), file=sys.stderr)
+    if not sys.stdout.isatty():
+        print("\n".join(f"{name:<{_WIDTH}}{text}" for name, text in rows), flush=True)
         return
     from rich.console import Console
     from rich.table import Table
@@ -35,7 +36,7 @@ def show(rows: Rows) -> None:
     table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(stderr=True).print(table, highlight=False, markup=False)
+    Console().print(table, highlight=False, markup=False)
 
 
 def tell_no_one(rows: Rows) -> None:

@@ -39,7 +39,7 @@ def run(config: ExperimentConfig, show: Callable[[Rows], None] = tell_no_one) ->
 
     Args:
         config: of the run.
-        show: is given what is known of a run that begins; `header.show` writes it to stderr.
+        show: is given what is known of a run that begins; `header.show` writes it to stdout.
 
     Raises:
         UserError: bad input, found before any training; nothing is recorded.

@@ -51,7 +51,7 @@ def test_run_has_the_fields_of_its_record_and_prints_as_a_few_lines(lora):
     assert {"scores", "folder", "record", "predict", "train_seconds"} <= set(dir(lora))
     lines = repr(lora).splitlines()
     assert lines[0] == "LoRA on tiny_roberta for sst2, seed 0"
-    assert f"accuracy {lora.scores['accuracy'].value:.2f}" in lines[1]
+    assert f"accuracy {lora.scores['accuracy'].value:.1f}" in lines[1]
     assert "of the method" in lines[2]
     assert lines[-1].strip() == str(lora.folder)
     assert pickle.loads(pickle.dumps(lora)) == lora

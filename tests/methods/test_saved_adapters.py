@@ -68,7 +68,7 @@ DESCRIPTIONS = {
     "not UTF-8": (lambda folder: (folder / "adapter.json").write_bytes(b"\xff"), "not written by this tool"),
     "deep": (lambda folder: (folder / "adapter.json").write_text("[" * 100_000), "nested too deeply"),
     "NaN": (lambda folder: (folder / "adapter.json").write_text('{"format": NaN}'), "NaN is not a JSON value"),
-    "gone": (lambda folder: (folder / "adapter.json").unlink(), "No such file or directory"),
+    "gone": (lambda folder: (folder / "adapter.json").unlink(), "allowed: a folder that tuned.save has written"),
 }
 
 

@@ -53,13 +53,14 @@ def refusal(capsys, *folders):
 @pytest.fixture
 def lora(tmp_path):
     """80 % of 200 examples right."""
-    return write_run(tmp_path, *MINI, "method=lora")
+    return write_run(tmp_path, *MINI, "method=lora", peak_memory_of="tensors_allocated")
 
 
 @pytest.fixture
 def inducer(tmp_path):
     """90 % right, and among these all that `lora` has right."""
-    return write_run(tmp_path, *MINI, "method=inducer", score=90.0, parameters=34_000, train_seconds=45.0)
+    return write_run(tmp_path, *MINI, "method=inducer", score=90.0, parameters=34_000, train_seconds=45.0,
+                     peak_memory_of="tensors_allocated")  # fmt: skip
 
 
 def test_scores_stand_side_by_side_with_a_paired_test(capsys, lora, inducer):

@@ -260,7 +260,7 @@ def test_escape_sequences_of_a_record_are_shown_and_not_obeyed(tmp_path, capsys)
 def test_record_that_cannot_be_read_is_never_overwritten(overrides, make):
     config = compose([*overrides, "trainer.epochs=0"])
     with pytest.MonkeyPatch.context() as here:
-        here.setattr("inducer_bench.runs.run._guarded", lambda config, identity, folder: folder)
+        here.setattr("inducer_bench.runs.run._guarded", lambda config, identity, folder, show: folder)
         folder = run(config)
     make(folder / records.FILE)
     before = os.lstat(folder / records.FILE)
@@ -272,7 +272,7 @@ def test_record_that_cannot_be_read_is_never_overwritten(overrides, make):
 def test_record_of_another_run_does_not_stand_for_this_one(overrides):
     config = compose([*overrides, "trainer.epochs=0"])
     with pytest.MonkeyPatch.context() as here:
-        here.setattr("inducer_bench.runs.run._guarded", lambda config, identity, folder: folder)
+        here.setattr("inducer_bench.runs.run._guarded", lambda config, identity, folder, show: folder)
         folder = run(config)
     records.write(folder, with_hash(handmade.record_of(config)))
     with pytest.raises(UserError, match="a copy, or moved"):

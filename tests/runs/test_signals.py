@@ -198,7 +198,7 @@ def test_signal_while_torch_is_imported_is_recorded(short, tmp_path):
     process = importing("SIGTERM", "torch.nn", short, tmp_path)
     assert process.returncode == 130
     assert process.stderr == "interrupted; the same command resumes\n"
-    assert records.read(tmp_path / Path(process.stdout.strip())).status == "interrupted"
+    assert records.read(tmp_path / Path(process.stdout.splitlines()[-1])).status == "interrupted"
 
 
 def test_second_signal_ends_the_process_at_once(short, tmp_path):

@@ -121,7 +121,7 @@ def test_closing_lists_the_best_runs_of_the_same_examples_and_marks_this_one(ove
     last = run(compose([*[o for o in overrides if not o.startswith("method.")], "method=bitfit", "trainer.epochs=1"]))
     capsys.readouterr()
     closing.close(last.folder, last.record, tmp_path / "runs")
-    told = capsys.readouterr().err
+    told = capsys.readouterr().out
     assert f"{last.record.best_epoch} of 1" in told
     assert "accuracy of 3 runs of sst2 in this folder" in told
     assert told.count("> ") == 1
@@ -132,7 +132,7 @@ def test_closing_lists_the_best_runs_of_the_same_examples_and_marks_this_one(ove
 
 def test_rows_in_a_pipe_are_one_line_each_without_colour(capsys):
     header.show([("method", "LoRA"), ("folder", "x" * 300), ("odd", "a\nb\x1b[31m")])
-    assert capsys.readouterr().err.splitlines() == [
+    assert capsys.readouterr().out.splitlines() == [
         "method      LoRA", "folder      " + "x" * 300, r"odd         a\nb\x1b[31m",
     ]  # fmt: skip
 
@@ -140,8 +140,8 @@ def test_rows_in_a_pipe_are_one_line_each_without_colour(capsys):
 @pytest.mark.parametrize("width", [40, 60, 200])
 def test_rows_in_a_terminal_wrap_within_it(monkeypatch, capsys, width):
     monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     header.show([("parameters", "17,568 of the method (1.45 % of the model's 1,210,496), 16,770 of the head")])
-    lines = _plain(capsys.readouterr().err).splitlines()
+    lines = _plain(capsys.readouterr().out).splitlines()
     assert all(len(line.rstrip()) <= width for line in lines)
     assert "".join(line[12:].strip() for line in lines).replace(" ", "").endswith("16,770ofthehead")
