@@ -13,6 +13,7 @@ import numpy as np
 from inducer_bench.methods.options import method_title
 from inducer_bench.report.curves import Curve, tuning_curve
 from inducer_bench.report.looks import CROSS, Look, Looks, of_settings
+from inducer_bench.report.naming import task_title
 from inducer_bench.report.plots import (
     FAINT,
     INK,
@@ -84,7 +85,7 @@ def _curves(study: Study, methods: Sequence[_Drawn]) -> list[Picture]:
         ]  # fmt: skip
 
     title = (
-        f"{study.first.task} on {study.first.plm}: the best score of so many trials, half of the searches find a "
+        f"{_about(study)}: the best score of so many trials, half of the searches find a "
         "better one; bands: 95 %, for the whole curve at once, cut where the trials set no limit; grey: the other "
         "methods."
     )
@@ -141,7 +142,7 @@ def _rates(study: Study, methods: Sequence[_Drawn]) -> list[Picture]:
         return method.label, _trials(method, look, x, y, failed_at, f"rates_{at}")
 
     title = (
-        f"{study.first.task} on {study.first.plm}: score of every trial by its learning rate. Ring: the winner; "
+        f"{_about(study)}: score of every trial by its learning rate. Ring: the winner; "
         "crosses: trials without a score; dotted: the method's own; bar: within 1 point of the best."
     )
     return [picture("learning_rates", title, _panels(panel, len(methods), "learning rate", label))]
@@ -211,6 +212,10 @@ def _panels(panel: Callable[[int], tuple[str, list[Any]]], count: int, x_label: 
 def _bare(channel: Any, field: str) -> Any:
     """A channel that adds nothing to the title of its axis."""
     return channel(f"{field}:Q", title=None)
+
+
+def _about(study: Study) -> str:
+    return f"{task_title(study.methods[0].config.task)} on {study.first.plm}"
 
 
 def _score_label(study: Study, prefix: str = "") -> str:
