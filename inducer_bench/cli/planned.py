@@ -68,8 +68,8 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
     Raises:
         UserError: they do not compose, or do not say which jobs there are.
     """
-    with explained(overrides := as_meant(overrides), config_dir):
-        overrides = with_recipe(overrides, config_dir)
+    with explained(given := as_meant(overrides), config_dir):
+        overrides = with_recipe(given, config_dir)
         composed = composed_with_hydra(overrides, config_dir)
         sweeper = composed.hydra.sweeper
         if not str(sweeper._target_).endswith(".BasicSweeper"):
@@ -80,7 +80,7 @@ def planned_sweep(overrides: list[str], config_dir: Path | None) -> Planned:
         count(overrides, composed.hydra, config_dir)  # refuses what would take for ever to enumerate
         composer, states = Composer(overrides, CONF_DIR, config_dir), States()
         jobs = [
-            _job(composer, job, number, states, config_dir)
+            _job(composer, job, number, states, [*given, *job], config_dir)
             for number, job in enumerate(composer.jobs(sweeper.params or {}))
         ]
         return Planned(jobs, output_dir(jobs, composed), workers(composed.hydra, len(jobs)))
@@ -124,17 +124,20 @@ def elapsed(seconds: Sequence[float], workers: int) -> float:
     return max(busy, default=0.0)
 
 
-def _job(composer: Composer, job: list[str], number: int, states: States, config_dir: Path | None) -> PlannedJob:
+def _job(
+    composer: Composer, job: list[str], number: int, states: States, given: list[str], config_dir: Path | None
+) -> PlannedJob:
+    """A job, planned; the overrides that the user gave are for messages, such as the name of a recipe's file."""
     text = " ".join(job)
     try:
         with redirect_stderr(StringIO()):  # what `method.budget` has to say of each job
-            config = experiment_config(composer.composed(job, number), job)
+            config = experiment_config(composer.composed(job, number), given)
     except UserError as error:
         return PlannedJob(text, (), str(error))
     except Exception as error:
         if lacks_memory(error):
             raise
-        return PlannedJob(text, (), str(explain(error, job, config_dir)))
+        return PlannedJob(text, (), str(explain(error, given, config_dir)))
     return PlannedJob(text, tuple(PlannedRun(one, states.of(one)) for one in config.each_run()))
 
 

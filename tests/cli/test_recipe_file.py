@@ -103,10 +103,19 @@ def test_setting_that_is_impossible_is_told_with_the_name_of_the_file(folder, ca
 def test_setting_that_is_impossible_is_told_so_by_the_workers_of_a_launcher(folder, run_cli):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     (folder / "bad.yaml").write_text("method: lora\nsettings: {trainer.lr: -1}\n")
-    arguments = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "recipe=bad.yaml,bad.yaml"]
+    (folder / "worse.yaml").write_text("method: lora\nsettings: {trainer.lr: -2}\n")
+    arguments = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "recipe=bad.yaml,worse.yaml"]
     process = run_cli(*arguments, cwd=folder, installed=True)
     assert process.returncode == 2, process.stderr
-    assert process.stderr.count(IMPOSSIBLE) == 2
+    for line in (IMPOSSIBLE, IMPOSSIBLE.replace("bad", "worse").replace("-1", "-2")):
+        assert process.stderr.count(line) == 1
+
+
+def test_plan_names_the_file_of_a_setting_that_is_impossible(folder, capsys):
+    (folder / "bad.yaml").write_text("method: lora\nsettings: {trainer.lr: -1}\n")
+    main.main(["plan", "recipe=bad.yaml", "seed=1,2"])
+    shown = capsys.readouterr()
+    assert "recipe: 'bad.yaml': trainer.lr: found -1" in shown.out + shown.err
 
 
 def test_nothing_starts_before_every_recipe_of_a_sweep_is_right(folder, capsys):
