@@ -115,7 +115,7 @@ def unknown_name(key: str, name: str, shipped: Iterable[str]) -> UserError:
             f"{key}: '{name}' is a module by itself; allowed: one in a folder, for the dot in its name: move {name}.py "
             f"to my_folder/{name}.py and write my_folder.{name}"
         )
-    return unknown(key, name, [*shipped, "the dotted name of a module"])
+    return UserError(f"{unknown(key, name, shipped)}, or the dotted name of a module")
 
 
 # What pydantic calls the types of JSON -> what a user of YAML calls them.

@@ -8,7 +8,7 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from inducer_bench.config import compose as module
-from inducer_bench.config.choices import choices
+from inducer_bench.config.choices import choices, files
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.files import CONF_DIR
@@ -73,7 +73,7 @@ MISTAKES = {  # override -> parts of the one line that answers it
     "nonsense": ["override 'nonsense': not understood", "write key=value"],
     "plm.path=${nowhere}": ["plm.path", "nowhere"],
     "task.files.test=x": ["task.files.test: there is no such key", "allowed in task.files: train, dev"],
-    "task.kind=coqua": ["task.kind: unknown 'coqua'", "did you mean 'coqa'?", "classification, coqa, text_to_text, w"],
+    "task.kind=coqua": ["task.kind: unknown 'coqua'", "did you mean 'coqa'?", "coqa, text_to_text, webnlg, or the dotted name of a m"],
     "task.text=[a,b,c]": ["task.text", "allowed: at most 2 entries"],
     "task.labels=[yes]": ["task.labels: found", "allowed: auto, number, or a list of two or more different names"],
     "task.labels=[no,no]": ["task.labels: found", "two or more different names"],
@@ -263,7 +263,7 @@ def test_file_of_the_users_folder_is_a_choice_and_a_near_match(own_method):
 def test_shipped_file_counts_before_the_users_one_of_that_name(own_method):
     (own_method / "method" / "lora.yaml").write_text("name: composed_by_tests.scale\nrate: 1.0\n")
     assert compose(["method=lora"], own_method).method.name == "lora"
-    assert [path.parent.parent for path in module.files("method", own_method) if path.stem == "lora"] == [
+    assert [path.parent.parent for path in files("method", own_method) if path.stem == "lora"] == [
         CONF_DIR, own_method]  # fmt: skip
 
 
