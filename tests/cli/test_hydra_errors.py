@@ -63,7 +63,7 @@ def test_error_of_hydra_is_one_line(full, capsys, monkeypatch, tmp_path):
 
 
 def test_error_of_a_run_comes_out_as_it_is(capsys, monkeypatch, tmp_path):
-    def broken(config):
+    def broken(config, show):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("inducer_bench.cli.launch.run_all", broken)

@@ -50,12 +50,17 @@ def test_message_for_a_closed_stderr_is_not_printed_elsewhere():
 
 
 def test_deleted_working_directory_is_a_line(tmp_path):
-    for command in ("", "ls", "-m seed=1,2"):
+    def there(command):
         gone = tmp_path / "gone"
         gone.mkdir()
         process = shell(f'cd "$1" && rmdir "$1" && exec "$0" {command}', gone)
-        line = "inducer-bench: working directory: found one that was deleted; allowed: a folder that exists\n"
-        assert (process.returncode, process.stdout, process.stderr) == (2, "", line)
+        return process.returncode, process.stdout, process.stderr
+
+    line = "inducer-bench: working directory: found one that was deleted; allowed: a folder that exists\n"
+    for command in ("seed=1", "ls", "-m seed=1,2"):
+        assert there(command) == (2, "", line)
+    code, out, err = there("")  # help
+    assert (code, out.startswith("inducer-bench: "), err) == (0, True, "")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def sweep(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def start(run, *arguments):
-        def outcome(config):
+        def outcome(config, show):
             run(config.seed)
             return [Outcome(ExitCode.DONE, Path("folder"), "skipped", "already done: accuracy 50.00")]
 
