@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.commands import Ended, Trouble, command, operations
+from helpers.commands import Ended, Trouble, command, counted
 from helpers.runs import results
 
 from chaos.cases import TINY, badly_told
@@ -39,16 +39,15 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        finished, killed, counted = (folder / name for name in ("finished", "interrupted", "counted"))
-        for path in (finished, killed, counted):
+        finished, killed = folder / "finished", folder / "interrupted"
+        for path in (finished, killed):
             path.mkdir(parents=True)
-        ended = command(ARGUMENTS, finished)
+        ended, count = counted(ARGUMENTS, finished)
         assert ended.code == 0, ended
         assert ended.folder is not None
         self.path = ended.folder
         self.results = results(finished / self.path)
-        at = operations(ARGUMENTS, counted) * 3 // 5
-        command(ARGUMENTS, killed, trouble=Trouble(at=at, kill=True))
+        command(ARGUMENTS, killed, trouble=Trouble(at=count * 3 // 5, kill=True))
         left = {path.name.split("-")[0] for path in (killed / self.path / "checkpoint").iterdir()}
         assert left >= {"state.safetensors", "best"}, left
         assert not (killed / self.path / records.FILE).exists()

@@ -4,13 +4,12 @@ The repeated command ends with the results of a run that nothing has happened to
 """
 
 import random
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.commands import Ended, Trouble, command, operations
+from helpers.commands import Ended, Trouble, command, counted
 from helpers.runs import results
 
 from chaos.cases import TINY, TINY_NLG, badly_told
@@ -57,16 +56,12 @@ class Reference:
 
 
 def reference(setting: str, folder: Path) -> Reference:
-    """Run a setting undisturbed, and once more to count its file operations."""
-    for name in ("undisturbed", "counted"):
-        (folder / name).mkdir(parents=True)
-    ended = command(SETTINGS[setting], folder / "undisturbed")
+    """Run a setting undisturbed, and count its file operations."""
+    folder.mkdir(parents=True)
+    ended, count = counted(SETTINGS[setting], folder)
     assert ended.code == 0, ended
     assert ended.folder is not None
-    count = operations(SETTINGS[setting], folder / "counted")
-    found = results(folder / "undisturbed" / ended.folder)
-    shutil.rmtree(folder / "counted")
-    return Reference(ended.folder, found, ended.seconds, count)
+    return Reference(ended.folder, results(folder / ended.folder), ended.seconds, count)
 
 
 def kills(count: int, seed: int) -> Iterator[Kill]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.headers import without_header
 from helpers.sweeps import job_lines
 
 from inducer_bench import __version__
@@ -227,7 +228,10 @@ def test_without_network_the_answer_comes_within_ten_seconds(run_cli, overrides,
     started = time.perf_counter()
     process = run_cli(*local, cwd=tmp_path, env={"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert time.perf_counter() - started < 10
-    assert "the hub cannot be reached; give" in one_line(process)
+    assert (process.returncode, process.stdout) == (2, "")
+    (line,) = without_header(process.stderr)
+    assert line.startswith(f"inducer-bench: {'plm' if missing == 'plm' else 'task'}: ")
+    assert "the hub cannot be reached; give" in line
     assert list(tmp_path.rglob("record.json")) == []
 
 

@@ -102,11 +102,11 @@ def command(
     return Ended(process.exitcode or 0, out, err, time.monotonic() - started, hung)
 
 
-def operations(arguments: Iterable[str], folder: Path) -> int:
-    """The number of file operations of a command, at each of which `Trouble` can happen to it."""
+def counted(arguments: Iterable[str], folder: Path) -> tuple[Ended, int]:
+    """Run a command; returns the number of its file operations, too, at each of which `Trouble` can happen to it."""
     counter = folder.parent / f".{folder.name}.operations"
-    command(arguments, folder, environment={"CHAOS_COUNTER": str(counter)}, trouble=Trouble(at=sys.maxsize))
-    return int(counter.read_text())
+    ended = command(arguments, folder, environment={"CHAOS_COUNTER": str(counter)}, trouble=Trouble(at=sys.maxsize))
+    return ended, int(counter.read_text())
 
 
 def _context() -> Any:
