@@ -17,7 +17,7 @@ OVERRIDES = ("seed=1", "preset=mini seed=1,2", "experiment=tuned_mini trainer.lr
 
 @pytest.fixture
 def nothing_runs(monkeypatch, tmp_path):
-    """No run is started or timed, and there is a folder of the user's with a method; the working directory is another one."""
+    """No run is started or timed; the working directory is another one, with a folder of the user's for a method."""
     found = Outcome(ExitCode.DONE, tmp_path, "skipped", "already done: accuracy 50.0")
     monkeypatch.setattr(launch, "run_all", lambda config, show: [found])
     monkeypatch.setattr(plan_costs, "timings", lambda configs, seconds: ["not timed" for _ in configs])

@@ -73,7 +73,11 @@ MISTAKES = {  # override -> parts of the one line that answers it
     "nonsense": ["override 'nonsense': not understood", "write key=value"],
     "plm.path=${nowhere}": ["plm.path", "nowhere"],
     "task.files.test=x": ["task.files.test: there is no such key", "allowed in task.files: train, dev"],
-    "task.kind=coqua": ["task.kind: unknown 'coqua'", "did you mean 'coqa'?", "coqa, text_to_text, webnlg, or the dotted name of a m"],
+    "task.kind=coqua": [
+        "task.kind: unknown 'coqua'",
+        "did you mean 'coqa'?",
+        "text_to_text, webnlg, or the dotted name of a module",
+    ],
     "task.text=[a,b,c]": ["task.text", "allowed: at most 2 entries"],
     "task.labels=[yes]": ["task.labels: found", "allowed: auto, number, or a list of two or more different names"],
     "task.labels=[no,no]": ["task.labels: found", "two or more different names"],
