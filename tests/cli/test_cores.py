@@ -83,14 +83,14 @@ def test_no_jobs_at_once_are_refused(machine):
 
 
 @pytest.mark.parametrize(
-    ("launcher", "given"),
+    ("launcher", "given", "jobs"),
     [
-        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], None, marks=pytest.mark.slow, id="joblib"),
-        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], "2", id="joblib, OMP_NUM_THREADS=2"),
-        pytest.param(["submitit_local"], None, marks=pytest.mark.slow, id="submitit"),
+        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], None, 2, marks=pytest.mark.slow, id="joblib"),
+        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], "2", 1, id="joblib, OMP_NUM_THREADS=2"),
+        pytest.param(["submitit_local"], None, 2, marks=pytest.mark.slow, id="submitit"),
     ],
 )
-def test_workers_of_a_launcher_have_their_part(launcher, given, run_cli, tiny_run, tmp_path, monkeypatch):
+def test_workers_of_a_launcher_have_their_part(launcher, given, jobs, run_cli, tiny_run, tmp_path, monkeypatch):
     joblib = pytest.importorskip("joblib")
     pytest.importorskip(f"hydra_plugins.hydra_{launcher[0].removesuffix('_local')}_launcher")
     if given is not None and joblib.cpu_count() < int(given):
@@ -99,7 +99,7 @@ def test_workers_of_a_launcher_have_their_part(launcher, given, run_cli, tiny_ru
     chosen = [f"hydra/launcher={launcher[0]}", *launcher[1:]]
     arguments = ["-m", *chosen, *tiny_run, "task.max_eval=8", "trainer.epochs=0", "trainer.device=cpu", "method=lora"]
     environment = {} if given is None else {"OMP_NUM_THREADS": given}
-    process = run_cli(*arguments, "seed=0,1", cwd=tmp_path, env=environment, timeout=300, installed=True)
+    process = run_cli(*arguments, f"seed=range({jobs})", cwd=tmp_path, env=environment, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
     found = [record for _, record in records.find(tmp_path / "runs")[0]]
-    assert [record.device.threads for record in found] == [int(given or max(joblib.cpu_count() // 2, 1))] * 2
+    assert [record.device.threads for record in found] == [int(given or max(joblib.cpu_count() // 2, 1))] * jobs

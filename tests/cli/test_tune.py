@@ -3,12 +3,10 @@
 import json
 import signal
 import subprocess
-import sys
-import time
 from importlib.metadata import distributions
-from pathlib import Path
 
 import pytest
+from helpers.commands import command
 
 from inducer_bench.runs import record as records
 from inducer_bench.search import record as searches
@@ -147,15 +145,15 @@ def test_same_command_finds_everything_done(study, run_cli, overrides):
 
 def test_a_killed_study_goes_on_to_the_same_result(study, overrides, tmp_path):
     cwd, _ = study
-    command = [Path(sys.executable).with_name("inducer-bench"), "tune", *overrides, *EFFORT, "tune.untuned=true"]
+    arguments = ["tune", *overrides, *EFFORT, "tune.untuned=true"]
+
+    def recorded():
+        return len([*(tmp_path / "runs").rglob("record.json")])
+
     for wanted in (3, 14):  # among the trials, and among the best ones that run again
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len([*(tmp_path / "runs").rglob("record.json")]) < wanted:
-            assert process.poll() is None, "it ended before it was killed"
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+        ended = command(arguments, tmp_path, kill_when=lambda wanted=wanted: recorded() >= wanted)
+        assert ended.code == -signal.SIGKILL, "it ended before it was killed"
+    assert command(arguments, tmp_path).code == 0
     assert {choice: without_times(search) for choice, search in found(tmp_path).items()} == {
         choice: without_times(search) for choice, search in found(cwd).items()
     }

@@ -63,6 +63,7 @@ def command(
     stdout: str | None = None,
     trouble: Trouble | None = None,
     stop: tuple[int, float] | None = None,
+    kill_when: Callable[[], bool] | None = None,
     timeout: float = 60.0,
 ) -> Ended:
     """Run `inducer-bench` with these arguments.
@@ -75,6 +76,7 @@ def command(
         stdout: where it goes, such as /dev/full; by default it is kept.
         trouble: see `Trouble`.
         stop: a signal and the seconds after which it is sent.
+        kill_when: SIGKILL is sent as soon as it says so.
         timeout: seconds until the process is killed and counts as hung.
     """
     logs = folder.parent / f".{folder.name}.logs"
@@ -93,6 +95,10 @@ def command(
         process.join(stop[1])
         if process.exitcode is None:
             os.kill(process.pid or 0, stop[0])
+    while kill_when is not None and process.exitcode is None:
+        if kill_when():
+            process.kill()
+        process.join(0.02)
     process.join(timeout)
     hung = process.exitcode is None
     if hung:
