@@ -1,6 +1,7 @@
-"""What a single run tells on stdout once it is done: its costs, the task's other runs so far, and what to do next."""
+"""What a single run tells once it is done: its costs, the task's other runs so far, its result, and what to do next."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,14 +23,15 @@ Run = tuple[Path, FinishedRecord]
 
 
 @on_main_process
-def close(folder: Path, record: FinishedRecord, output_dir: Path) -> None:
-    """Tell all of that about a run that has just been done."""
+def close(message: str, folder: Path, record: FinishedRecord, output_dir: Path) -> None:
+    """Tell all of that about a run that has just been done; on stdout its result comes last."""
     header.show(costs(record))
     others = alike(record, output_dir)
     if len(others) > 1:
         header.show([("", ""), *so_far(folder, record, others)])
+    print(f"\n{message}", flush=True)
     commands = next_commands(folder, record, others, output_dir)
-    print("\nnext", *(f"  {command}" for command in commands), sep="\n", flush=True)  # unbroken, to be copied
+    print("next", *(f"  {command}" for command in commands), sep="\n", file=sys.stderr)  # unbroken, to be copied
 
 
 def costs(record: FinishedRecord) -> Rows:

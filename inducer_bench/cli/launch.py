@@ -224,8 +224,9 @@ def _report(outcome: Outcome, alone: bool) -> None:
     if outcome.folder == Path():
         print(f"inducer-bench: {shown(outcome.message, LONGEST_MESSAGE)}", file=sys.stderr)
         return
-    print(outcome.message, file=sys.stdout if outcome.code == ExitCode.DONE else sys.stderr, flush=True)
     if alone and outcome.status == "done" and isinstance(outcome.record, FinishedRecord):
-        close(outcome.folder, outcome.record, outcome.folder.parents[3])
+        close(outcome.message, outcome.folder, outcome.record, outcome.folder.parents[3])
+    else:
+        print(outcome.message, file=sys.stdout if outcome.code == ExitCode.DONE else sys.stderr, flush=True)
     if outcome.folder.is_dir():  # a dry run leaves none
         print(outcome.folder, flush=True)

@@ -62,11 +62,11 @@ def _run(config: ExperimentConfig, show: Callable[[Rows], None]) -> Outcome:
     if done := distributed.broadcast_from_main(lambda: already_done(folder)):
         return done
 
-    show(header.begun(config, folder))
     offline = distributed.raise_on_all(lambda: fetch(config))
     with hub.offline(offline), interruption.shielded(), locked(folder), logging_to(folder / "log.txt"):
         if done := distributed.broadcast_from_main(lambda: already_done(folder)):  # while we waited for the lock
             return done
+        show(header.begun(config, folder))
         return _guarded(config, identity, folder, show)
 
 

@@ -62,12 +62,12 @@ def _run_all(config: ExperimentConfig, show: Callable[[Rows], None]) -> list[Out
     if len(left) == 1:
         outcomes[left[0].folder] = run(left[0].config, show)
     elif left:
-        show(header.begun(config, left[0].folder.parent))
         with hub.offline(fetch(left[0].config)), interruption.shielded(), ExitStack() as stack:
             for one in left:
                 stack.enter_context(locked(one.folder))
                 stack.enter_context(logging_to(one.folder / "log.txt"))
             outcomes |= {one.folder: outcome for one in left if (outcome := already_done(one.folder))}
+            show(header.begun(config, left[0].folder.parent))
             outcomes |= _guarded([one for one in left if one.folder not in outcomes], show)
     return [outcomes[one.folder] for one in runs]
 

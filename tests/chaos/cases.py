@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from helpers.commands import Ended, Trouble, command
-from helpers.headers import without_header
 
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode
 
@@ -27,7 +26,7 @@ TINY_NLG = (
     "task.decoding.max_new_tokens=6 task.metrics=[bleu]"
 ).split()
 _COLOURS = re.compile(r"^\x1b\[\d+m|\x1b\[0m", re.MULTILINE)
-_LINES_OF_A_MESSAGE = 3  # progress may stand above it, and the header of a run
+_LINES_OF_A_MESSAGE = 3  # progress may stand above it
 
 
 def nothing(folder: Path) -> None:
@@ -88,12 +87,12 @@ def badly_told(ended: Ended) -> str | None:
     plain = _COLOURS.sub("", ended.err)  # of the log of a library
     if any(not character.isprintable() and character not in "\n\t" for character in plain):
         return "control characters in a message"
-    lines, told = ended.err.strip().splitlines(), without_header(ended.err.strip())
+    lines = ended.err.strip().splitlines()
     if any(len(line) > LONGEST_MESSAGE + 40 for line in lines):
         return f"a line of {max(map(len, lines))} characters"
-    if ended.code == ExitCode.BAD_INPUT and len(told) > _LINES_OF_A_MESSAGE and "sweep of" not in ended.err:
-        return f"{len(told)} lines for bad input"
-    if ended.code != ExitCode.DONE and not told and not ended.out.strip():
+    if ended.code == ExitCode.BAD_INPUT and len(lines) > _LINES_OF_A_MESSAGE and "sweep of" not in ended.err:
+        return f"{len(lines)} lines for bad input"
+    if ended.code != ExitCode.DONE and not lines and not ended.out.strip():
         return "no message"
     return None
 

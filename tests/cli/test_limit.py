@@ -59,15 +59,15 @@ def test_limited_run_has_so_many_examples_and_says_how_to_go_on(tiny_roberta_fol
     one = run_cli(*base, "method=lora", "--limit", "8")
     assert one.returncode == 0, one.stderr
     first = one.stdout.splitlines()
-    folder = first[-1]
+    *_, result, folder = first
+    assert result.startswith("accuracy ")
     assert folder.startswith("runs/sst2/")
-    assert any(line.startswith("accuracy ") for line in first)
     assert [line.split()[0] for line in first[:6]] == ["method", "model", "task", "training", "seed", "folder"]
     rows = dict(line.split(maxsplit=1) for line in first if len(line.split()) > 1)
     assert rows["data"] == "train 8, dev 8"
     assert rows["steps"] == "1, 1 an epoch"
     assert rows["best"] == "epoch  1 of 1"
-    assert f"\nnext\n  inducer-bench predict {folder} --input FILE\n" in one.stdout
+    assert f"next\n  inducer-bench predict {folder} --input FILE\n" in one.stderr
 
 
 def test_plan_counts_what_it_leaves(capsys):
@@ -80,5 +80,5 @@ def test_sweep_takes_it_and_its_jobs_have_no_header(tiny_roberta_folder, sst2_fo
     swept = run_cli("-m", *base, "method=lora,bitfit", "--limit", "8")
     assert swept.returncode == 0, swept.stderr
     assert "device " not in swept.stdout
-    assert "\nnext\n" not in swept.stdout
+    assert "\nnext\n" not in swept.stderr
     assert swept.stdout.count("accuracy") == 2

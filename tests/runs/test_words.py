@@ -120,14 +120,14 @@ def test_closing_lists_the_best_runs_of_the_same_examples_and_marks_this_one(ove
     run(compose([*overrides, "task.max_eval=5", "seed=2"]))  # of other examples
     last = run(compose([*[o for o in overrides if not o.startswith("method.")], "method=bitfit", "trainer.epochs=1"]))
     capsys.readouterr()
-    closing.close(last.folder, last.record, tmp_path / "runs")
-    told = capsys.readouterr().out
+    closing.close(last.message, last.folder, last.record, tmp_path / "runs")
+    told, errors = capsys.readouterr()
     assert f"{last.record.best_epoch} of 1" in told
     assert "accuracy of 3 runs of sst2 in this folder" in told
     assert told.count("> ") == 1
     assert re.search(r"> \d+\.\d +BitFit, seed 0, epochs 1", told)
     best = max(others, key=lambda outcome: outcome.record.scores["accuracy"].value)
-    assert f"inducer-bench compare {best.folder} {last.folder}" in told
+    assert f"inducer-bench compare {best.folder} {last.folder}" in errors
 
 
 def test_rows_in_a_pipe_are_one_line_each_without_colour(capsys):
