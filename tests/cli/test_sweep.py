@@ -123,7 +123,9 @@ def in_process(run_cli, overrides, tmp_path_factory):
     ("launcher", "options", "methods"),
     [
         pytest.param("joblib", ["hydra.launcher.n_jobs=2"], "lora,bitfit", marks=needs("hydra-joblib-launcher")),
-        pytest.param("submitit_local", [], "lora", marks=needs("hydra-submitit-launcher")),  # a process for each job
+        pytest.param(  # a process for each job
+            "submitit_local", [], "lora", marks=[needs("hydra-submitit-launcher"), pytest.mark.slow]
+        ),
         pytest.param(
             "ray",
             ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.log_to_driver=false"],

@@ -162,6 +162,7 @@ def test_a_killed_study_goes_on_to_the_same_result(study, overrides, tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not JOBLIB, reason="needs hydra-joblib-launcher")
 def test_jobs_side_by_side_come_to_the_same(study, run_cli, overrides, tmp_path):
     cwd, _ = study

@@ -16,7 +16,7 @@ from inducer_bench.report import render, store
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TABLE = "#mini-sst2"
-WAIT = 10_000  # milliseconds; a busy machine draws slowly
+WAIT = 60_000  # milliseconds; a busy machine draws slowly
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on the PATH")
 

@@ -39,7 +39,9 @@ def bounds():
     }
 
 
-@pytest.mark.parametrize("family", process.FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=[] if name == "nlu" else pytest.mark.slow) for name in process.FAMILIES]
+)
 def test_every_method_trains_predicts_and_decodes_within_its_bounds(family):
     requests = launches.requests([family], process.METHODS, launches.BOUNDS_SCENES, LAYERS)
     allowed, wrong, seen = bounds(), [], set()
