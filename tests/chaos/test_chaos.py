@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chaos.everything import everything
 
-DRAW = {"inputs": 30, "faults": 10, "kills": 5}
+DRAW = {"inputs": 30, "faults": 10, "kills": 3}
 
 
 def test_a_draw_of_inputs_faults_and_kills_comes_out_well(tmp_path):

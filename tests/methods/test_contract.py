@@ -20,7 +20,7 @@ IMPOSSIBLE |= {("bitfit", name): "has none" for name in ("llama", "mistral", "qw
 PAIRS = [(m, a) for m in OPTIONS for a in ARCHITECTURES if (m, a) not in IMPOSSIBLE]
 each_pair = pytest.mark.parametrize(("method", "architecture"), PAIRS)
 # Tracing takes seconds for each pair: one architecture is in every test run, the others are slow tests.
-QUICKLY_COMPILED = [(method, "roberta") for method in ("lora", "prefix", "inducer_lora")]
+QUICKLY_COMPILED = [(method, "roberta") for method in ("prefix", "inducer_lora")]
 each_pair_compiled = pytest.mark.parametrize(
     ("method", "architecture"),
     [pytest.param(m, a, marks=[] if (m, a) in QUICKLY_COMPILED else pytest.mark.slow) for m, a in PAIRS],

@@ -19,7 +19,10 @@ PARITY = pages.RESULTS.parents[1] / "shared" / "parity"
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["bench/README", "bench/developers", "parameters/README", "support/README"])
+@pytest.mark.parametrize(
+    "name",
+    ["bench/README", "bench/developers", "parameters/README", pytest.param("support/README", marks=pytest.mark.slow)],
+)
 def test_a_committed_page_is_what_its_command_prints(name):
     page = (pages.RESULTS / f"{name}.md").read_text()
     assert pages.regenerated(page) == page, "run `make results`"

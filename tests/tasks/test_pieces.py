@@ -83,6 +83,7 @@ print("encoded", *peak(lambda: len(task.examples("train"))))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux resets the peak of a process")
 def test_memory_does_not_grow_with_the_rows(tiny_roberta_folder, tmp_path):
     """60,000 rows: 13 MiB of text, and more than 150 MiB once they are Python lists of token ids."""
