@@ -1,7 +1,7 @@
 # inducer-bench with CUDA. PyPI's torch brings its own CUDA libraries; the host needs NVIDIA's driver and container toolkit.
 #
 #   docker build --tag inducer-bench .
-#   docker run --rm --gpus all --volume "$PWD":/work inducer-bench task=sst2 method=inducer
+#   docker run --rm --gpus all --volume "$PWD":/workspace inducer-bench task=sst2 method=inducer
 FROM python:3.12-slim
 
 # A C compiler, for `trainer.compile`.
@@ -17,7 +17,7 @@ COPY results/reference results/reference
 RUN pip install --no-cache-dir --constraint constraints.txt '.[joblib,peft]'
 
 # Runs, and what is downloaded and tokenised, stay in the mounted folder.
-ENV HF_HOME=/work/.cache/huggingface INDUCER_BENCH_CACHE=/work/.cache/inducer_bench
-WORKDIR /work
+ENV HF_HOME=/workspace/.cache/huggingface INDUCER_BENCH_CACHE=/workspace/.cache/inducer_bench
+WORKDIR /workspace
 ENTRYPOINT ["inducer-bench"]
 CMD ["--help"]
