@@ -60,10 +60,12 @@ def list_runs(args: argparse.Namespace) -> int:
     runs = [_run(folder, record) for folder, record in found]
     chosen = [run for run in runs if all(_fits(run, word, runs) for word in args.filter)]
     chosen.sort(key=lambda run: (*run.cell, run.record.seed, run.folder))
+    order = _order(args.sort, runs) if args.sort else lambda run: (0,)
     if args.sort:
-        chosen.sort(key=_order(args.sort, runs))
+        chosen.sort(key=order)
     if args.reverse:
         chosen.reverse()
+        chosen.sort(key=lambda run: order(run)[0] == _LACKS_IT)
     differing = _differing(chosen)
     if args.json:
         print(strict_json.dumps([_plain(run, differing[run.folder]) for run in chosen], indent=2))
@@ -111,9 +113,13 @@ def _check_key(option: str, key: str, runs: Sequence[_Run], others: Sequence[str
         raise unknown(option, key, [name for name in known if name.endswith(f".{key}")] or short)
 
 
+_LACKS_IT = 2
+
+
 def _order(key: str, runs: Sequence[_Run]) -> Callable[[_Run], Any]:
     """What to sort by; runs without such a value come last."""
-    _check_key("--sort", key, runs, _SORTED_BY)
+    scores = {name for run in runs if isinstance(run.record, FinishedRecord) for name in run.record.scores}
+    _check_key("--sort", key, runs, (*_SORTED_BY, *sorted(scores)))
 
     def order(run: _Run) -> Any:
         record = run.record if isinstance(run.record, FinishedRecord) else None
@@ -127,13 +133,15 @@ def _order(key: str, runs: Sequence[_Run]) -> Callable[[_Run], Any]:
                 number = None if record is None else record.train_seconds
             case "parameters":
                 number = None if record is None else record.parameters.method
+            case _ if key in scores:
+                number = record.scores[key].value if record and key in record.scores else None
             case _:
                 text = run.values.get(key, "")
                 try:
                     number = float(text)
                 except ValueError:
                     return 1, 0.0, text
-        return (2, 0.0, "") if number is None else (0, number, "")
+        return (_LACKS_IT, 0.0, "") if number is None else (0, number, "")
 
     return order
 
