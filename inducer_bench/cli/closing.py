@@ -56,7 +56,7 @@ def alike(record: FinishedRecord, output_dir: Path) -> list[Run]:
     found = [(folder, other) for folder, other in found if _same_examples(record, other)]
     metric = metric_of(record.metric, METRICS)
     sign = metric.better if metric else 1
-    return sorted(found, key=lambda run: -sign * (_main(run[1]) or 0.0))
+    return sorted(found, key=lambda run: -sign * (run[1].score or 0.0))
 
 
 def so_far(folder: Path, record: FinishedRecord, runs: Sequence[Run]) -> Rows:
@@ -68,7 +68,7 @@ def so_far(folder: Path, record: FinishedRecord, runs: Sequence[Run]) -> Rows:
     for (place, other), own in zip(best, settings, strict=True):
         differing = "".join(f", {key.rpartition('.')[2]} {shown(own.get(key, '-'), 30)}" for key in keys)
         mark = "> " if place == folder else "  "
-        score = written(record.metric, _main(other))
+        score = written(record.metric, other.score)
         rows.append((f"{mark}{score}", f"{method_title(other.method)}, seed {other.seed}{differing}"))
     return rows
 
@@ -96,10 +96,6 @@ def _same_examples(one: FinishedRecord, other: FinishedRecord) -> bool:
     same = ("suite", "plm", "protocol", "metric", "data")
     limits = [record.config["task"].get("max_eval") for record in (one, other)]
     return limits[0] == limits[1] and all(getattr(one, name) == getattr(other, name) for name in same)
-
-
-def _main(record: FinishedRecord) -> float | None:
-    return record.scores[record.metric].value if record.metric in record.scores else None
 
 
 def _settings(record: FinishedRecord) -> dict[str, str]:

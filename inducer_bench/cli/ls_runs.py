@@ -43,8 +43,7 @@ class _Run:
     @property
     def score(self) -> float | None:
         """The headline score."""
-        scores = self.record.scores if isinstance(self.record, FinishedRecord) else {}
-        return scores[self.record.metric].value if self.record.metric in scores else None
+        return self.record.score if isinstance(self.record, FinishedRecord) else None
 
 
 def list_runs(args: argparse.Namespace) -> int:

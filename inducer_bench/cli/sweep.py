@@ -57,13 +57,12 @@ class Job:
         worst = max(outcomes, key=lambda outcome: SEVERITY.index(outcome.code))
         message = "; ".join(outcome.message for outcome in outcomes)
         done = [outcome.record for outcome in outcomes if isinstance(outcome.record, FinishedRecord)]
-        values = [record.scores[record.metric].value for record in done if record.metric in record.scores]
         job = self.ended(worst.status, worst.code, message, seconds)
         return replace(
             job,
             runs=len(outcomes),
             metric=done[0].metric if done else "",
-            scores=tuple(value for value in values if value is not None),
+            scores=tuple(record.score for record in done if record.score is not None),
         )
 
     def write(self, folder: Path) -> None:

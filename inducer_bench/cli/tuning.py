@@ -230,7 +230,7 @@ def _print_study(study: Sequence[Plan]) -> None:
             continue
         settings = " ".join(f"{key}={value}" for key, value in winner.settings.items())
         records = [plan.record(run.run) for run in search.finals]
-        scores = [record.scores[record.metric].value for record in records if isinstance(record, FinishedRecord)]
+        scores = [record.score for record in records if isinstance(record, FinishedRecord)]
         known = [score for score in scores if score is not None]
         spread = f" ± {stdev(known):.2f}" if len(known) > 1 else ""
         final = f"{fmean(known):.2f}{spread} ({len(known)} seeds)" if known else "no runs yet"

@@ -163,6 +163,11 @@ class FinishedRecord(Record):
         return "fp32" if self.precision == "no" else self.precision
 
     @property
+    def score(self) -> float | None:
+        """The main score, that of `metric`; None if it was not computed."""
+        return self.scores[self.metric].value if self.metric in self.scores else None
+
+    @property
     def own_memory(self) -> int | None:
         """The run's own peak memory in bytes; None where it was not measured, or is that of the whole process."""
         return None if self.peak_memory_of == "process_resident" else self.peak_memory_bytes
