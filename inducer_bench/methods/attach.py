@@ -65,7 +65,7 @@ def attach(
         model: a transformers model, for instance from `AutoModelForSequenceClassification.from_pretrained`.
         method: one of these names; the dotted name of a module of your own, which defines a class `Options` and a
             function `attach`; or the options of a method, such as an instance of that class.
-        train_head: whether to train the parameters that are not the pre-trained model's: the task's head.
+        train_head: whether to train what is not the pre-trained model's: the task's head, pooler included.
         special_tokens: number of new tokens to train as well; their ids follow those of the model's embedding.
         layout: module names of an architecture that this package does not know.
         options: of the method; only where `method` is a name.

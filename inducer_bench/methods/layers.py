@@ -112,10 +112,24 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
 
 
 def pretrained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
-    """The parameters that belong to the PLM and not to a task's head: those of base model and output embedding."""
-    output = output_embedding(model)
+    """The parameters that belong to the PLM and not to a task's head: those of base model and output embedding.
+
+    A classifier's pooler is the first layer of its head, although transformers keeps it in the base model.
+    """
+    output, head = output_embedding(model), {id(parameter) for parameter in pooler_parameters(model).values()}
     parts = [model.base_model] if output is None else [model.base_model, output]
-    return list({id(parameter): parameter for part in parts for parameter in part.parameters()}.values())
+    own = {id(parameter): parameter for part in parts for parameter in part.parameters()}
+    return [parameter for key, parameter in own.items() if key not in head]
+
+
+def pooler_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
+    """Name -> parameter of what a classifier puts between the hidden states (B, T, d) and its output, such as BERT's.
+
+    transformers calls that module `pooler`, in the base model of each architecture that has one. A base model by itself
+    has no head, and its pooler is a part of it.
+    """
+    prefix = f"{model.base_model_prefix}.pooler."
+    return {name: parameter for name, parameter in model.named_parameters() if name.startswith(prefix)}
 
 
 def output_embedding(model: PreTrainedModel) -> nn.Module | None:

@@ -23,8 +23,15 @@ _PREFIX = "base_model.model."  # every tensor's name starts with it
 
 
 def has_peft_form(tuned: TunedModel) -> bool:
-    """Whether `to_peft` can write this model; of peft's methods, its LoRA alone takes rows of special tokens along."""
-    options = tuned.options
+    """Whether `to_peft` can write this model.
+
+    Of peft's methods, its LoRA alone takes rows of special tokens along. None may be inside the head, which peft saves
+    without what it has put there.
+    """
+    options, head = tuned.options, tuned.head_parameters()
+    modules = tuple(f"{name}." for name in _modules_of_head(tuned))
+    if any(name.startswith(modules) for name in tuned.method_parameters().keys() - head.keys()):
+        return False
     if isinstance(options, PeftOptions):
         takes_rows = options.peft_type.upper() == "LORA" and not options.config.get("trainable_token_indices")
         return takes_rows or not tuned.token_parameters()
@@ -46,8 +53,8 @@ def to_peft(
     """
     config, tensors = _from_library(tuned) if isinstance(tuned.options, PeftOptions) else _from_lora(tuned)
     head = tuned.head_parameters()
-    saved = sorted({name.split(".")[0] for name in head})
-    config |= {"base_model_name_or_path": base_model, "inference_mode": True, "modules_to_save": saved or None}
+    saved = _modules_of_head(tuned) or None
+    config |= {"base_model_name_or_path": base_model, "inference_mode": True, "modules_to_save": saved}
     tensors |= {_PREFIX + name: parameter for name, parameter in head.items()}
     for rows in tuned.token_parameters().values():
         indices, rows_of = _token_rows(tuned, rows)
@@ -58,6 +65,18 @@ def to_peft(
         names = {"base_model_class": model.__name__, "parent_library": model.__module__}
         config["auto_mapping"] = {**names, "id2label": dict(enumerate(labels))}
     return config, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _modules_of_head(tuned: TunedModel) -> list[str]:
+    """The outermost modules that have parameters of the head and none of the PLM: `bert.pooler`, `classifier`."""
+    plm = {module for name in tuned.plm_parameters() for module in _modules_around(name)}
+    return sorted({next(m for m in _modules_around(name) if m not in plm) for name in tuned.head_parameters()})
+
+
+def _modules_around(parameter: str) -> list[str]:
+    """`a`, `a.b` and so on: the names of the modules around a parameter, the outermost first."""
+    parts = parameter.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _from_lora(tuned: TunedModel) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -1,7 +1,7 @@
 """The folder of a saved method: its weights as safetensors, and a description in JSON beside them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,8 +45,13 @@ def write(folder: Path, description: Description, tensors: Mapping[str, Tensor])
     write_atomic(folder / DESCRIPTION_FILE, (strict_json.dumps(values, indent=2) + "\n").encode())
 
 
-def read_weights(file: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def read_weights(file: Path, own: Mapping[str, Tensor], may_lack: Container[str] = ()) -> dict[str, Tensor]:
     """The tensors of a file, which fit those of a model by name and shape.
+
+    Args:
+        file: that `write` wrote.
+        own: the model's tensors.
+        may_lack: the names of those that an earlier version did not write.
 
     Raises:
         UserError: the file is damaged, or its tensors are not finite, or others than `own`.
@@ -55,6 +60,7 @@ def read_weights(file: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file}: not a whole file of weights ({first_line(error)})") from None
+    own = {name: tensor for name, tensor in own.items() if name in tensors or name not in may_lack}
     different = sorted(
         name for name in own.keys() | tensors.keys()
         if name not in own or name not in tensors or own[name].shape != tensors[name].shape

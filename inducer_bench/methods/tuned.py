@@ -155,7 +155,7 @@ class TunedModel(nn.Module):
     # -- for everyone else ---------------------------------------------------------------------------------------------
 
     def compile_layers(self, mode: str) -> None:
-        """Compile the PLM with the method's parts, for any length of input; head and loss are not compiled."""
+        """Compile the PLM with the method's parts, for any length of input; of the head, a pooler alone is compiled."""
         base: Any = self.model.base_model
         base.compile(mode=mode, dynamic=True)
         self._undo.append(partial(setattr, base, "_compiled_call_impl", None))
@@ -165,7 +165,7 @@ class TunedModel(nn.Module):
         return self._named(self._method)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
-        """Name -> parameter of the task's head, trained or not."""
+        """Name -> parameter of the task's head, trained or not; a pooler is part of it."""
         return self._named(self._head)
 
     def token_parameters(self) -> dict[str, nn.Parameter]:
@@ -255,10 +255,12 @@ class TunedModel(nn.Module):
             UserError: the file is damaged, or its tensors are not finite, or not those of this method on this model.
         """
         own = self._named([*self._method, *self._tokens, *self._head])
-        tensors = saved.read_weights(file, own)
+        # Version 0.1 kept the pooler frozen and did not save it: then it is as the model has it.
+        pooler = self.head_parameters().keys() & layers.pooler_parameters(self.model).keys()
+        tensors = saved.read_weights(file, own, may_lack=pooler)
         with torch.no_grad():
-            for name, parameter in own.items():
-                parameter.copy_(tensors[name])
+            for name, tensor in tensors.items():
+                own[name].copy_(tensor)
 
     def merge(self) -> PreTrainedModel:
         """Fold the method into the PLM's own weights. Returns the model, which no longer needs this package.

@@ -16,7 +16,7 @@ from transformers import (
 from transformers.activations import ACT2FN, NewGELUActivation
 
 from inducer_bench.errors import UserError, lacks_memory, shown
-from inducer_bench.methods.layers import pretrained_parameters
+from inducer_bench.methods.layers import pooler_parameters, pretrained_parameters
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import opened
 from inducer_bench.plm.location import architecture, plm_folder, tokenizer_folder
@@ -91,12 +91,8 @@ def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folde
             raise UserError(f"plm.architecture.{name}: found {value}; allowed: {found}, as in the files of '{plm.hub}'")
     if getattr(model.config, "quantization_config", None) is not None:
         raise UserError(f"plm.path: '{folder}' holds quantised weights (quantization_config); allowed: others")
-    own = sorted(key for key in unfit if key.startswith(f"{model.base_model_prefix}."))
-    if own and all(key.startswith(f"{model.base_model_prefix}.pooler.") for key in own):
-        raise UserError(
-            f"plm.path: '{folder}' has no pooler, which {type(model).__name__} puts between the PLM and its head; "
-            "it was saved from another model, such as a masked language model; allowed: one saved with its pooler"
-        )
+    body = unfit - pooler_parameters(model).keys()
+    own = sorted(key for key in body if key.startswith(f"{model.base_model_prefix}."))
     if own:
         raise UserError(
             f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from inducer_bench import notices
+from inducer_bench.methods.layers import pooler_parameters
 from inducer_bench.methods.tuned import ATTACHED
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import read_from
@@ -54,6 +56,7 @@ def borrowed(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Iterat
     """
     global _kept
     loaded = _take(plm, auto_class, num_labels)
+    _tell_new_pooler(plm, loaded)
     yield loaded.model  # an exception in the block is raised here
     assert ATTACHED not in loaded.model.__dict__, "a PLM is given back with its method detached"
     if loaded.source is None:
@@ -83,6 +86,17 @@ def _take(plm: PlmOptions, auto_class: str, num_labels: int | None) -> _Loaded:
         free_memory()
     model, new = read_model(plm, auto_class, num_labels)
     return _Loaded(model, source, new, 0 if source is None else _fingerprint(model, new))
+
+
+def _tell_new_pooler(plm: PlmOptions, loaded: _Loaded) -> None:
+    """Say that the head has a pooler that the files lack, as those of a masked language model do."""
+    pooler = pooler_parameters(loaded.model)
+    if plm.weights == "pretrained" and (new := pooler.keys() & loaded.new):
+        count, kind = sum(pooler[name].numel() for name in new), type(loaded.model).__name__
+        notices.tell(
+            f"plm: '{plm.name}' was saved without a pooler, which {kind} has; its {count:,} parameters start from the "
+            "seed, as the rest of the head"
+        )
 
 
 def _source(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Hashable:

@@ -18,6 +18,7 @@ CASES = {
     "all maps, ranks that differ": ("gpt2", {"targets": TARGETS}),
     "one map per module": ("roberta", {"targets": ["q", "v", "ffn"], "bias": True}),
     "a head of two layers": ("distilbert", {"targets": TARGETS}),
+    "a pooler in the base model": ("bert", {"targets": TARGETS}),
     "grouped queries, gated FFN": ("llama", {"targets": TARGETS}),
 }
 
@@ -96,6 +97,14 @@ def test_names_of_outputs_stand_beside_the_class_of_the_model():
 
 def test_method_that_peft_lacks_has_no_such_form():
     assert not peft_format.has_peft_form(ib.attach(build("roberta"), "inducer", r_k=2, r_v=1))
+
+
+@pytest.mark.parametrize("architecture", ["roberta", "bert"])  # classifier.dense, bert.pooler.dense
+def test_method_of_peft_inside_the_head_has_no_such_form(architecture):
+    for targets, inside in (("dense", True), ("query", False)):
+        config = {"target_modules": [targets]}
+        tuned = ib.attach(build(architecture), "peft", peft_type="LORA", config=config)
+        assert peft_format.has_peft_form(tuned) is not inside
 
 
 def test_biased_lora_that_does_not_fit_one_map_merges_none():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.plm import files, load
+from inducer_bench.plm import files, load, reuse
 from inducer_bench.plm.load import load_model, load_tokenizer
 from inducer_bench.runs.identity import plm_fingerprint
 from inducer_bench.tasks.options import Decoding
@@ -210,10 +210,45 @@ def test_broken_tokenizer_file_is_named(copy, name, content, complaint):
     assert message.endswith("; allowed: one that transformers saved")
 
 
-def test_bert_without_its_pooler_says_so(tmp_path):
-    folder = bert_with_a_vocabulary(tmp_path / "bert", tf.BertForMaskedLM)
-    message = rejection(load_model, plm_in(folder), CLASSIFIER, 2)
-    assert message.startswith(f"plm.path: '{folder}' has no pooler, which BertForSequenceClassification puts between")
+def told(caplog):
+    return [line.getMessage() for line in caplog.records if line.name == "inducer_bench"]
+
+
+def test_pooler_that_was_not_saved_starts_from_the_seed_and_is_told_in_each_job(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(reuse, "_kept", None)
+    plm = plm_in(bert_with_a_vocabulary(tmp_path / "bert", tf.BertForMaskedLM))
+    saved = load_file(tmp_path / "bert" / "model.safetensors")
+    poolers = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        with reuse.borrowed(plm, CLASSIFIER, 2) as model:
+            poolers.append(model.bert.pooler.dense.weight.clone())
+            assert torch.equal(model.bert.embeddings.LayerNorm.weight, saved["bert.embeddings.LayerNorm.weight"])
+    assert torch.equal(poolers[0], poolers[1])
+    assert not torch.equal(poolers[0], poolers[2])
+    line = (
+        "plm: 'bert' was saved without a pooler, which BertForSequenceClassification has; its 272 parameters start "
+        "from the seed, as the rest of the head"
+    )
+    assert told(caplog) == [line] * 3
+
+
+def test_pooler_that_was_saved_is_kept_in_silence(tmp_path, caplog):
+    folder = bert_with_a_vocabulary(tmp_path / "bert")
+    with reuse.borrowed(plm_in(folder), CLASSIFIER, 2) as model:
+        pooler = load_file(folder / "model.safetensors")["bert.pooler.dense.weight"]
+        assert torch.equal(model.bert.pooler.dense.weight, pooler)
+    assert told(caplog) == []
+
+
+def test_bert_that_lacks_more_than_its_pooler_is_refused(tmp_path):
+    folder = bert_with_a_vocabulary(tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: t for name, t in tensors.items() if "pooler" not in name and "layer.0.output.dense" not in name}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    assert rejection(load_model, plm_in(folder), CLASSIFIER, 2).endswith(
+        "2 tensors are missing or of another shape, first 'bert.encoder.layer.0.output.dense.bias'"
+    )
 
 
 @pytest.mark.parametrize("auto_class", [CLASSIFIER, GENERATOR])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.auto_classes import CLASSIFIER, GENERATOR
 from helpers.runs import results
+from transformers import BertConfig, BertForMaskedLM
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
@@ -78,10 +79,17 @@ def test_job_that_failed_in_the_middle_leaves_nothing_behind(overrides, loads, m
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "labels"), [("roberta", CLASSIFIER, 2), ("gpt2", CLASSIFIER, 2), ("gpt2", GENERATOR, None)]
+    ("name", "family", "labels"),
+    [("roberta", CLASSIFIER, 2), ("gpt2", CLASSIFIER, 2), ("gpt2", GENERATOR, None), ("bert", CLASSIFIER, 2)],
 )
-def test_kept_plm_is_as_loaded_and_so_are_the_generators(tiny_roberta_folder, tiny_gpt2_folder, name, family, labels):
-    plm = config_of(*((tiny_roberta_folder,) if name == "roberta" else (tiny_gpt2_folder, "plm=gpt2"))).plm
+def test_kept_plm_is_as_loaded_and_so_are_the_generators(
+    tiny_roberta_folder, tiny_gpt2_folder, tmp_path, name, family, labels
+):
+    if name == "bert":  # saved without its pooler
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+        BertForMaskedLM(BertConfig(vocab_size=40, **sizes)).save_pretrained(tmp_path)
+    folder = {"roberta": tiny_roberta_folder, "gpt2": tiny_gpt2_folder, "bert": tmp_path}[name]
+    plm = config_of(folder, *(["plm=gpt2"] if name == "gpt2" else [])).plm
     torch.manual_seed(1)
     with borrowed(plm, family, labels) as kept:
         pass
