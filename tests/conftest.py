@@ -1,5 +1,6 @@
 """Shared by all tests: tiny PLMs and data written on the spot, the real command line, and no way out to the network."""
 
+import gc
 import os
 import random
 import shutil
@@ -34,6 +35,12 @@ RunCli = Callable[..., subprocess.CompletedProcess[str]]
 _GOOD = ("a charming and moving film", "great acting", "wonderful story", "a delight", "brilliant and funny")
 _BAD = ("a dull and clumsy film", "awful acting", "tedious story", "a mess", "stupid and boring")
 _FILLERS = ("for the whole family", "from start to finish", "in every scene", "if you ask me", "this year")
+
+
+def pytest_collection_finish() -> None:
+    """Every import is done: later collections of garbage need not look at what stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,13 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-_PRELOADED = [
-    f"inducer_bench.{name}"
-    for name in ("cli.launch", "cli.tables", "runs.experiment", "runs.predict", "training.decoding")
-]
+_PRELOADED = "helpers.preloaded"
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _MEMORY = (
     12 * 2**30
@@ -115,9 +114,19 @@ def counted(arguments: Iterable[str], folder: Path) -> tuple[Ended, int]:
     return ended, int(counter.read_text())
 
 
+@cache
 def _context() -> Any:
+    """Forks from a server that is started here, and finds this package: it takes only the environment over."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload([_PRELOADED])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [before])])
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
     return context
 
 
@@ -132,6 +141,7 @@ def _child(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    assert _PRELOADED in sys.modules, "the server could not import it, which it does not tell"
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))  # what grows without end is told, not the machine
     if trouble.file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -1,21 +1,17 @@
 """The benchmarks: what the shared harness computes, that compared forms compute the same, and that each script runs."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 import torch
-from helpers import specs
 
-from inducer_bench.report import plots
 from inducer_bench.tasks.cache import Encoded
 from scripts.bench import attention as bench_attention
-from scripts.bench import bounds, harness, paper, project_cost, projection, summary
-from scripts.bench import charts as bench_charts
 from scripts.bench import compile as bench_compile
 from scripts.bench import decoding as bench_decoding
 from scripts.bench import epoch as bench_epoch
+from scripts.bench import harness, project_cost
 from scripts.bench import loss as bench_loss
 from scripts.bench import padding as bench_padding
 from scripts.bench import parts as bench_parts
@@ -26,7 +22,7 @@ from scripts.bench import step as bench_step
 from scripts.bench.released_form import as_released
 from scripts.bench.setup import build, random_loss, real_task, spread
 
-# -- the harness -----------------------------------------------------------------------------------------------------
+# -- the harness -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -176,59 +172,6 @@ def test_the_peer_sees_the_same_labels(webnlg):
     assert 0 < expected == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-LAUNCHES = {"lora": 1_000, "mam": 1_500, "fine_tune": 900, "inducer": 1_200}
-PART = paper.Part("webnlg", "nlg", tuple(LAUNCHES), 3, 10, 100, 150.0, 130, 10.0, 64, 50, patience=True)
-
-
-def test_seconds_of_a_step_are_interpolated_by_tokens():
-    measured = {"lora": {100: 1.0, 200: 1.0, 300: 3.0}, "inducer": {100: 2.0, 200: 2.0}, "fine_tune": {100: 9.0}}
-    steps = project_cost.Steps(measured, LAUNCHES)
-    assert steps.seconds("lora", 250) == 2.0
-    assert steps.seconds("lora", 10) == 1.0  # a launch takes its time, however small the batch
-    assert steps.seconds("lora", 500) == 7.0  # by the last slope
-    assert steps.seconds("inducer", 900) == 2.0  # still bound by its launches
-    assert steps.seconds("mam", 150) == 1.5  # not measured: as many launches more than LoRA
-    assert steps.seconds("mam", 300) == 3.0  # as many products
-
-
-def test_hours_of_a_task_are_steps_dev_decoding_checkpoints_and_starts(monkeypatch):
-    monkeypatch.setattr(projection, "START", 60.0)
-    monkeypatch.setattr(projection, "CHECKPOINT", {"fine_tune": 36.0})
-    monkeypatch.setattr(projection, "SMALL_CHECKPOINT", 0.0)
-    steps = project_cost.Steps({method: {100: 3.6} for method in LAUNCHES}, LAUNCHES)
-    row = project_cost.project(PART, steps, seconds_per_prompt=0.36)
-    training, dev, decoding = 1.0, 10 * 3 * 3.6 / 3 / 3600, 50 * 0.36 / 3600  # three batches of 64 sequences
-    assert row["steps a run"] == 1_000
-    assert row["hours a run, inducer"] == pytest.approx(training + dev + decoding)
-    beside = 12 * 60 / 3600 + 3 * (10 + 12) * 36 / 3600  # an hour with 12 checkpoints, and 10 epochs
-    assert row["hours, all starts and checkpoints"] == pytest.approx(beside)
-    assert row["hours, all"] == pytest.approx(12 * (training + dev + decoding) + beside)
-    least = 12 * (0.6 * (training + dev) + decoding) + beside
-    assert row["hours, all, if patience stops as early as it can"] == pytest.approx(least)
-
-
-def test_the_comparison_is_that_of_the_experiment_files():
-    for family, seeds in (("nlu", 5), ("nlg", 3)):
-        methods, number = paper.experiment(family)
-        assert (number, len(methods)) == (seeds, 11)
-        assert {"inducer", "head_only"} <= set(methods)
-        assert not {"own", "peft"} & set(methods)
-
-
-def test_the_model_counts_launches_or_work_whichever_takes_longer():
-    eager, graphs = (next(d for d in projection.DESIGNS if d.name == f"now{name}")
-                     for name in (": lean eager", ", in CUDA graphs"))  # fmt: skip
-    stacked = next(d for d in projection.DESIGNS if d.name == "now, seeds stacked")
-    assert projection.step(PART, "lora", eager, 1_000, 15e-6) == pytest.approx(15e-3 + projection.STEP)
-    assert projection.step(PART, "lora", eager, 0, 15e-6) >= projection.operations("webnlg", "lora", 150) / 400e12
-    assert projection.step(PART, "lora", graphs, 1_000, 15e-6) < 5e-3  # the GPU's time
-    counts = {("nlg", method, "training"): 1_000 for method in LAUNCHES}
-    alone, together = (projection.hours(PART, "lora", design, counts, 15e-6) for design in (eager, stacked))
-    assert 0.33 < together / alone < 0.45  # three seeds
-    alone, together = (projection.hours(PART, "fine_tune", design, counts, 15e-6) for design in (eager, stacked))
-    assert together == alone
-
-
 # -- each script at its smallest ---------------------------------------------------------------------------------------
 
 
@@ -288,102 +231,6 @@ def test_decoding_runs_and_both_forms_write_the_same(tmp_path):
     assert slow["ratio to batched with a cache"] > 0
 
 
-@pytest.fixture
-def step_results(tmp_path):
-    """Steps at T = 32 in two results: the second has more rounds of two methods, and no fine-tuning."""
-    columns = ("candidate", "ratio to lora", "p10", "p90", "ratio to fine_tune", "peak MiB", "seconds")
-    few = [("lora", 1.0, 1.0, 1.0, 0.45, 200, 1.1), ("inducer", 1.2, 1.1, 1.3, 0.5, 210, 1.3),
-           ("prefix", 1.1, 1.0, 1.2, 0.55, 205, 1.2), ("fine_tune", 2.0, 1.9, 2.1, 1.0, 400, 2.2)]  # fmt: skip
-    many = [("lora", 1.0, 1.0, 1.0, None, 200, 1.0), ("inducer", 0.98, 0.9, 1.1, None, 210, 0.98)]
-    for name, measured, rounds in (("step_sst2_few_fp32", few, 7), ("step_sst2_many_fp32", many, 41)):
-        rows = [{"T": 32, "rounds": rounds, **{k: v for k, v in zip(columns, row, strict=True) if v is not None}}
-                for row in measured]  # fmt: skip
-        harness.publish(name, rows, note="sst2, batch 16, fp32.", out=tmp_path)
-    return tmp_path
-
-
-def test_the_section_of_a_device_has_one_row_for_each_method_of_the_result_with_most_rounds(step_results, capsys):
-    capsys.readouterr()
-    summary.main(step_results)
-    page = capsys.readouterr().out
-    rows = [line.strip("| \n").split(" | ") for line in page.splitlines() if line.startswith("| sst2 ")]
-    assert [row[4:11] for row in rows] == [
-        ["Inducer", "0.98", "0.98", "0.90 to 1.10", "≈ 0.49", "210", "41"],
-        ["LoRA", "1", "1.00", "-", "≈ 0.50", "200", "41"],
-        ["Prefix", "1.2", "1.10", "1.00 to 1.20", "0.55", "205", "7"],
-        ["Fine-tuning", "2.2", "2.00", "1.90 to 2.10", "1.00", "400", "7"],
-    ]
-    assert {tuple(row[:4]) for row in rows} == {("sst2", "32", "16", "fp32")}
-
-
-def test_a_users_page_asks_and_answers_and_has_none_of_our_bounds():
-    page = (harness.RESULTS / "README.md").read_text()
-    headings = [line for line in page.splitlines() if line.startswith("### ")]
-    assert headings == [
-        "### How fast is a training step, and what memory does it take?", "### How fast is it beside peft and Trainer?",
-        "### How fast is decoding?", "### How long until something happens?",
-    ]  # fmt: skip
-    for word in ("wanted", "| met |", "target", "| bound |"):
-        assert word not in page
-
-
-def test_committed_results_have_no_method_at_one_length_twice():
-    found = [
-        (path.parent.name, path.name.split("_")[1], path.stem.split("_")[-1], row["T"], row["candidate"])
-        for path in harness.RESULTS.glob("*/step_*.json") for row in json.loads(path.read_text())["rows"]
-        if row["candidate"] != "lora" or row["rounds"] > 7 or row["T"] == 512
-    ]  # fmt: skip
-    assert len(found) == len(set(found))
-
-
-def test_bounds_are_checked_for_developers(tmp_path, capsys):
-    measured = [("lora", 1.0, 1.0, 1.0, 200), ("inducer", 1.2, 1.1, 1.3, 210), ("inducer_lora", 1.0, 0.9, 1.1, 230)]
-    columns = ("candidate", "ratio to lora", "p10", "p90", "peak MiB")
-    rows = [{"T": 32, **dict(zip(columns, row, strict=True))} for row in measured]
-    harness.publish("step_sst2_fp32", rows, note="A note.", out=tmp_path)
-    capsys.readouterr()
-    bounds.main(tmp_path)
-    page = capsys.readouterr().out
-    assert "| inducer, step of sst2 at T = 32, of LoRA's time | 1.2 | 1.1 to 1.3 | <= 1.03 | no |" in page
-    assert "| inducer_lora, step of sst2 at T = 32, of LoRA's time | 1 | 0.9 to 1.1 | <= 1.05 | yes |" in page
-    assert "| inducer, step of sst2 at T = 32, of LoRA's peak memory | 1.05 | - | <= 1.1 | yes |" in page
-    assert "| inducer_lora, step of sst2 at T = 32, of LoRA's peak memory | 1.15 | - | <= 1.1 | no |" in page
-    assert "<code>step_sst2_fp32</code>: A note." in page
-    assert "| 32 | inducer | 1.2 | 1.1 | 1.3 | 210 |" in page
-
-
-def test_every_kind_of_result_has_a_chart(tmp_path):
-    results, charts = tmp_path / "results", tmp_path / "charts"
-    results.mkdir()
-    committed = {path.name.split("_")[0]: path for path in sorted(harness.RESULTS.glob("*/*.json"))}
-    for path in committed.values():
-        shutil.copy(path, results)
-    bench_charts.main([str(results), str(charts)])
-    assert {path.stem for path in charts.iterdir()} == {path.stem for path in committed.values()}
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in charts.iterdir())
-
-
-def test_a_chart_of_ratios_has_dots_with_percentiles_and_a_line_at_one(step_results):
-    (path,) = step_results.glob("*/step_sst2_few_fp32.json")
-    rows = json.loads(path.read_text())["rows"]
-    spec = plots.picture("x", "x", bench_charts.dots(rows, bench_charts.CHARTS["step"])).spec
-    assert {row["row"]: row["value"] for row in specs.drawn(spec, "point")} == {
-        "LoRA": 1.0, "Inducer": 1.2, "Prefix": 1.1, "Fine-tuning": 2.0,
-    }  # fmt: skip
-    assert specs.marked(spec, "bar") == []
-    spans = {row["row"]: (row["low"], row["high"]) for row in specs.drawn(spec, "rule", x="low")}
-    assert spans["Inducer"] == (1.1, 1.3)
-    assert [row["value"] for row in specs.drawn(spec, "rule", x="value")] == [1]
-
-
-def test_an_axis_from_zero_is_not_logarithmic_and_panels_are_only_of_what_varies():
-    rows = json.loads((harness.RESULTS / "amd-epyc" / "scaling_sst2_fp32.json").read_text())["rows"]
-    spec = plots.picture("x", "x", bench_charts.lines(rows)).spec
-    assert len(spec["concat"]) == 6  # time and memory, by length, batch and layers
-    ticks = [panel["layer"][0]["encoding"]["x"]["axis"]["values"] for panel in spec["concat"][:3]]
-    assert ticks == [[16, 32, 64, 128], [4, 8, 16], [3, 6, 12]]
-
-
 def test_seeds_run(tmp_path):
     rows = run(bench_seeds, tmp_path, "--seeds", "2", "--batch", "2", "--length", "4")
     assert [(row["seeds"], row["form"]) for row in rows] == [(2, "one after another"), (2, "side by side")]
@@ -418,29 +265,3 @@ def test_parts_run(tmp_path):
 def test_startup_runs(tmp_path):
     [row] = run(bench_startup, tmp_path, "--commands", "help")
     assert 0 < row["p10"] <= row["seconds"] <= row["p90"]
-
-
-@pytest.fixture
-def launches(tmp_path, monkeypatch):
-    """A result of the simulation, for the two tasks that are counted."""
-    monkeypatch.setattr(paper, "SIZES", {task: paper.SIZES[task] for task in ("sst2", "webnlg")})
-    answers = [
-        {"request": {"family": family, "method": method}, "scene": "training", "launches": {"forward": {"mm": 1_000}}}
-        for family in ("nlu", "nlg") for method in paper.experiment(family)[0]
-    ]  # fmt: skip
-    path = tmp_path / "launches.json"
-    path.write_text(json.dumps({"answers": answers}))
-    return path
-
-
-def test_projection_of_measured_speeds_prints_a_table(capsys, launches):
-    project_cost.main(["--mini", "--steps-per-second", "sst2=40", "webnlg=30", "--launches", str(launches)])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" | ")[0].strip("| ") for line in lines[4:7]] == ["sst2", "webnlg", "all"]
-
-
-def test_projection_of_designs_writes_a_page(tmp_path, capsys, launches):
-    page = tmp_path / "page.md"
-    projection.main(["--mini", "--before", str(launches), "--now", str(launches), "--out", str(page)])
-    assert "Nothing on this page was measured on a GPU" in page.read_text()
-    assert all(f"| {design.name} | " in page.read_text() for design in projection.DESIGNS)
