@@ -94,11 +94,17 @@ def _read(folder: Path) -> FinishedRecord | None:
 
 def _same_examples(one: FinishedRecord, other: FinishedRecord) -> bool:
     same = ("suite", "plm", "protocol", "metric", "data")
-    limits = [record.config["task"].get("max_eval") for record in (one, other)]
+    limits = [_amount(record, "max_eval") for record in (one, other)]
     return limits[0] == limits[1] and all(getattr(one, name) == getattr(other, name) for name in same)
 
 
 def _settings(record: FinishedRecord) -> dict[str, str]:
     """The settings of training, and how much of train is used; each method has options of its own."""
-    config = record.config
-    return flat({"task": {"max_train": config["task"].get("max_train")}, "trainer": config["trainer"]})
+    amount, sample = _amount(record, "max_train")
+    return flat({"task": {"max_train": amount, "sample": sample}, "trainer": record.config["trainer"]})
+
+
+def _amount(record: FinishedRecord, limit: str) -> tuple[int | None, str | None]:
+    """A limit of examples and how they were chosen, if there is one."""
+    task = record.config["task"]
+    return task.get(limit), None if task.get(limit) is None else task.get("sample", "first")

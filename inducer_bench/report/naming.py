@@ -28,7 +28,7 @@ from inducer_bench.tasks.options import TaskOptions
 _DATA, _WEIGHTS, _TUNED = "data", "model files", "tuned"
 _SECTIONS = ("method", "trainer", "task", "protocol", "plm", _DATA, _WEIGHTS, _TUNED)
 # Of an own task these are compared with the task's kind; the other keys say what its data are.
-_AMOUNTS = ("task.max_", "task.source_tokens", "task.history", "task.decoding.")
+_AMOUNTS = ("task.max_", "task.sample", "task.source_tokens", "task.history", "task.decoding.")
 PLAIN = "method=head_only"  # the method that has no settings
 _TYPICAL = {"nlu": ("sst2", "roberta-base"), "nlg": ("webnlg", "gpt2")}  # family -> task and model
 Values = Mapping[str, str]  # dotted key -> value, as `flat` writes it
@@ -144,6 +144,8 @@ def _entry(group: Group, config_dir: Path | None) -> _Entry:
     config = group.config
     values = flat(setting(config))
     base = shipped(config, config_dir) or values
+    if config.task.max_train or config.task.max_eval:  # of all examples there is one sample
+        values, base = ({"task.sample": one, **found} for one, found in ((config.task.sample, values), ("random", base)))
     own_task = config.task.name not in choices("task", config_dir)
     own_plm = config.plm.name not in choices("plm", config_dir)
     changed = {

@@ -134,7 +134,8 @@ def searches_of_runs(studies: Sequence[Study]) -> dict[str, tuple[Study, Search]
 
 def _amounts(search: Search) -> tuple[object, ...]:
     """What is spent on a search."""
-    return len(search.trials), search.decades, search.max_train, search.epochs, search.held_out, search.confirm
+    data = (search.max_train, search.sample) if search.max_train else None
+    return len(search.trials), search.decades, data, search.epochs, search.held_out, search.confirm
 
 
 def _label(search: Search) -> str:

@@ -23,6 +23,7 @@ from inducer_bench.report.studies import Searched, Study
 from inducer_bench.report.tables import Column, Row, Table, file_name
 from inducer_bench.report.tied import Standing, Verdict
 from inducer_bench.search.record import Value
+from inducer_bench.tasks.options import SAMPLES
 
 LEARNING_RATE = "trainer.lr"
 _ROUNDING = 0.005  # of a score in a record
@@ -310,7 +311,9 @@ def _effort(study: Study) -> list[str]:
     """What was spent, and on what; and which methods were searched in more dimensions."""
     first = study.first
     trials, finals = _number({len(first.trials)}, "trial"), [method.finals for method in study.methods if method.finals]
-    data = "all training examples" if first.max_train is None else f"{_number({first.max_train}, 'training example')}"
+    data = "all training examples"
+    if first.max_train is not None:
+        data = f"{_number({first.max_train}, 'training example')}, {SAMPLES[first.sample]},"
     said = (
         f"Effort, equal for every method: {trials} with learning rates over {first.decades:g} decades about the "
         f"method's own. Searched on {data} for {_number({first.epochs}, 'epoch')}, scored by {first.metric} on the "

@@ -36,6 +36,7 @@ _LATER: dict[str, dict[str, Any]] = {
         "schedule_args": {},
     },
     "protocol": {"score": "reported"},
+    "task": {"sample": "first"},
 }  # fmt: skip
 # Of the trainer: they change numbers by rounding alone. Tables average over them, and footnote mixes of precisions.
 _MACHINE = {
@@ -113,6 +114,8 @@ def without_neutral(values: dict[str, Any]) -> dict[str, Any]:
     kept |= {section: _without(keys, values[section]) for section, keys in _NEUTRAL.items()}
     for section, before in _LATER.items():
         kept[section] = {key: value for key, value in kept[section].items() if before.get(key, ...) != value}
+    if kept["task"].get("max_train") is None and kept["task"].get("max_eval") is None:
+        kept["task"] = _without({"sample"}, kept["task"])  # of all examples there is one sample
     return kept
 
 

@@ -90,6 +90,11 @@ class Search:
     untuned: list[FinalRun]  # of the method's own settings, where they were asked for
     config: dict[str, Any]  # the resolved configuration of the first trial, as plain values
 
+    @property
+    def sample(self) -> str:
+        """How the `max_train` examples were chosen; see `TaskOptions.sample`."""
+        return str(self.config["task"].get("sample", "first"))
+
     def deciding(self) -> list[Trial]:
         """The runs whose scores decide on the winner."""
         return self.confirmations or self.trials

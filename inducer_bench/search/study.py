@@ -301,6 +301,8 @@ def _study(reference: Asked, own: list[str], options: TuneOptions) -> str:
     effort = {
         key: value for key, value in dataclasses.asdict(options).items() if key not in ("methods", "seeds", "untuned")
     }
+    if options.max_train is not None and config.task.sample != "first":
+        effort["sample"] = config.task.sample
     return _hash([canonical(config), identity.data, identity.plm, config.suite, own, effort])
 
 

@@ -122,7 +122,10 @@ class Task(ABC):
         Raises:
             UserError: see `read`.
         """
-        key = {"data": source.split_fingerprint(self.config, split), "limit": self.config.limit(split)}
+        limit = self.config.limit(split)
+        key = {"data": source.split_fingerprint(self.config, split), "limit": limit}
+        if limit is not None:
+            key["sample"] = self.config.sample
         return cached({**key, **self.encoding_key()}, lambda: self._encoded(split))
 
     def _encoded(self, split: str) -> Iterator[list[Encoded]]:

@@ -43,7 +43,7 @@ def read_rows(task: ClassificationOptions, split: str, labels: Sequence[str] | N
         LabelledTexts(tuple(map(checked_text, texts, repeat(where), task.text)), target(label, where))
         for where, [*texts, label] in source.rows(task, split, columns, task.header)
     )
-    return source.first(task, split, rows)
+    return source.used(task, split, rows)
 
 
 def find_labels(task: ClassificationOptions) -> list[str] | None:

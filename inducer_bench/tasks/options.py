@@ -7,7 +7,7 @@ that defines both: `Options`, which inherits from one of these, and `Task`. Its 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -33,6 +33,8 @@ def _file_name(found: str) -> str:
         raise PydanticCustomError("file_name", "the name of a file, which may lack its extension")
     return found
 
+
+SAMPLES = {"random": "a fixed random sample", "first": "those that the file begins with"}  # of `sample`, in words
 
 FileName = Annotated[str, AfterValidator(_file_name)]
 
@@ -65,10 +67,12 @@ class TaskOptions:
     metric: str  # the main score; of classification, it also selects the epoch
     metrics: Annotated[list[str], Field(min_length=1)]  # names; a user's own by its dotted name
     max_length: PositiveInt  # tokens; longer inputs are cut
-    max_train: PositiveInt | None  # only the first so many examples
-    max_eval: PositiveInt | None  # only the first so many examples of each split that is scored
+    max_train: PositiveInt | None  # only so many examples; see `sample`
+    max_eval: PositiveInt | None  # only so many examples of each split that is scored
     keep_inputs: bool = True  # whether the stored predictions have the texts that they were made for
     title: str | None = None  # for people, in tables and figures; null: its name
+    # Which examples these are: a random sample that is the same for every run, or those that the file begins with.
+    sample: Literal["random", "first"] = "first"  # what older records did; the shipped tasks say random
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"  # of transformers: the PLM with the head that the task needs
     formats: ClassVar[tuple[str, ...]] = ()  # extensions of local files that this kind reads
@@ -78,7 +82,7 @@ class TaskOptions:
 
     # Keys that say where the data are or what they are called, and how they are used once they are encoded.
     PLACE: ClassVar = {"source", "data_dir", "files", "hub", "title"}
-    _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval", "keep_inputs"}
+    _USE: ClassVar = {"name", "report", "metric", "metrics", "max_train", "max_eval", "sample", "keep_inputs"}
 
     def without_place(self) -> dict[str, Any]:
         """The keys that are part of a run's identity; the data's fingerprint stands for their location."""
@@ -95,6 +99,10 @@ class TaskOptions:
     def limit(self, split: str) -> int | None:
         """The largest number of examples of a split that are used; None for all."""
         return self.max_train if split == "train" else self.max_eval
+
+    def unlimited(self) -> Self:
+        """The same with all examples of every split."""
+        return dataclasses.replace(self, max_train=None, max_eval=None)
 
     def outputs(self, labels: Sequence[str] | None = None) -> int | None:
         """The number of outputs of the classification head; None for a task that uses the PLM's language model head.

@@ -4,7 +4,7 @@ Only the hub needs `datasets`, so a finished run on local files is recognised at
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +14,7 @@ from inducer_bench.hub import known_commit
 from inducer_bench.mini import suite
 from inducer_bench.tasks.files import ending, find, parts, readable
 from inducer_bench.tasks.options import HubData, TaskOptions
+from inducer_bench.tasks.subset import sample
 from inducer_bench.tasks.table_files import Cells, InputColumn, pick, read_table
 
 if TYPE_CHECKING:
@@ -44,23 +45,32 @@ def rows(task: TaskOptions, split: str, columns: list[InputColumn], header: list
     return pick(((f"{name}, row {number}", row) for number, row in enumerate(data, start=1)), columns)
 
 
-def limited(task: TaskOptions, split: str, examples: Iterable[Example]) -> list[Example]:
-    """The first examples of a split, as many as the task asks for.
-
-    Raises:
-        UserError: there are none.
-    """
-    return list(first(task, split, examples))
+def limited(
+    task: TaskOptions, split: str, examples: Iterable[Example], unit: Callable[[Example], object] | None = None
+) -> list[Example]:
+    """As `used`, in a list."""
+    return [*used(task, split, examples, unit)]
 
 
-def first(task: TaskOptions, split: str, examples: Iterable[Example]) -> Iterator[Example]:
-    """As `limited`, one after another. All are read, so that a bad row is told wherever it is.
+def used(
+    task: TaskOptions, split: str, examples: Iterable[Example], unit: Callable[[Example], object] | None = None
+) -> Iterator[Example]:
+    """The examples of a split that the task asks for, in their order, one after another.
+
+    All are read, so that a bad row is told wherever it is.
+
+    Args:
+        task: its limit of the split, and `sample`.
+        split: its name.
+        examples: all of them.
+        unit: what an example is a part of; a sample takes all parts of a unit, but for the last unit.
 
     Raises:
         UserError: there are none.
     """
     number, limit = 0, task.limit(split)
-    for number, example in enumerate(examples, start=1):
+    chosen = examples if limit is None or task.sample == "first" else sample(examples, limit, unit)
+    for number, example in enumerate(chosen, start=1):
         if limit is None or number <= limit:
             yield example
     if not number:

@@ -77,7 +77,7 @@ def test_labels_not_given_are_those_of_train_sorted(write, found, labels):
 def test_all_of_train_is_searched_for_labels_whatever_the_limit(write):
     task = write([("a", "x"), ("b", "y"), ("c", "z")], "task.max_train=1")
     assert find_labels(task) == ["x", "y", "z"]
-    assert read_rows(task, "train") == [LabelledTexts(("a",), 0)]
+    assert len(read_rows(task, "train")) == 1
 
 
 def test_label_that_only_dev_has_is_refused(write):

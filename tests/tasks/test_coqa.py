@@ -135,8 +135,18 @@ def test_two_dialogues_of_one_id_are_refused(write, tmp_path):
     assert message == f"{tmp_path / 'coqa-dev-v1.0.json'}: 2 dialogues have the id 'c2'; allowed: one"
 
 
-def test_limit_counts_turns(write):
-    assert [sample.name for sample in write(official(), "task.max_eval=5").read("dev")][-1] == "c2/1"
+@pytest.mark.parametrize("limit", range(1, 8))
+def test_limit_counts_turns_and_cuts_one_dialogue_at_most(write, limit):
+    names = [sample.name for sample in write(official(), f"task.max_eval={limit}").read("dev")]
+    assert len(names) == limit
+    parts = [[name for name in names if name.startswith(dialogue)] for dialogue, *_ in DIALOGUES]
+    for found, (dialogue, *_) in zip(parts, DIALOGUES, strict=True):
+        assert found == [f"{dialogue}/{turn + 1}" for turn in range(len(found))]
+    assert sum(0 < len(found) < len(row[3]) for found, row in zip(parts, DIALOGUES, strict=True)) <= 1
+
+
+def test_first_turns_can_be_asked_for(write):
+    assert write(official(), "task.max_eval=5", "task.sample=first").read("dev")[-1].name == "c2/1"
 
 
 # -- whose answers are the history -------------------------------------------------------------------------------------

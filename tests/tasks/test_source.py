@@ -12,6 +12,7 @@ from inducer_bench.errors import UserError
 from inducer_bench.tasks import classification_rows, source
 from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels
 from inducer_bench.tasks.source import fingerprint, load_from_hub, split_fingerprint
+from inducer_bench.tasks.subset import sample
 from inducer_bench.tasks.table_files import InputColumn
 
 TABLE = "sentence\tlabel\na\t1\n"
@@ -52,8 +53,11 @@ def test_rows_are_read_in_order_from_both_splits_and_cut_to_their_limits(sst2, s
     lines = (sst2_folder / "dev.tsv").read_text().splitlines()[1:]
     assert [f"{row.texts[0]}\t{row.label}" for row in dev] == lines
     limited = dataclasses.replace(task, max_train=5, max_eval=3)
-    assert read_rows(limited, "train") == train[:5]
-    assert read_rows(limited, "dev") == dev[:3]
+    assert read_rows(limited, "train") == sample(train, 5) != train[:5]
+    assert read_rows(limited, "dev") == sample(dev, 3) != dev[:3]
+    first = dataclasses.replace(limited, sample="first")
+    assert read_rows(first, "train") == train[:5]
+    assert read_rows(first, "dev") == dev[:3]
 
 
 def test_file_may_be_named_with_its_ending_or_without(local):
@@ -151,7 +155,7 @@ def hub_data(main_branch, tmp_path, monkeypatch):
 
 def test_hub_rows_are_those_of_the_named_split(sst2, hub_data):
     hub_data(idx=[0, 1, 2], sentence=['a "b', "c", "d"], label=[1, 0, 1])
-    task = dataclasses.replace(sst2, max_eval=2)
+    task = dataclasses.replace(sst2, max_eval=2, sample="first")
     assert read_rows(task, "dev") == [LabelledTexts(('a "b',), 1), LabelledTexts(("c",), 0)]
     task = dataclasses.replace(sst2, hub=dataclasses.replace(sst2.hub, revision=COMMIT))
     assert len(read_rows(task, "train")) == 3

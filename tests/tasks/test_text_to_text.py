@@ -66,14 +66,14 @@ def test_rows_with_one_source_become_one_sample_where_the_first_of_them_stands(w
 
 
 def test_columns_are_source_and_target_unless_named(write):
-    task = write(FORMATS["jsonl"](ROWS, ("target", "source")), "task.max_train=1", kind="jsonl")
+    task = write(FORMATS["jsonl"](ROWS, ("target", "source")), "task.max_train=1", "task.sample=first", kind="jsonl")
     (sample,) = task.read("train")
     assert (sample.source, sample.targets) == ((("<source_sm>", "Elm serves soup."),), ("name[Elm], food[soup]",))
 
 
 def test_limit_counts_sources_and_cuts_no_references(write):
     task = write(FORMATS["csv"](ROWS, ("mr", "ref")), "task.text=mr", "task.target=ref", "task.max_train=2")
-    assert [len(sample.references) for sample in task.read("train")] == [2, 2]
+    assert [(sample.name, len(sample.references)) for sample in task.read("train")] == [("1", 2), ("2", 1)]
 
 
 def test_scores_compare_with_all_references(write):

@@ -79,7 +79,7 @@ def test_names_are_made_plain(name, expected):
 def test_limits_count_entries_with_a_good_text(write):
     task = write("task.max_train=2", "task.max_eval=1", train_json=[TRAIN[2], *TRAIN], test_json=TEST)
     assert [sample.name for sample in task.read("train")] == ["2", "3"]
-    assert [sample.name for sample in task.read("test")] == ["1"]
+    assert [sample.name for sample in task.read("test")] == ["3"]
 
 
 # -- seen and unseen ---------------------------------------------------------------------------------------------------
