@@ -145,7 +145,9 @@ def _entry(group: Group, config_dir: Path | None) -> _Entry:
     values = flat(setting(config))
     base = shipped(config, config_dir) or values
     if config.task.max_train or config.task.max_eval:  # of all examples there is one sample
-        values, base = ({"task.sample": one, **found} for one, found in ((config.task.sample, values), ("random", base)))
+        values, base = (
+            {"task.sample": one, **found} for one, found in ((config.task.sample, values), ("random", base))
+        )
     own_task = config.task.name not in choices("task", config_dir)
     own_plm = config.plm.name not in choices("plm", config_dir)
     changed = {

@@ -10,6 +10,7 @@ from helpers.searches import CENTRE, space, trials, tune
 
 from inducer_bench.methods.options import method_title
 from inducer_bench.report import render, store, studies, tables, tuned
+from inducer_bench.search import record as searches
 
 GROUPS = {"lora": (90.0, 90.5, 91.0), "bitfit": (89.5, 90.0, 90.5), "prefix": (60.0, 60.5, 61.0)}
 
@@ -81,9 +82,18 @@ def test_verdict_stands_below_in_words_with_what_the_study_could_have_shown(tabl
 def test_effort_stands_below_in_words(table):
     assert table.text[1] == (
         "Effort, equal for every method: 4 trials with learning rates over 3 decades about the method's own. Searched "
-        "on 2,000 training examples for 2 epochs, scored by accuracy on the 10 % of them that were held out; final "
-        "runs on 4,000 examples, 5 epochs."
+        "on 2,000 training examples, a fixed random sample, for 2 epochs, scored by accuracy on the 10 % of them that "
+        "were held out; final runs on 4,000 examples, 5 epochs."
     )
+
+
+def test_trials_of_earlier_releases_are_said_to_have_had_the_first_examples(tmp_path):
+    folder = tune(tmp_path, *MINI, "method=lora")
+    known = searches.read(folder)
+    config = {**known.config, "task": {key: value for key, value in known.config["task"].items() if key != "sample"}}
+    searches.write(folder, dataclasses.replace(known, config=config))
+    (table,) = build(tmp_path)
+    assert "Searched on 2,000 training examples, those that the file begins with, for 2 epochs" in table.text[1]
 
 
 def test_settings_width_and_hours_are_those_of_the_trials(table):

@@ -228,7 +228,13 @@ def test_what_changes_the_tokens_is_tokenised_anew(make, sst2_folder, tiny_gpt2_
     same = [{}, {"max_eval": 3}, {"sample": "first"}]
     (tmp_path / "train.tsv").write_text((sst2_folder / "train.tsv").read_text() + "one more\t1\n")
     (tmp_path / "dev.tsv").write_bytes((sst2_folder / "dev.tsv").read_bytes())
-    other = [{"max_length": 5}, {"max_train": 9}, {"max_train": 9, "sample": "first"}, {"labels": ["positive", "negative"]}, {"data_dir": str(tmp_path)}]
+    other = [
+        {"max_length": 5},
+        {"max_train": 9},
+        {"max_train": 9, "sample": "first"},
+        {"labels": ["positive", "negative"]},
+        {"data_dir": str(tmp_path)},
+    ]
     for changes in same + other:
         make(**changes).examples("train")
     assert len(entries(root)) == 1 + len(other)
