@@ -60,6 +60,7 @@ def _needed() -> list[Check]:
 def _optional() -> list[Check]:
     return [
         _checked("CUDA", _cuda),
+        _checked("bf16 on the CPU", _bf16),
         _checked("model hub", _hub),
         _checked("Weights & Biases", _wandb),
         _checked("Java for METEOR", _java),
@@ -125,6 +126,14 @@ def _cuda() -> tuple[bool, str]:
     if torch.cuda.is_available():
         return True, ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
     return False, "there is a GPU, but torch cannot use it; see torch.cuda.is_available()"
+
+
+def _bf16() -> tuple[bool, str]:
+    from inducer_bench.runs.machine import BF16_SAVES, computes_bf16
+
+    if computes_bf16():
+        return True, f"{BF16_SAVES}; auto is fp32 here"
+    return False, "no such instructions that the system tells of: fp32 suits it, as auto has it"
 
 
 def _hub() -> tuple[bool, str]:

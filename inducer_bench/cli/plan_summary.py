@@ -9,6 +9,7 @@ from inducer_bench.cli.planned import Planned, PlannedJob, PlannedRun, elapsed
 from inducer_bench.errors import listed
 from inducer_bench.report.costs import Cost, Costs
 from inducer_bench.report.pilots import Power, power
+from inducer_bench.runs.machine import BF16_SAVES, LONG, computes_bf16, expected_device
 
 Key = tuple[str, str, str, str]
 
@@ -144,9 +145,18 @@ def _notes(planned: Planned, plan: Plan, repeated: int) -> list[str]:
     needed = plan.left_bytes + plan.peak_bytes
     if needed > plan.free_bytes:
         notes.append("disk: there is less free than the runs need; free some, or give another output_dir")
+    if sum(row.seconds for row in plan.rows) > LONG and _may_take_bf16(planned):
+        notes.append(f"{BF16_SAVES}; auto is fp32 here")
     if plan.workers is None:
         notes.append("the launcher does not say how many jobs run at a time")
     return notes
+
+
+def _may_take_bf16(planned: Planned) -> bool:
+    """Whether runs are left on a CPU that computes in bf16, and their precision was not chosen."""
+    trainers = [run.config.trainer for job in planned.jobs for run in job.runs if run.state.name != "done"]
+    chosen = (trainer.precision != "auto" or expected_device(trainer.device).type != "cpu" for trainer in trainers)
+    return computes_bf16() and not all(chosen)
 
 
 def _left_out(costs: Costs) -> list[str]:

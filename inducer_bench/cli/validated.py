@@ -14,6 +14,7 @@ from inducer_bench.plm.location import architecture
 from inducer_bench.runs import words
 from inducer_bench.runs.words import Rows
 from inducer_bench.tasks.local import ReadSplit, read_local
+from inducer_bench.tasks.options import SAMPLES
 
 _FAR = 100.0  # times the method's own learning rate
 
@@ -55,11 +56,18 @@ def _data(config: ExperimentConfig, read: Sequence[ReadSplit]) -> Rows:
         else:
             more = "" if one.whole else " and more"
             text = f"{one.file}: {one.rows:,} examples{more}, columns and values are as they should be"
+            limit = config.task.limit(one.split)
+            if limit and limit < one.rows:
+                text += f"; {limit:,} of them are used, {SAMPLES[config.task.sample]}"
         rows.append((one.split, text))
     train = next(one for one in read if one.split == "train")
-    if train.rows and train.whole and config.protocol.select_on == "dev":
-        each = math.ceil(train.rows / config.trainer.batch_size)
-        rows.append(("steps", f"{config.trainer.epochs * each:,}, {each:,} an epoch"))
+    if train.sequences is not None:
+        held_out = config.protocol.held_out if config.protocol.select_on == "held_out" else 0
+        trained_on = train.sequences - math.ceil(held_out * train.sequences)
+        each = math.ceil(trained_on / config.trainer.batch_size)
+        steps = config.trainer.epochs * each
+        rows.append(("steps", f"{steps:,}, {each:,} an epoch"))
+        rows += [("note", note) for note in config.trainer.without_effect(steps)]
     return rows
 
 

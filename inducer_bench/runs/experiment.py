@@ -62,7 +62,7 @@ def execute(
         experiment = distributed.raise_on_all(lambda: stack.enter_context(build(config)))
         tuned = experiment.tuned
         log_parameters(config, tuned)
-        show(header.built(config, experiment))
+        header.announce(config, experiment, show)
 
         # -- training --------------------------------------------------------------------------------------------------
         optimizer = make_optimizer(tuned, config.trainer)

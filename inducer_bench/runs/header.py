@@ -6,19 +6,24 @@ a terminal, long values are wrapped; elsewhere a row is a line.
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.distributed import on_main_process
 from inducer_bench.errors import printable
+from inducer_bench.notices import tell
 from inducer_bench.runs import words
+from inducer_bench.runs.machine import BF16_SAVES, LONG, computes_bf16
 from inducer_bench.runs.words import Rows
+from inducer_bench.tasks.options import SAMPLES
 
 if TYPE_CHECKING:
     from inducer_bench.training.loop import Experiment
 
 _WIDTH = 12  # of the first column
+_SPEED = 3e10  # parameters of the PLM x tokens that a core trains in a second, roughly
 
 
 @on_main_process
@@ -48,20 +53,57 @@ def begun(config: ExperimentConfig, folder: Path) -> Rows:
     return [*words.known_before(config), ("folder", str(folder))]
 
 
-def built(config: ExperimentConfig, experiment: "Experiment") -> Rows:
-    """What is known once data and model are there."""
+def announce(config: ExperimentConfig, experiment: "Experiment", show: Callable[[Rows], None]) -> None:
+    """Show what is known once data and model are there; what cannot be as it was meant is told in any case."""
+    for line in config.trainer.without_effect(_steps(config, experiment)[0]):
+        tell(line)
+    if show is not tell_no_one:
+        show(_built(config, experiment))
+
+
+def _steps(config: ExperimentConfig, experiment: "Experiment") -> tuple[int, int]:
+    """The steps of a run, and of an epoch."""
+    each = math.ceil(len(experiment.splits.train) / config.trainer.batch_size)
+    return config.trainer.epochs * each, each
+
+
+def _built(config: ExperimentConfig, experiment: "Experiment") -> Rows:
     from inducer_bench.runs import provenance
 
     train = len(experiment.splits.train)
     selection = "held out" if config.protocol.select_on == "held_out" else "dev"
     sizes = {selection: len(experiment.splits.selection)}
     sizes |= {split: len(data) for split, data in experiment.eval_data.items()}
-    each = math.ceil(train / config.trainer.batch_size)
-    total = config.trainer.epochs * each
+    total, each = _steps(config, experiment)
     precision = "tf32" if config.trainer.precision == "tf32" else experiment.accelerator.mixed_precision
     return [
         ("data", ", ".join(f"{name} {count:,}" for name, count in {"train": train, **sizes}.items())),
+        *_sample(config, experiment),
         ("parameters", words.parameters(experiment.tuned.parameter_counts())),
         ("device", f"{provenance.device(experiment.accelerator.device)}, {'fp32' if precision == 'no' else precision}"),
         ("steps", f"{total:,}, {each:,} an epoch"),
+        *_faster(config, experiment),
     ]
+
+
+def _sample(config: ExperimentConfig, experiment: "Experiment") -> Rows:
+    """How many of the examples are used, and which; they are read once more, to be counted."""
+    every = experiment.task.unlimited()
+    splits = ["train", *(["dev"] if config.protocol.select_on == "dev" else []), *experiment.eval_data]
+    parts = []
+    for split in dict.fromkeys(splits):
+        if limit := config.task.limit(split):
+            count = sum(1 for _ in every.read(split))
+            parts += [f"{split} {limit:,} of {count:,}"] if limit < count else []
+    return [("sample", f"{', '.join(parts)}; {SAMPLES[config.task.sample]}")] if parts else []
+
+
+def _faster(config: ExperimentConfig, experiment: "Experiment") -> Rows:
+    """That bf16 would save time, in a long run on a CPU that has it, where the precision was not chosen."""
+    from inducer_bench.runs import provenance
+
+    device = provenance.device(experiment.accelerator.device)
+    work = experiment.tuned.parameter_counts()["plm"] * sum(experiment.splits.train.lengths) * config.trainer.epochs
+    long = work > LONG * _SPEED * device.threads
+    told = device.type == "cpu" and config.trainer.precision == "auto" and long and computes_bf16()
+    return [("faster", BF16_SAVES)] if told else []

@@ -52,7 +52,7 @@ def execute(
         config = plan[0].config
         seeds = ", ".join(str(run.seed) for run in runs)
         log_parameters(config, experiment.tuned, f"; side by side: seeds {seeds}")
-        show(header.built(config, experiment))
+        header.announce(config, experiment, show)
 
         # -- training --------------------------------------------------------------------------------------------------
         with interruption.shielded():

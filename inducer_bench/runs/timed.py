@@ -42,7 +42,7 @@ def timed(
     Args:
         config: of the run.
         seconds: of steps, where they do not take longer.
-        whole: read all of the data, so that the longest batch is among them, and not only the first examples.
+        whole: read all of the data, so that the longest batch is among them, and not only a sample.
         show: is given what is known once data and model are there.
 
     Raises:
@@ -60,7 +60,8 @@ def timed(
     started = perf_counter()
     with hub.offline(True), build(dataclasses.replace(config, task=less)) as experiment:
         built = perf_counter() - started
-        show(header.built(config, experiment))
+        if whole:  # of a part of the data, these are not the run's steps
+            header.announce(config, experiment, show)
         examples = _examples(config, experiment)
         steps = _training(experiment, config, _SHARES["training"] * seconds)
         training = steps.each

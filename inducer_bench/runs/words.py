@@ -7,6 +7,7 @@ from typing import Any
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import shown
 from inducer_bench.methods.options import method_title
+from inducer_bench.tasks.options import SAMPLES
 
 Rows = list[tuple[str, str]]  # what is told, and the words for it
 
@@ -44,6 +45,7 @@ def known_before(config: ExperimentConfig) -> Rows:
     source = "the bundled data" if task.source == "mini" and task.data_dir is None else task.data_dir or "the hub"
     counts = {"training": task.max_train, "evaluation": task.max_eval}
     most = "".join(f", {count:,} {what} examples at most" for what, count in counts.items() if count)
+    most += f", {SAMPLES[task.sample]}" if most else ""
     path = f", {shown(plm.path)}" if plm.path else ""
     random = ", random weights" if plm.weights == "random" else ""
     epochs = f"{trainer.epochs} epoch{'' if trainer.epochs == 1 else 's'}"

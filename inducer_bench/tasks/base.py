@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
@@ -127,6 +127,10 @@ class Task(ABC):
         if limit is not None:
             key["sample"] = self.config.sample
         return cached({**key, **self.encoding_key()}, lambda: self._encoded(split))
+
+    def unlimited(self) -> Self:
+        """The same task on all examples of every split."""
+        return type(self)(self.config.unlimited(), self.tokenizer, self.architecture, self.labels, self.layout)
 
     def _encoded(self, split: str) -> Iterator[list[Encoded]]:
         """A split, encoded in pieces, so that a large one is never in memory as Python objects."""

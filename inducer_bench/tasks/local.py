@@ -19,8 +19,9 @@ class ReadSplit:
 
     split: str
     file: str  # its name
-    rows: int | None  # examples, cut to the task's limit; None where only the file was looked for
+    rows: int | None  # examples, also those beyond the task's limit; None where only the file was looked for
     whole: bool  # whether all of it was read
+    sequences: int | None = None  # that a run trains on, of train, where known
 
 
 def read_local(task: TaskOptions) -> list[ReadSplit]:
@@ -35,15 +36,18 @@ def read_local(task: TaskOptions) -> list[ReadSplit]:
     if folder is None:
         return []
     labels = find_labels(task) if isinstance(task, ClassificationOptions) else None
+    unlimited = task.unlimited()
     found = []
     for split in task.splits():
         name = find(task, folder, split).name
-        if isinstance(task, ClassificationOptions):
-            count, whole = _count(read_rows(task, split, labels))
-            found.append(ReadSplit(split, name, count, whole))
+        if isinstance(unlimited, ClassificationOptions):
+            count, whole = _count(read_rows(unlimited, split, labels))
+            used = min(count, task.limit(split) or count)
+            found.append(ReadSplit(split, name, count, whole, used if whole else None))
         elif isinstance(task, TextToTextOptions):
-            count, limit = len(read_pairs(task, split)), task.limit(split)
-            found.append(ReadSplit(split, name, min(count, limit or count), True))
+            pairs = read_pairs(task, split)
+            texts = sum(len(targets) for _, targets in source.used(task, split, pairs.items()))
+            found.append(ReadSplit(split, name, len(pairs), True, texts))
         else:
             found.append(ReadSplit(split, name, None, False))
     return found

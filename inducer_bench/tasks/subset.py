@@ -32,7 +32,8 @@ def _ranked(
 ) -> Iterator[tuple[float, int, Example]]:
     """Examples with the random rank of their unit and their own number, which decides between equal ranks."""
     draw, numbers = random.Random(_SEED), count()  # `random()` gives the same values in every release of Python
-    for _, parts in groupby(zip(numbers, examples), key=itemgetter(0) if unit is None else lambda pair: unit(pair[1])):
+    numbered = zip(numbers, examples, strict=False)
+    for _, parts in groupby(numbered, key=itemgetter(0) if unit is None else lambda pair: unit(pair[1])):
         rank = draw.random()
         for number, example in parts:
             yield rank, number, example

@@ -69,6 +69,24 @@ class TrainerOptions:
     keep_checkpoint: bool = False  # keep the checkpoint of a finished run, which nothing needs any more
     schedule_args: dict[str, Any] = dataclasses.field(default_factory=dict)  # of a schedule of transformers
 
+    def without_effect(self, steps: int) -> list[str]:
+        """What of the schedule cannot have its effect in a run of so many steps, and what to set; a line each."""
+        if not steps:
+            return []
+        warmup = math.ceil(self.warmup if self.warmup >= 1 else self.warmup * steps)
+        if self.warmup >= steps:
+            return [
+                f"trainer.warmup: {warmup:,} steps, but the run has {steps:,}, so that the learning rate never reaches "
+                "trainer.lr; set a fraction of the steps, such as trainer.warmup=0.06"
+            ]
+        decay, stable = (self.schedule_args.get(f"num_{part}_steps", 0) for part in ("decay", "stable"))
+        if (whole := warmup + stable + decay) > steps:
+            return [
+                f"trainer.schedule_args: warm-up, stable steps and decay take {whole:,} steps, but the run has "
+                f"{steps:,}; set num_decay_steps and num_stable_steps that end within it"
+            ]
+        return []
+
     @field_validator("schedule_args")
     @classmethod
     def _of_the_schedule(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:

@@ -6,9 +6,9 @@
     OUT/webnlg                          the challenge of 2017                 task=webnlg task.data_dir=OUT/webnlg
     OUT/coqa_dev_split                  80 + 20 dev dialogues of each source  see COQA
 
-These files are copied as they are, so that OUT is whole and SHARED_DATA may go. CoQA's training dialogues are not there:
-its dev set is split by dialogue into a part to train on and one to score. What comes of that is no score on CoQA, so the
-files do not have CoQA's names, and `task=coqa` alone does not read them.
+These files are copied as they are, so that OUT is whole and SHARED_DATA may go. CoQA's training dialogues are not
+there: its dev set is split by dialogue into a part to train on and one to score. What comes of that is no score on CoQA,
+so the files do not have CoQA's names, and `task=coqa` alone does not read them.
 """
 
 import argparse
@@ -89,8 +89,8 @@ def official(dialogues: Iterable[Dialogue]) -> bytes:
     """Dialogues in the layout of CoQA's own files.
 
     Args:
-        dialogues: as on the hub: `questions` a list of texts; `answers` lists of `input_text`, and of `answer_start` and
-            `answer_end`, the place of the rationale in the story, or -1.
+        dialogues: as on the hub: `questions` a list of texts; `answers` lists of `input_text`, and of `answer_start`
+            and `answer_end`, the place of the rationale in the story, or -1.
     """
     data = []
     for dialogue in dialogues:

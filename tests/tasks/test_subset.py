@@ -1,6 +1,7 @@
 """The random sample of a split: fixed, of any order of the file, in that order, and smaller ones within larger ones."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_sample_is_the_same_everywhere():
 
 def test_smaller_samples_are_part_of_larger_ones():
     samples = [{*sample(range(300), size)} for size in range(0, 301, 10)]
-    assert all(one < more for one, more in zip(samples, samples[1:], strict=False))
+    assert all(one < more for one, more in pairwise(samples))
 
 
 def test_every_part_of_a_file_is_drawn_from():
