@@ -35,7 +35,7 @@ _LATER: dict[str, dict[str, Any]] = {
         "batches": "windows", "deterministic": False, "frozen": "fp32", "gradient_checkpointing": False,
         "schedule_args": {},
     },
-    "protocol": {"score": "reported"},
+    "protocol": {"score": "reported", "hold_out": "examples"},
     "task": {"sample": "first"},
 }  # fmt: skip
 # Of the trainer: they change numbers by rounding alone. Tables average over them, and footnote mixes of precisions.
@@ -116,6 +116,8 @@ def without_neutral(values: dict[str, Any]) -> dict[str, Any]:
         kept[section] = {key: value for key, value in kept[section].items() if before.get(key, ...) != value}
     if kept["task"].get("max_train") is None and kept["task"].get("max_eval") is None:
         kept["task"] = _without({"sample"}, kept["task"])  # of all examples there is one sample
+    if kept["protocol"].get("select_on") == "dev" or kept["task"].get("family") == "nlu":
+        kept["protocol"] = _without({"hold_out"}, kept["protocol"])  # nothing is, or each example is its own source
     return kept
 
 

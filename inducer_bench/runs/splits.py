@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 
 from inducer_bench.errors import UserError
 from inducer_bench.tasks.base import Task
@@ -23,9 +24,25 @@ def select_splits(task: Task, protocol: ProtocolOptions, seed: int) -> Splits:
     train = task.examples("train")
     if protocol.select_on == "dev":
         return Splits(train, task.examples("dev")[: protocol.select_first])
-    order = list(range(len(train)))
-    random.Random(seed).shuffle(order)
     size = math.ceil(protocol.held_out * len(train))
-    if size >= len(train):
+    sources = train.sources if protocol.hold_out == "sources" else None
+    held_out = _drawn(range(len(train)) if sources is None else sources, size, seed)
+    rest = sorted({*range(len(train))} - {*held_out})
+    if not rest:
         raise UserError(f"protocol.held_out: found {protocol.held_out}; leaves no example of {len(train)} to train on")
-    return Splits(train.select(sorted(order[size:])), train.select(order[:size])[: protocol.select_first])
+    return Splits(train.select(rest), train.select(held_out)[: protocol.select_first])
+
+
+def _drawn(sources: Sequence[object], size: int, seed: int) -> list[int]:
+    """The examples of random sources: of as few as have so many."""
+    members: dict[object, list[int]] = {}
+    for index, source in enumerate(sources):
+        members.setdefault(source, []).append(index)
+    order = [*members.values()]
+    random.Random(seed).shuffle(order)
+    drawn: list[int] = []
+    for indices in order:
+        if len(drawn) >= size:
+            break
+        drawn += indices
+    return drawn

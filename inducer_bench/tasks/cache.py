@@ -32,11 +32,17 @@ _PACKAGES = ("transformers", "tokenizers", "datasets")
 
 
 class EncodedExamples(Sequence[Encoded]):
-    """Encoded examples in the order of their split, read from an Arrow table one at a time, or a batch at a time."""
+    """Encoded examples in the order of their split, read from an Arrow table one at a time, or a batch at a time.
+
+    Attributes:
+        lengths: tokens of each.
+        sources: what each was made of; None where each is its own.
+    """
 
     def __init__(self, data: Dataset) -> None:
         self._data = data
         self.lengths: list[int] = data["length"][:]
+        self.sources: list[str] | None = data["source"][:] if "source" in data.column_names else None
 
     @classmethod
     def from_list(cls, examples: list[Encoded]) -> "EncodedExamples":

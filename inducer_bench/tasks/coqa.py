@@ -66,7 +66,11 @@ class CoqaTask(GenerationTask):
                 samples.append(
                     Sample(f"{dialogue.name}/{turn + 1}", asked, references[:1], references, dialogue.source)
                 )
-        return source.limited(self.config, split, samples, unit=_dialogue)
+        return source.limited(self.config, split, samples, unit=self.origin)
+
+    def origin(self, sample: Sample) -> str:
+        """The name of a turn's dialogue."""
+        return sample.name.rpartition("/")[0]
 
     def new_row(self, values: dict[str, Any], where: str) -> Sample:
         """`{"story": "...", "questions": [...], "answers": [...]}`: the last question has no answer yet."""
@@ -84,7 +88,7 @@ class CoqaTask(GenerationTask):
         """
         if self.config.history == "gold" or not any(sample.references for sample in data):
             return super().answer(engine, data)
-        dialogues = [list(turns) for _, turns in groupby(data, key=_dialogue)]
+        dialogues = [list(turns) for _, turns in groupby(data, key=self.origin)]
         answers: list[list[str]] = [[] for _ in dialogues]
         for turn in range(max(map(len, dialogues))):
             unfinished = [number for number, turns in enumerate(dialogues) if turn < len(turns)]
@@ -107,11 +111,6 @@ class CoqaTask(GenerationTask):
         for row in predictions:
             answers.setdefault(metrics.dialogue(row), []).append(row["prediction"])
         return {"coqa_predictions.json": json.dumps(metrics.official_predictions(answers), indent=1).encode()}
-
-
-def _dialogue(sample: Sample) -> str:
-    """The name of a turn's dialogue."""
-    return sample.name.rpartition("/")[0]
 
 
 def segments(dialogue: Dialogue, turn: int, answers: Sequence[str], history_turns: int) -> tuple[Segment, ...]:

@@ -69,9 +69,14 @@ class GenerationTask(Task):
         return rows
 
     def encode(self, rows: Sequence[Sample]) -> list[Encoded]:
-        """One sequence for each target of each sample."""
-        pairs = [(sample.source, target) for sample in rows for target in sample.targets]
-        return self.sequences.encode([source for source, _ in pairs], [target for _, target in pairs])
+        """One sequence for each target of each sample, with the name of its origin as `source`."""
+        pairs = [(sample, target) for sample in rows for target in sample.targets]
+        encoded = self.sequences.encode([sample.source for sample, _ in pairs], [target for _, target in pairs])
+        return [{**one, "source": self.origin(sample)} for one, (sample, _) in zip(encoded, pairs, strict=True)]
+
+    def origin(self, sample: Sample) -> str:
+        """What a sample is a part of, so that others of it are no new examples: by default, itself."""
+        return sample.name
 
     def collate(self, examples: Sequence[Encoded], length: int | None = None, terms: int | None = None) -> Batch:
         """Padded on the right: input_ids, token_type_ids, attention_mask (B, T); logits_at and labels (n).

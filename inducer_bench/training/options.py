@@ -133,6 +133,8 @@ class ProtocolOptions:
     gate_before_mask: bool  # compute the inducers' gates of encoders before the padding mask
     # reported: the splits of `task.report`; held_out: nothing but the slice, and no adapter is kept (a search's trial)
     score: Literal["reported", "held_out"] = "reported"
+    # sources: all texts of an entry and all turns of a dialogue are on one side; examples: any text or turn, as before
+    hold_out: Literal["sources", "examples"] = "examples"
 
 
 def _wandb_name(name: str) -> str:
