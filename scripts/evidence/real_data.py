@@ -2,13 +2,13 @@
 
     python -m scripts.evidence.real_data SHARED_DATA OUT
 
-    OUT/sst2, cola, mrpc, rte, stsb     train and dev as GLUE has them     task=NAME task.data_dir=OUT/NAME
-    OUT/webnlg                          the challenge of 2017              task=webnlg task.data_dir=OUT/webnlg
-    OUT/coqa_dev_split                  80 + 20 dialogues of each source   see COQA
+    OUT/sst2, cola, mrpc, rte, stsb  train and dev as GLUE has them    task=NAME task.data_dir=OUT/NAME
+    OUT/webnlg                       the challenge of 2017             task=webnlg task.data_dir=OUT/webnlg
+    OUT/coqa_dev_split               80 + 20 dialogues of each source  see COQA
 
 These files are copied as they are, so that OUT is whole and SHARED_DATA may go. CoQA's training dialogues are not
-there: its dev set is split by dialogue into a part to train on and one to score. What comes of that is no score on CoQA,
-so the files do not have CoQA's names, and `task=coqa` alone does not read them.
+there: its dev set is split by dialogue into a part to train on and one to score. What comes of that is no score on
+CoQA, so the files do not have CoQA's names, and `task=coqa` alone does not read them.
 """
 
 import argparse

@@ -11,6 +11,7 @@ from inducer_bench.cli import closing
 from inducer_bench.config.compose import compose
 from inducer_bench.metrics.table import written
 from inducer_bench.runs import header, words
+from inducer_bench.runs.experiment import build
 from inducer_bench.runs.run import run
 from inducer_bench.training import console
 from inducer_bench.training.units import clock
@@ -42,6 +43,33 @@ def test_header_names_method_model_task_training_seed_and_folder_before_torch(ov
     assert list(rows) == ["method", "model", "task", "training", "seed", "folder"]
     assert rows["training"].startswith("2 epochs, batch 8, lr 0.005 (linear, warm-up ")
     assert rows["seed"].startswith("3; protocol paper; device auto")
+
+
+def test_sample_is_told_with_what_it_is_drawn_from(overrides):
+    parts = []
+    limited = compose([*overrides, "task.max_train=16", "task.max_eval=99", "trainer.epochs=1"])
+    run(limited, parts.append)
+    assert dict(parts[0])["task"].endswith("16 training examples at most, 99 evaluation examples at most, "
+                                           "a fixed random sample")  # fmt: skip
+    assert dict(parts[1])["sample"] == "train 16 of 64; a fixed random sample"  # there are fewer than 99 of dev
+
+
+def test_warm_up_that_outlasts_the_run_is_told_before_it_also_in_a_sweep(overrides):
+    outcome = run(compose([*overrides, "trainer.warmup=16", "task.max_train=32"]))  # no header, as a sweep's job
+    first, *_ = (outcome.folder / "log.txt").read_text().split("step 2/8")
+    assert first.count("trainer.warmup: 16 steps, but the run has 8, so that the learning rate never reaches") == 1
+
+
+@pytest.mark.parametrize(
+    ("precision", "epochs", "told"), [("auto", 2, False), ("auto", 10**6, True), ("fp32", 10**6, False)]
+)
+def test_long_run_on_a_cpu_that_computes_in_bf16_says_so(overrides, monkeypatch, precision, epochs, told):
+    monkeypatch.setattr(header, "computes_bf16", lambda: True)
+    config = compose([*overrides, f"trainer.precision={precision}", f"trainer.epochs={epochs}", "trainer.device=cpu"])
+    parts = []
+    with build(config) as experiment:
+        header.announce(config, experiment, parts.append)
+    assert ("faster" in dict(parts[0])) == told
 
 
 def test_run_shows_its_header_in_two_parts_and_one_that_is_done_none(overrides):

@@ -169,3 +169,37 @@ def test_run_with_a_cosine_goes_on_after_an_interruption_as_if_there_had_been_no
     files = [(folder / "metrics.jsonl").read_bytes() for folder in (whole, halves.folder)]
     assert files[0] == files[1]
     assert records.read(whole).scores == records.read(halves.folder).scores
+
+
+# -- what a run is too short for ---------------------------------------------------------------------------------------
+
+
+STABLE = {
+    "schedule": "warmup_stable_decay", "warmup": 20, "schedule_args": {"num_decay_steps": 30, "num_stable_steps": 10},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "told"),
+    [
+        ({"warmup": 500}, 501, None),
+        ({"warmup": 500}, 500, "trainer.warmup: 500 steps, but the run has 500"),
+        ({"warmup": 500, "schedule": "constant"}, 130, "trainer.warmup: 500 steps, but the run has 130"),
+        ({"warmup": 0.99}, 3, None),
+        ({"warmup": 500}, 0, None),  # nothing is trained
+        (STABLE, 60, None),
+        (STABLE, 59, "trainer.schedule_args: warm-up, stable steps and decay take 60 steps, but the run has 59"),
+    ],
+)
+def test_what_a_run_is_too_short_for_is_told(plain, changes, steps, told):
+    found = dataclasses.replace(plain, **changes).without_effect(steps)
+    assert [line.partition(told or "?")[1] for line in found] == ([told] if told else [])
+
+
+@pytest.mark.parametrize("schedule", ["linear", "constant", "cosine", "inverse_sqrt"])
+@pytest.mark.parametrize("warmup", [1, 5, 9, 10, 11])
+def test_warm_up_is_told_if_the_highest_rate_is_not_reached(plain, schedule, warmup):
+    config = dataclasses.replace(plain, schedule=schedule, warmup=warmup)
+    rates = [*map(learning_rates(config, 10), range(10))]
+    reached = max(rates) == pytest.approx(config.lr)
+    assert reached != bool(config.without_effect(10))
