@@ -27,9 +27,9 @@ def register() -> None:
 
 
 def recipe_names(config: DictConfig, published: Iterable[Any]) -> list[str]:
-    """The names that `recipe` may have: those of the chosen method's published settings, and those of the suites."""
-    suites = (config.suite, "full", "mini")  # the chosen one may be a wrong one, which is not for `recipe` to tell
-    return sorted({f"{suite}_{family}" for suite in suites for family in ("nlu", "nlg")} | set(map(str, published)))
+    """The names that `recipe` may have: those of the chosen method's settings, and those of suites and PLMs."""
+    sizes = (config.suite, "full", "small", "mini")  # a wrong suite is not for `recipe` to tell
+    return sorted({f"{size}_{family}" for size in sizes for family in ("nlu", "nlg")} | set(map(str, published)))
 
 
 def _recipe(key: str, default: Any = _NONE, *, _root_: DictConfig) -> Any:
