@@ -1,6 +1,6 @@
 """What the YAML files of `conf/` may ask for besides plain values.
 
-`${recipe:KEY}`, `${by_family:{...}}`, `${by_seeds:{...}}` and `${model_length:MOST}`.
+`${recipe:KEY}`, `${by_family:{...}}`, `${by_task:{...},OTHER}`, `${by_seeds:{...}}` and `${model_length:MOST}`.
 """
 
 from collections.abc import Iterable
@@ -22,6 +22,7 @@ def register() -> None:
     """Make them known to OmegaConf."""
     OmegaConf.register_new_resolver("recipe", _recipe, replace=True)
     OmegaConf.register_new_resolver("by_family", _by_family, replace=True)
+    OmegaConf.register_new_resolver("by_task", _by_task, replace=True)
     OmegaConf.register_new_resolver("by_seeds", _by_seeds, replace=True)
     OmegaConf.register_new_resolver("model_length", _model_length, replace=True)
 
@@ -62,6 +63,11 @@ def _by_family(values: DictConfig, *, _root_: DictConfig) -> Any:
     if family not in values:
         raise unknown("task.family", str(family), map(str, values))
     return values[family]
+
+
+def _by_task(values: DictConfig, other: Any, *, _root_: DictConfig) -> Any:
+    """`${by_task:{sst2:VALUE,...},OTHER}`: the value for the chosen task, or `OTHER`, if none is given for it."""
+    return values.get(_root_.task.name, other)
 
 
 def _by_seeds(values: DictConfig, *, _root_: DictConfig) -> Any:

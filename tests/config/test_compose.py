@@ -250,6 +250,11 @@ def test_a_plm_may_choose_the_recipe_and_the_command_line_wins(tmp_path):
     assert compose(["task=sst2", "method=lora"]).plm.recipes is None
 
 
+def test_a_value_may_depend_on_the_task():
+    words = ["trainer.epochs=${by_task:{sst2:1},2}"]
+    assert [compose([f"task={task}", *words]).trainer.epochs for task in ("sst2", "rte")] == [1, 2]
+
+
 @pytest.mark.parametrize("suite", [[], ["preset=mini"]], ids=["full", "mini"])
 @pytest.mark.parametrize("task", ["sst2", "coqa"])
 def test_default_recipe_serves_every_family_and_suite(own_method, task, suite):
