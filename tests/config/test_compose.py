@@ -250,9 +250,12 @@ def test_a_plm_may_choose_the_recipe_and_the_command_line_wins(tmp_path):
     assert compose(["task=sst2", "method=lora"]).plm.recipes is None
 
 
-def test_a_value_may_depend_on_the_task():
-    words = ["trainer.epochs=${by_task:{sst2:1},2}"]
-    assert [compose([f"task={task}", *words]).trainer.epochs for task in ("sst2", "rte")] == [1, 2]
+def test_a_value_may_depend_on_the_task(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ntrainer:\n  epochs: ${by_task:{sst2:1},2}\n"
+    (tmp_path / "experiment" / "short.yaml").write_text(text)
+    found = [compose(["experiment=short", f"task={task}"], tmp_path) for task in ("sst2", "rte")]
+    assert [config.trainer.epochs for config in found] == [1, 2]
 
 
 @pytest.mark.parametrize("suite", [[], ["preset=mini"]], ids=["full", "mini"])
