@@ -1,6 +1,7 @@
 """`inducer-bench --help`: usage, examples, commands, and the choices of each config group."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from inducer_bench.cli import commands
 from inducer_bench.cli.parser import Parser
@@ -50,6 +51,10 @@ def show(arguments: Sequence[str]) -> int:
     parser.add_config_dir()
     config_dir = parser.parse_known_args(arguments)[0].config_dir
     lines = [f"  {name:<12}{commands.module(name).HELP}" for name in commands.NAMES]
-    groups = [f"  {group:<12}{', '.join(choices(group, config_dir))}" for group in _GROUPS]
+    indent = " " * len(f"  {'':<12}")
+    groups = [
+        fill(", ".join(choices(group, config_dir)), 130, initial_indent=f"  {group:<12}", subsequent_indent=indent)
+        for group in _GROUPS
+    ]
     print(_TEXT.format(commands="\n".join(lines), groups="\n".join(groups)))
     return ExitCode.DONE

@@ -73,7 +73,8 @@ def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Ex
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     plain.pop("tune", None)
     published = plain["method"].pop("recipes", None) or {}
-    plain["method"].pop("search", None)  # what a search tries
+    for key in ("search", "title"):  # what a search tries, and what its tables call the method
+        plain["method"].pop(key, None)
     wanted = plain["method"].pop("budget", None)
     try:
         config = validated(plain)

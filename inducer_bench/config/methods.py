@@ -5,10 +5,10 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from inducer_bench.config.choices import choices
+from inducer_bench.config.choices import choices, files
 from inducer_bench.config.compose import composition, explain
 from inducer_bench.errors import UserError, unknown
-from inducer_bench.methods.options import METHODS, PeftOptions, options_class
+from inducer_bench.methods.options import METHODS, PeftOptions, method_title, options_class
 
 WORDS = ("all", "with_ranks")  # every method but `peft`; those that `method.budget` can size
 
@@ -36,6 +36,21 @@ def named(methods: Sequence[str] | str, config_dir: Path | None = None, key: str
     shipped = [name for name, kind in METHODS.items() if kind is not PeftOptions]
     found = {choice: _name(choice, config_dir) for choice in [*shipped, *own]}
     return found if methods == "all" else {c: name for c, name in found.items() if options_class(name).ranks}
+
+
+def title(choice: str, method: str, config_dir: Path | None = None) -> str:
+    """What people call a choice: by the title in its file, or the method's, or if its file has another name, by that.
+
+    Args:
+        choice: a file of `conf/method`.
+        method: its name in records.
+        config_dir: the user's folder of configuration files.
+    """
+    path = next(path for path in files("method", config_dir) if path.stem == choice)
+    given = OmegaConf.select(OmegaConf.load(path), "title")
+    if given is not None:
+        return str(given)
+    return method_title(method) if choice in (method, method.rpartition(".")[2]) else choice
 
 
 def _name(choice: str, config_dir: Path | None) -> str:

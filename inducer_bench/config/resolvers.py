@@ -1,6 +1,6 @@
 """What the YAML files of `conf/` may ask for besides plain values.
 
-`${recipe:KEY}`, `${by_family:{...}}`, `${by_seeds:{...}}` and `${model_length:MOST}`.
+`${recipe:KEY}`, `${by_family:{...}}`, `${by_task:{...},OTHER}`, `${by_seeds:{...}}` and `${model_length:MOST}`.
 """
 
 from collections.abc import Iterable
@@ -22,14 +22,15 @@ def register() -> None:
     """Make them known to OmegaConf."""
     OmegaConf.register_new_resolver("recipe", _recipe, replace=True)
     OmegaConf.register_new_resolver("by_family", _by_family, replace=True)
+    OmegaConf.register_new_resolver("by_task", _by_task, replace=True)
     OmegaConf.register_new_resolver("by_seeds", _by_seeds, replace=True)
     OmegaConf.register_new_resolver("model_length", _model_length, replace=True)
 
 
 def recipe_names(config: DictConfig, published: Iterable[Any]) -> list[str]:
-    """The names that `recipe` may have: those of the chosen method's published settings, and those of the suites."""
-    suites = (config.suite, "full", "mini")  # the chosen one may be a wrong one, which is not for `recipe` to tell
-    return sorted({f"{suite}_{family}" for suite in suites for family in ("nlu", "nlg")} | set(map(str, published)))
+    """The names that `recipe` may have: those of the chosen method's settings, and those of suites and PLMs."""
+    sizes = (config.suite, "full", "small", "mini")  # a wrong suite is not for `recipe` to tell
+    return sorted({f"{size}_{family}" for size in sizes for family in ("nlu", "nlg")} | set(map(str, published)))
 
 
 def _recipe(key: str, default: Any = _NONE, *, _root_: DictConfig) -> Any:
@@ -62,6 +63,11 @@ def _by_family(values: DictConfig, *, _root_: DictConfig) -> Any:
     if family not in values:
         raise unknown("task.family", str(family), map(str, values))
     return values[family]
+
+
+def _by_task(values: DictConfig, other: Any, *, _root_: DictConfig) -> Any:
+    """`${by_task:{sst2:VALUE,...},OTHER}`: the value for the chosen task, or `OTHER`, if none is given for it."""
+    return values.get(_root_.task.name, other)
 
 
 def _by_seeds(values: DictConfig, *, _root_: DictConfig) -> Any:

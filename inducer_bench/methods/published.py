@@ -16,7 +16,7 @@ from inducer_bench.files import CONF_DIR
 from inducer_bench.methods.options import METHODS
 
 RECIPE = "full_nlu"
-_NO_OPTIONS = ("name", "recipes", "search", "budget")
+_NO_OPTIONS = ("name", "title", "recipes", "search", "budget")
 _LEFT_OUT = object()
 
 

@@ -17,4 +17,5 @@ class PlmOptions:
     revision: str  # branch, tag or commit on the hub
     tokenizer: str | None  # a folder or the name of a bundled PLM; by default the PLM's own
     architecture: dict[str, Any]  # arguments of the transformers config class, with its `model_type`
+    recipes: str | None = None  # whose settings of a method suit it, small: `small_nlu`; by default those of the suite
     layout: Layout | None = None  # module names of an architecture that this package does not know

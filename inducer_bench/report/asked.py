@@ -8,12 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from inducer_bench.config.compose import compose
-from inducer_bench.config.methods import named
+from inducer_bench.config.methods import named, title
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.methods import budget
 from inducer_bench.methods.architectures import sizes
-from inducer_bench.methods.options import method_title
 from inducer_bench.plm.location import architecture
 from inducer_bench.report.layout import LayoutFile, Scope
 from inducer_bench.report.store import Group
@@ -57,14 +56,9 @@ def rows(file: LayoutFile, config_dir: Path | None = None) -> list[Asked]:
     layout = file.layout
     methods = named(layout.methods or [], config_dir, f"table/{file.name}.methods")
 
-    def title(choice: str, method: str) -> str:
-        if method in layout.names:
-            return layout.names[method]
-        return method_title(method) if choice in (method, method.rpartition(".")[2]) else choice
-
     found = []
     for choice, method in methods.items():
-        name = title(choice, method)
+        name = layout.names.get(method) or title(choice, method, config_dir)
 
         def label(variant: str, name: str = name) -> str:
             return f"{name}, {variant}" if len(methods) > 1 else variant

@@ -180,8 +180,9 @@ def shipped(config: ExperimentConfig, config_dir: Path | None) -> Values | None:
         return None
     if method is None:
         return _outside(base, config.method.name)
+    recipe = composed((*words, PLAIN), config_dir).recipe
     typical = (*Scope(config.suite, _TYPICAL[config.task.family][1], "paper").overrides(),
-               f"task={_TYPICAL[config.task.family][0]}")  # fmt: skip
+               f"task={_TYPICAL[config.task.family][0]}", f"recipe={recipe}")  # fmt: skip
     plain, special = (_values_of((*typical, one), config_dir) for one in (PLAIN, f"method={method}"))
     if plain is None or special is None:
         return _values_of((*words, f"method={method}"), config_dir)

@@ -139,7 +139,9 @@ def _amounts(search: Search) -> tuple[object, ...]:
 
 
 def _label(search: Search) -> str:
-    """The method's title; of a file that is called otherwise than its method, the file's name."""
+    """What tables call a search; see `config.methods.title`."""
+    if search.title is not None:
+        return search.title
     named = search.choice in (search.method, search.method.rpartition(".")[2])
     return method_title(search.method) if named else search.choice
 

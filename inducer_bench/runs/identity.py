@@ -25,7 +25,7 @@ from inducer_bench.version import ALGORITHM
 # Keys that decide where things are and what is written, but not what is computed.
 _NEUTRAL = {
     "task": {"keep_inputs"},
-    "plm": {"path", "hub", "revision", "tokenizer", "architecture"},  # the PLM's fingerprint stands for them
+    "plm": {"path", "hub", "revision", "tokenizer", "architecture", "recipes"},  # the PLM's fingerprint stands for them
     "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint", "gpu_memory"},
 }
 _NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe", "search"}

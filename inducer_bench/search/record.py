@@ -89,6 +89,7 @@ class Search:
     finals: list[FinalRun]  # of the winner; empty until there is one
     untuned: list[FinalRun]  # of the method's own settings, where they were asked for
     config: dict[str, Any]  # the resolved configuration of the first trial, as plain values
+    title: str | None = None  # what tables call it; None in searches of earlier versions
 
     @property
     def sample(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench.config.compose import composition, experiment_config, explain
-from inducer_bench.config.methods import named
+from inducer_bench.config.methods import named, title
 from inducer_bench.config.overrides import quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
@@ -212,6 +212,7 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
         finals=[],
         untuned=untuned if options.untuned else [],
         config=dataclasses.asdict(first),
+        title=title(choice, first.method.name, config_dir),
     )
     return Plan(search, Path(first.output_dir), trial, confirmation, final, seeds)
 

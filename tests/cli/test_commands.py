@@ -125,6 +125,6 @@ def test_ls_lists_every_kind(kind, capsys):
 def test_ls_experiments_says_how_many_jobs_each_has(capsys):
     assert main.main(["ls", "experiments"]) == 0
     jobs = {line.split()[0]: " ".join(line.split()[1:3]) for line in capsys.readouterr().out.splitlines()}
-    methods = len(choices("method")) - len(("own", "peft"))
+    methods = len(choices("method")) - len(("own", "peft", "prefix_direct"))
     assert jobs["nlu_main"] == f"{2 * methods * 5} jobs"
     assert jobs["tuned_mini"] == "2 studies"

@@ -99,6 +99,8 @@ MISTAKES = {  # override -> parts of the one line that answers it
     "method.name=prefx": ["method.name: unknown 'prefx'", f"allowed: {', '.join(sorted(method_options.METHODS))}"],
 }  # fmt: skip
 
+NAMES = {"own": "composed_by_tests.scale", "prefix_direct": "prefix"}  # choices with another name than their file's
+
 
 @pytest.fixture
 def own_method(tmp_path, monkeypatch):
@@ -119,7 +121,7 @@ def test_shipped_file_composes_and_validates(shipped, own_method):
     group, _, choice = shipped.rpartition("/")
     config = compose([f"{group}={choice}", *COMPANIONS.get(shipped, [])] if group else [])
     if group in ("plm", "method", "task", "protocol", "tracker"):
-        assert getattr(config, group).name == ("composed_by_tests.scale" if choice == "own" else choice)
+        assert getattr(config, group).name == NAMES.get(choice, choice)
 
 
 def test_every_shipped_file_is_covered():
@@ -150,7 +152,7 @@ def test_every_method_has_a_recipe_for_every_family(task, preset, method):
 
 
 def test_method_files_and_method_options_name_the_same_methods():
-    assert choices("method") == sorted([*method_options.METHODS, "own"])
+    assert choices("method") == sorted([*method_options.METHODS, "own", "prefix_direct"])
 
 
 def test_task_chooses_plm_and_trainer_and_the_command_line_wins():
@@ -220,10 +222,11 @@ def test_recipes_that_values_come_from_stay_out_of_the_typed_config():
 
 
 def test_method_file_is_complete_and_gives_every_rank_in_every_recipe():
-    for name, kind in method_options.METHODS.items():
+    recipes = {f"{size}_{family}" for size in ("full", "small", "mini") for family in ("nlu", "nlg")}
+    for name, kind in [*method_options.METHODS.items(), ("prefix_direct", method_options.PrefixOptions)]:
         method = OmegaConf.load(CONF_DIR / "method" / f"{name}.yaml")
         assert "defaults" not in method, f"{name}.yaml takes values from another file"
-        assert set(method.recipes) == {"full_nlu", "full_nlg", "mini_nlu", "mini_nlg"}
+        assert set(method.recipes) == recipes
         assert all("lr" in recipe for recipe in method.recipes.values())
         known = {key for key in method.recipes.full_nlu if key != "lr"}
         assert all(known <= set(recipe) for recipe in method.recipes.values())
@@ -233,6 +236,26 @@ def test_method_file_is_complete_and_gives_every_rank_in_every_recipe():
 def test_the_suite_chooses_the_recipe():
     names = {compose([f"task={task}", *more]).recipe for task in ("sst2", "webnlg") for more in ([], ["preset=mini"])}
     assert names == {"full_nlu", "full_nlg", "mini_nlu", "mini_nlg"}
+
+
+def test_a_plm_may_choose_the_recipe_and_the_command_line_wins(tmp_path):
+    (tmp_path / "plm").mkdir()
+    text = (CONF_DIR / "plm" / "roberta-base.yaml").read_text()
+    (tmp_path / "plm" / "lesser.yaml").write_text(f"{text}\nrecipes: small\n".replace("roberta-base", "lesser"))
+    for words in ([], ["preset=mini"]):
+        found = compose(["task=sst2", "method=lora", "plm=lesser", *words], tmp_path)
+        assert (found.recipe, found.trainer.lr) == ("small_nlu", 2e-3)
+    assert compose(["task=sst2", "plm=lesser", "recipe=full_nlu"], tmp_path).recipe == "full_nlu"
+    assert compose(["task=sst2", "method=lora", "recipe=small_nlu"]).trainer.lr == 2e-3
+    assert compose(["task=sst2", "method=lora"]).plm.recipes is None
+
+
+def test_a_value_may_depend_on_the_task(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ntrainer:\n  epochs: ${by_task:{sst2:1},2}\n"
+    (tmp_path / "experiment" / "short.yaml").write_text(text)
+    found = [compose(["experiment=short", f"task={task}"], tmp_path) for task in ("sst2", "rte")]
+    assert [config.trainer.epochs for config in found] == [1, 2]
 
 
 @pytest.mark.parametrize("suite", [[], ["preset=mini"]], ids=["full", "mini"])
