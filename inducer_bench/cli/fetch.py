@@ -80,7 +80,7 @@ def _models(config_dir: Path | None) -> Iterator[tuple[str, ...]]:
     paths = _paths(config_dir)
     for name in choices("plm", config_dir):
         with suppress(UserError, HydraException, OmegaConfBaseException):  # of a file that is broken, a run tells
-            values: Any = OmegaConf.to_container(composition([], config_dir, of=f"plm/{name}").plm, resolve=True)
+            values: Any = OmegaConf.to_container(composition([f"plm={name}"], config_dir).plm, resolve=True)
             plm = typed(PlmOptions, values)
             if plm.hub is not None:
                 size = "" if plm.wheel is None else f"{plm.wheel.megabytes} MB"

@@ -254,17 +254,15 @@ def unknown_key(parent: str, name: str, overrides: list[str], config_dir: Path |
     return UserError(f"{full}: there is no such key; {nearest(name, allowed)}{remedy}")
 
 
-def composition(
-    overrides: list[str], config_dir: Path | None = None, return_hydra_config: bool = False, of: str = "config"
-) -> DictConfig:
-    """The configuration for these overrides, or one file of it with its defaults; not resolved and not checked.
+def composition(overrides: list[str], config_dir: Path | None = None, return_hydra_config: bool = False) -> DictConfig:
+    """The configuration for these overrides, not resolved and not checked.
 
     Raises:
         HydraException, OmegaConfBaseException: see `explain`.
     """
     own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(f'file://{config_dir.resolve()}')}]"]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return hydra_compose(of, [*own, *overrides], return_hydra_config)
+        return hydra_compose("config", [*own, *overrides], return_hydra_config)
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:

