@@ -112,12 +112,23 @@ def known_commit(kind: Kind, repository: str, revision: str) -> str | None:
     """The commit that the local cache has for a branch, tag or commit; None if it has none."""
     if _COMMIT.fullmatch(revision):
         return revision
-    reference = hub_cache() / "--".join([f"{kind}s", *repository.split("/")]) / "refs" / revision
+    reference = _repository(kind, repository) / "refs" / revision
     try:
         found = reference.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return None
     return found if _COMMIT.fullmatch(found) else None
+
+
+def snapshot(kind: Kind, repository: str, revision: str) -> Path | None:
+    """The folder that the local cache has for a branch, tag or commit; None if it has none. It may lack files."""
+    commit = known_commit(kind, repository, revision)
+    folder = _repository(kind, repository) / "snapshots" / str(commit)
+    return folder if commit is not None and folder.is_dir() else None
+
+
+def _repository(kind: Kind, repository: str) -> Path:
+    return hub_cache() / "--".join([f"{kind}s", *repository.split("/")])
 
 
 def hub_cache() -> Path:

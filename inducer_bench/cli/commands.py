@@ -17,7 +17,8 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.errors import ExitCode
 
 NAMES = (
-    "tune", "plan", "params", "validate", "ls", "tables", "compare", "predict", "export", "doctor", "completion",
+    "tune", "plan", "fetch", "params", "validate", "ls", "tables", "compare", "predict", "export", "doctor",
+    "completion",
 )  # fmt: skip
 RUN = "run"
 

@@ -139,7 +139,7 @@ def _bf16() -> tuple[bool, str]:
 def _hub() -> tuple[bool, str]:
     if hub.reachable():
         return True, "reachable"
-    return False, "not reachable: use preset=mini, or plm.path=FOLDER and task.data_dir=FOLDER"
+    return False, "not reachable: use preset=mini, or task.data_dir=FOLDER and plm.path=FOLDER or inducer-bench fetch"
 
 
 def _wandb() -> tuple[bool, str]:

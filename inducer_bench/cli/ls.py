@@ -61,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
 def _of_group(group: str, config_dir: Path | None) -> Iterator[tuple[str, str]]:
     paths = {path.stem: path for path in reversed(files(group, config_dir))}  # the shipped one counts
     for name in choices(group, config_dir):
-        about = _summary(paths[name])
+        about = summary(paths[name])
         if group == "experiment":
             from inducer_bench.cli.sweep_size import jobs_of_experiment
 
@@ -80,7 +80,7 @@ def _metrics() -> Iterator[tuple[str, str]]:
         )
 
 
-def _summary(path: Path) -> str:
+def summary(path: Path) -> str:
     """The first comment line of a config file that is not Hydra's package line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = [line.removeprefix("#").strip() for line in lines if line.startswith("# ") and "@package" not in line]

@@ -1,6 +1,7 @@
 """Checks without torch: types and ranges of every key, then what must hold between groups."""
 
 import dataclasses
+import math
 import re
 import unicodedata
 from pathlib import Path
@@ -11,7 +12,8 @@ from inducer_bench.errors import UserError, shown, unknown
 from inducer_bench.methods.architectures import check_sizes, layout_of, positions, sizes
 from inducer_bench.methods.budget import check_ranks
 from inducer_bench.options import LONGEST_NAME, check_name, typed
-from inducer_bench.plm.location import architecture, expected_architecture
+from inducer_bench.plm import gguf_files
+from inducer_bench.plm.location import architecture, expected_architecture, plm_folder
 from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
 from inducer_bench.training.options import ProtocolOptions, TrainerOptions
 
@@ -99,19 +101,31 @@ def _check_effects(task: TaskOptions, trainer: TrainerOptions, protocol: Protoco
 def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
     """A PLM from a folder whose sizes are not those of the chosen name goes by the name of the folder.
 
+    One whose weights were rounded says so in its name, so that it stands beside no other as if it were the same.
+
     Raises:
         UserError: nothing of that name can be part of a name.
     """
     named, found = expected_architecture(config.plm), architecture(config.plm)
-    if all(found.get(key, value) == value for key, value in named.items()):
-        return config
-    folder = Path(str(config.plm.path)).resolve()
-    name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", folder.name)).lstrip(".-")
-    if not name:
-        raise UserError(
-            f"plm.path: found '{folder}'; allowed: a folder whose name has letters or digits, as it names runs"
-        )
-    return dataclasses.replace(config, plm=dataclasses.replace(config.plm, name=name[:LONGEST_NAME]))
+    name = config.plm.name if all(_same(found.get(key, value), value) for key, value in named.items()) else None
+    if name is None:
+        folder = Path(config.plm.path or str(plm_folder(config.plm))).resolve()
+        file_name = folder.stem if folder.suffix == gguf_files.SUFFIX else folder.name
+        name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", file_name)).lstrip(".-")[:LONGEST_NAME]
+        if not name:
+            raise UserError(
+                f"plm.path: found '{folder}'; allowed: a folder whose name has letters or digits, as it names runs"
+            )
+    rounded = gguf_files.rounded_to(found)
+    if rounded and rounded not in name.lower():
+        name = f"{name[: LONGEST_NAME - len(rounded) - 1]}-{rounded}"
+    return dataclasses.replace(config, plm=dataclasses.replace(config.plm, name=name))
+
+
+def _same(found: Any, named: Any) -> bool:
+    """Whether two values of an architecture are equal; a number in a GGUF file has single precision."""
+    both_float = isinstance(found, float) and isinstance(named, float)
+    return math.isclose(found, named, rel_tol=1e-6) if both_float else bool(found == named)
 
 
 def _with_true_suite(config: ExperimentConfig) -> ExperimentConfig:

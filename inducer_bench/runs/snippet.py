@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inducer_bench.mini import suite
-from inducer_bench.plm.location import architecture
+from inducer_bench.plm.location import architecture, plm_gguf
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.tasks.generation import GenerationTask
@@ -22,7 +22,9 @@ _SOURCES: dict[str, list[Segment]] = {  # of the generation tasks of this packag
 
 
 def base_model(plm: PlmOptions) -> str:
-    """The name of the PLM's folder, its id on the hub, or the name of the bundled one."""
+    """The name of the PLM's folder, its id on the hub, or its own, if it is bundled or made of a GGUF file."""
+    if plm_gguf(plm) is not None:
+        return plm.name
     return Path(plm.path).resolve().name if plm.path else plm.hub or plm.name
 
 
@@ -63,7 +65,8 @@ def _is_bundled(plm: PlmOptions) -> bool:
 def _base(plm: PlmOptions) -> str:
     if _is_bundled(plm):
         return f"base = plm_dir({plm.name!r})"
-    return f"base = {base_model(plm)!r}" + ("  # the folder of the pre-trained model" if plm.path else "")
+    local = plm.path or plm_gguf(plm) is not None
+    return f"base = {base_model(plm)!r}" + ("  # the folder of the pre-trained model" if local else "")
 
 
 def _model(run: FinishedRun, library: str) -> list[str]:

