@@ -10,7 +10,7 @@ import bisect
 import dataclasses
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 from inducer_bench.errors import UserError
@@ -19,14 +19,22 @@ from inducer_bench.methods.options import METHODS, MethodOptions, Rank
 
 Method = TypeVar("Method", bound=MethodOptions)
 Cost = Callable[[list[int]], int]  # ranks -> parameters
+Path = tuple[str, ...]  # attribute names from the options to a value
 
 
-def solve(options: Method, budget: int, s: Sizes) -> Method:
+def solve(options: Method, budget: int, s: Sizes, kept: Collection[Path] = ()) -> Method:
     """The options with the ranks whose parameters come closest to `budget` without exceeding it; none come closer.
 
     Of ranks that come equally close, those are taken that keep the proportions of the given ranks best: the fewest
     parameters are elsewhere than if all ranks were scaled by one factor. A rank stays as it is where it is below its
-    least value (`r_k=0` is a method without MLP_k) or adds no parameters.
+    least value (`r_k=0` is a method without MLP_k) or adds no parameters. What a rank scales grows as it does: alpha
+    of LoRA, so that alpha / r is that of the given options and the rate that suits stays the same.
+
+    Args:
+        options: with the ranks that give the proportions.
+        budget: the number of parameters.
+        s: the sizes of the PLM.
+        kept: paths of values that stay, although a rank scales them.
 
     Raises:
         UserError: the method has no ranks, or the budget is too small for the least ones.
@@ -56,12 +64,23 @@ def solve(options: Method, budget: int, s: Sizes) -> Method:
     best = [low + n for low, n in zip(least, _closest(choices, room), strict=True)]
     if cost(best) != smallest + sum(unit * (value - low) for unit, value, low in zip(units, best, least, strict=True)):
         best = _enumerated(cost, [], least, limits, budget)  # a method from outside, whose ranks do not add up
-    return _with(options, ranks, best)
+    solved = _with(options, ranks, best)
+    for rank, value, old in zip(ranks, best, given, strict=True):
+        for path in rank.scaled_paths():
+            if path not in kept:
+                solved = _replaced(solved, path, _at(options, path) * value / old)
+    return solved
+
+
+def decided(options: MethodOptions) -> dict[str, int | float]:
+    """The values that a budget decides, by their path with dots: the ranks, and what they scale."""
+    paths = [path for rank in options.ranks for path in (rank.path, *rank.scaled_paths())]
+    return {".".join(path): _at(options, path) for path in paths}
 
 
 def chosen(options: MethodOptions) -> str:
-    """The ranks of a method as text, for instance `r_k=6, r_v=4`."""
-    return ", ".join(f"{'.'.join(rank.path)}={value_of(options, rank)}" for rank in options.ranks)
+    """What a budget decided as text, for instance `r_k=6, r_v=4` or `r=24, alpha=48`."""
+    return ", ".join(f"{key}={value:g}" for key, value in decided(options).items())
 
 
 def check_ranks(options: MethodOptions, s: Sizes) -> None:
@@ -80,11 +99,9 @@ def check_ranks(options: MethodOptions, s: Sizes) -> None:
             raise UserError(f"{key}: found {value}; allowed: {lowest} to {most}, the {width} of this PLM")
 
 
-def value_of(options: Any, rank: Rank) -> int:
+def value_of(options: MethodOptions, rank: Rank) -> int:
     """The value of one rank."""
-    for name in rank.path:
-        options = getattr(options, name)
-    return int(options)
+    return int(_at(options, rank.path))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,11 +196,17 @@ def _raised(values: list[int], index: int) -> list[int]:
 
 def _with(options: Method, ranks: list[Rank], values: list[int]) -> Method:
     for rank, value in zip(ranks, values, strict=True):
-        changed: Any = value
-        for depth in reversed(range(len(rank.path))):
-            holder: Any = options
-            for name in rank.path[:depth]:
-                holder = getattr(holder, name)
-            changed = dataclasses.replace(holder, **{rank.path[depth]: changed})
-        options = changed
+        options = _replaced(options, rank.path, value)
     return options
+
+
+def _at(options: Any, path: Path) -> Any:
+    for name in path:
+        options = getattr(options, name)
+    return options
+
+
+def _replaced(options: Method, path: Path, value: Any) -> Method:
+    for depth in reversed(range(len(path))):
+        value = dataclasses.replace(_at(options, path[:depth]), **{path[depth]: value})
+    return value
