@@ -1,8 +1,14 @@
-"""`method.budget` as a user writes it: a number of parameters, or a percentage of the PLM's."""
+"""`method.budget` as a user writes it: a number of parameters, or a percentage of the PLM's.
+
+It decides the ranks, and scales what belongs to them: alpha, so that alpha / r stays as published. A value that does
+not come from the method's recipes, `method.alpha=16` on the command line, stays as it is given.
+"""
 
 import dataclasses
 import re
 import sys
+
+from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
@@ -11,8 +17,13 @@ from inducer_bench.methods.architectures import sizes
 from inducer_bench.plm.location import architecture
 
 
-def within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
+def within_budget(config: ExperimentConfig, wanted: str, composed: DictConfig) -> ExperimentConfig:
     """The configuration with the ranks that `method.budget` leads to; prints them on stderr.
+
+    Args:
+        config: with the ranks that give the proportions.
+        wanted: the budget.
+        composed: the configuration of the method before it is resolved.
 
     Raises:
         UserError: it is neither a number nor a percentage, the method has no ranks, or its smallest are too large.
@@ -29,9 +40,24 @@ def within_budget(config: ExperimentConfig, wanted: str) -> ExperimentConfig:
 
         parameters = int(float(match[2]) / 100 * count_parameters(config.plm, config.task.auto_class))
     found = sizes(architecture(config.plm), config.plm.layout)
-    method = budget.solve(config.method, parameters, found)
+    scaled = [path for rank in config.method.ranks for path in rank.scaled_paths()]
+    kept = [path for path in scaled if is_given(composed, path)]
+    method = budget.solve(config.method, parameters, found, kept)
     print(
         f"method.budget: {wanted} allows {parameters:,}: {budget.chosen(method)}, {method.parameters(found):,} in all",
         file=sys.stderr,
     )
     return dataclasses.replace(config, method=method)
+
+
+def is_given(composed: DictConfig, path: tuple[str, ...]) -> bool:
+    """Whether a value of the method is a given one, and does not come from a recipe.
+
+    Args:
+        composed: the configuration of the method before it is resolved.
+        path: attribute names from the method's options to the value.
+    """
+    *holders, name = path
+    for holder in holders:
+        composed = composed[holder]
+    return not OmegaConf.is_interpolation(composed, name)

@@ -82,7 +82,7 @@ def experiment_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Ex
         recipe.check_name(config.recipe, resolvers.recipe_names(composed, published))
     except UserError as error:
         raise _hinted(error, overrides) from None
-    return config if wanted is None else within_budget(config, str(wanted))
+    return config if wanted is None else within_budget(config, str(wanted), composed.method)
 
 
 def composed_with_hydra(overrides: list[str], config_dir: Path | None = None) -> DictConfig:

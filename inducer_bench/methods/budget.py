@@ -1,16 +1,21 @@
-"""`method.budget`: the ranks that come closest to a parameter budget without exceeding it, on any PLM.
+"""`method.budget`: the ranks that fill a parameter budget without exceeding it, in the given proportions, on any PLM.
 
 A budget is a number of deployed method parameters. In every method of this package each rank adds the same number of
-parameters per unit, whatever the others are. What ranks can reach is then an integer knapsack:
+parameters per unit, whatever the others are. The given ranks times one factor would fill the budget exactly:
 
-    parameters = smallest + sum_i unit_i n_i,    rank_i = least_i + n_i,    0 <= n_i <= most_i
+    smallest + sum_i unit_i (wanted_i - least_i) = budget,    wanted_i = factor given_i, from least_i to most_i
+
+Ranks are whole numbers. Of those within the budget, the ones are taken for which the fewest parameters are unused, or
+belong to another rank than they should:
+
+    minimise    sum_i unit_i |rank_i - wanted_i| + unused
 """
 
 import bisect
 import dataclasses
+import heapq
 import math
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from inducer_bench.errors import UserError
@@ -19,14 +24,21 @@ from inducer_bench.methods.options import METHODS, MethodOptions, Rank
 
 Method = TypeVar("Method", bound=MethodOptions)
 Cost = Callable[[list[int]], int]  # ranks -> parameters
+Path = tuple[str, ...]  # attribute names from the options to a value
 
 
-def solve(options: Method, budget: int, s: Sizes) -> Method:
-    """The options with the ranks whose parameters come closest to `budget` without exceeding it; none come closer.
+def solve(options: Method, budget: int, s: Sizes, kept: Collection[Path] = ()) -> Method:
+    """The options with the ranks that fill `budget` without exceeding it, in the proportions of the given ones.
 
-    Of ranks that come equally close, those are taken that keep the proportions of the given ranks best: the fewest
-    parameters are elsewhere than if all ranks were scaled by one factor. A rank stays as it is where it is below its
-    least value (`r_k=0` is a method without MLP_k) or adds no parameters.
+    The equations are at the top of this module. A rank stays as it is where it is below its least value (`r_k=0` is a
+    method without MLP_k) or adds no parameters. What a rank scales grows as it does: alpha of LoRA, so that alpha / r
+    is that of the given options, and the rate that suits stays the same.
+
+    Args:
+        options: with the ranks that give the proportions.
+        budget: the number of parameters.
+        s: the sizes of the PLM.
+        kept: paths of values that stay, although a rank scales them.
 
     Raises:
         UserError: the method has no ranks, or the budget is too small for the least ones.
@@ -45,23 +57,29 @@ def solve(options: Method, budget: int, s: Sizes) -> Method:
         raise UserError(
             f"method.budget: found {budget:,}; allowed: at least {smallest:,} for '{options.name}' on this PLM"
         )
-    room, given = budget - smallest, [value_of(options, rank) for rank in ranks]
+    given = [value_of(options, rank) for rank in ranks]
     units = [cost(_raised(least, i)) - smallest for i in range(len(ranks))]
-    factor = (room + sum(map(operator.mul, units, least))) / sum(map(operator.mul, units, given))
     limits = [rank.most(s) or budget for rank in ranks]
-    choices = [
-        _Choice(unit, max(0, min(room // unit, most - low)), factor * value - low)
-        for unit, low, most, value in zip(units, least, limits, given, strict=True)
-    ]
-    best = [low + n for low, n in zip(least, _closest(choices, room), strict=True)]
+    best = _nearest(list(map(_Choice, units, least, map(max, least, limits), given)), budget - smallest)
     if cost(best) != smallest + sum(unit * (value - low) for unit, value, low in zip(units, best, least, strict=True)):
         best = _enumerated(cost, [], least, limits, budget)  # a method from outside, whose ranks do not add up
-    return _with(options, ranks, best)
+    solved = _with(options, ranks, best)
+    for rank, value, old in zip(ranks, best, given, strict=True):
+        for path in rank.scaled_paths():
+            if path not in kept:
+                solved = _replaced(solved, path, _at(options, path) * value / old)
+    return solved
+
+
+def decided(options: MethodOptions) -> dict[str, int | float]:
+    """The values that a budget decides, by their path with dots: the ranks, and what they scale."""
+    paths = [path for rank in options.ranks for path in (rank.path, *rank.scaled_paths())]
+    return {".".join(path): _at(options, path) for path in paths}
 
 
 def chosen(options: MethodOptions) -> str:
-    """The ranks of a method as text, for instance `r_k=6, r_v=4`."""
-    return ", ".join(f"{'.'.join(rank.path)}={value_of(options, rank)}" for rank in options.ranks)
+    """What a budget decided as text, for instance `r_k=6, r_v=4` or `r=24, alpha=48`."""
+    return ", ".join(f"{key}={value:g}" for key, value in decided(options).items())
 
 
 def check_ranks(options: MethodOptions, s: Sizes) -> None:
@@ -80,76 +98,60 @@ def check_ranks(options: MethodOptions, s: Sizes) -> None:
             raise UserError(f"{key}: found {value}; allowed: {lowest} to {most}, the {width} of this PLM")
 
 
-def value_of(options: Any, rank: Rank) -> int:
+def value_of(options: MethodOptions, rank: Rank) -> int:
     """The value of one rank."""
-    for name in rank.path:
-        options = getattr(options, name)
-    return int(options)
+    return int(_at(options, rank.path))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Choice:
-    """One rank: the parameters that it adds per unit, how many units are possible, and how many are wanted."""
+    """One rank: the parameters that it adds per unit, its least and greatest value, and the given one."""
 
     unit: int
+    least: int
     most: int
-    wanted: float
+    given: int
 
-    def nearest_first(self, room: int) -> Iterator[int]:
-        """The numbers of units that fit into `room` parameters, those nearest to the wanted one first."""
-        most = min(self.most, room // self.unit)
-        below = min(most, max(0, round(self.wanted)))
-        above = below + 1
-        while below >= 0 or above <= most:
-            if below >= 0 and (above > most or self.distance(below) <= self.distance(above)):
-                yield below
-                below -= 1
-            else:
-                yield above
-                above += 1
-
-    def distance(self, n: int) -> float:
-        """How many of its parameters are more or fewer than wanted."""
-        return self.unit * abs(n - self.wanted)
+    def scaled(self, factor: float) -> float:
+        """The given rank times a factor, within the bounds."""
+        return min(max(factor * self.given, self.least), self.most)
 
 
-def _closest(choices: list[_Choice], room: int) -> list[int]:
-    """The units of each rank: the sum closest to `room`, and of its choices the nearest to the wanted one."""
-    common = math.gcd(*(choice.unit for choice in choices))
-    size = room // common + 1
-    reachable = [1]  # bit s: the ranks from some rank on can add s common parameters
-    for choice in reversed(choices):
-        reachable.append(_sums(reachable[-1], choice.unit // common, choice.most, size))
-    best = (reachable[-1].bit_length() - 1) * common
-    tables = [bits.to_bytes(size // 8 + 1, "little") for bits in reversed(reachable)]
+def _nearest(choices: list[_Choice], room: int) -> list[int]:
+    """The ranks that add at most `room` parameters to the least ones; see `solve`."""
+    factor, above = 0.0, float(max(choice.most / choice.given for choice in choices))
+    for _ in range(100):  # of bisection: halves of a float no longer differ
+        middle = (factor + above) / 2
+        if sum(choice.unit * (choice.scaled(middle) - choice.least) for choice in choices) <= room:
+            factor = middle
+        else:
+            above = middle
+    wanted = [choice.scaled(factor) for choice in choices]
+    order = sorted(range(len(choices)), key=lambda i: -choices[i].unit)  # the smallest steps fill up what is left
     found: list[int] = []
-    nearest = math.inf
+    fewest = math.inf
 
-    def search(chosen: list[int], left: int, distance: float) -> None:
-        nonlocal found, nearest
-        if len(chosen) == len(choices):
-            found, nearest = chosen, distance
+    def search(chosen: list[int], left: int, elsewhere: float) -> None:
+        nonlocal found, fewest
+        index = order[len(chosen)]
+        choice, target = choices[index], wanted[index]
+        most = min(choice.most, choice.least + left // choice.unit)
+        if len(chosen) == len(order) - 1:
+            unused = left - choice.unit * (most - choice.least)
+            wrong = elsewhere + choice.unit * abs(most - target) + unused
+            if wrong < fewest:
+                found, fewest = [*chosen, most], wrong
             return
-        choice, table = choices[len(chosen)], tables[len(chosen) + 1]
-        for n in choice.nearest_first(left):
-            further = distance + choice.distance(n)
-            if further >= nearest:
+        below = min(most, math.floor(target))
+        downwards, upwards = reversed(range(choice.least, below + 1)), range(below + 1, most + 1)
+        for value in heapq.merge(downwards, upwards, key=lambda value: abs(value - target)):
+            further = elsewhere + choice.unit * abs(value - target)
+            if further >= fewest:
                 return
-            rest = (left - n * choice.unit) // common
-            if table[rest // 8] >> rest % 8 & 1:
-                search([*chosen, n], rest * common, further)
+            search([*chosen, value], left - choice.unit * (value - choice.least), further)
 
-    search([], best, 0.0)
-    return found
-
-
-def _sums(bits: int, unit: int, most: int, size: int) -> int:
-    """The sums below `size` of one of `bits` and 0 to `most` times `unit`; numbers of times are doubled."""
-    times = 1
-    while most > 0:
-        bits = (bits | bits << min(times, most) * unit) & ((1 << size) - 1)
-        most, times = most - times, 2 * times
-    return bits
+    search([], room, 0.0)
+    return [value for _, value in sorted(zip(order, found, strict=True))]
 
 
 def _enumerated(cost: Cost, fixed: list[int], least: list[int], limits: list[int], budget: int) -> list[int]:
@@ -179,11 +181,17 @@ def _raised(values: list[int], index: int) -> list[int]:
 
 def _with(options: Method, ranks: list[Rank], values: list[int]) -> Method:
     for rank, value in zip(ranks, values, strict=True):
-        changed: Any = value
-        for depth in reversed(range(len(rank.path))):
-            holder: Any = options
-            for name in rank.path[:depth]:
-                holder = getattr(holder, name)
-            changed = dataclasses.replace(holder, **{rank.path[depth]: changed})
-        options = changed
+        options = _replaced(options, rank.path, value)
     return options
+
+
+def _at(options: Any, path: Path) -> Any:
+    for name in path:
+        options = getattr(options, name)
+    return options
+
+
+def _replaced(options: Method, path: Path, value: Any) -> Method:
+    name, *rest = path
+    inner = _replaced(getattr(options, name), tuple(rest), value) if rest else value
+    return dataclasses.replace(options, **{name: inner})

@@ -28,6 +28,11 @@ class Rank:
     least: int = 1
     within: Literal["head_width", "width", "ffn"] | None = None  # the size of the PLM that it is at most
     allowed: int = 0  # up to here on any PLM, however narrow, if it is set by hand; a budget stays within
+    scaled: tuple[str, ...] = ()  # attributes beside it that grow as it does: alpha, where the method has alpha / r
+
+    def scaled_paths(self) -> list[tuple[str, ...]]:
+        """The attribute names from the options to each value that the rank scales, for instance ("lora", "alpha")."""
+        return [(*self.path[:-1], name) for name in self.scaled]
 
     def most(self, s: Sizes) -> int | None:
         """The largest value on a PLM of these sizes; None for no bound.
@@ -40,6 +45,7 @@ class Rank:
 
 
 _ADAPTER = Rank(("adapter", "r"), within="ffn")  # of a method that contains one
+_LORA = Rank(("lora", "r"), within="width", scaled=("alpha",))
 
 
 @options
@@ -152,7 +158,7 @@ class LoraOptions(MethodOptions):
 
     shipped_as: ClassVar[str] = "lora"
     title: ClassVar[str] = "LoRA"
-    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",), within="width"),)
+    ranks: ClassVar[tuple[Rank, ...]] = (Rank(("r",), within="width", scaled=("alpha",)),)
 
     def parameters(self, s: Sizes) -> int:
         """r (in + out) for each targeted map, and its bias."""
@@ -269,7 +275,7 @@ class InducerLoraOptions(InducerOptions):
 
     shipped_as: ClassVar[str] = "inducer_lora"
     title: ClassVar[str] = "Inducer + LoRA"
-    ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, Rank(("lora", "r"), within="width"))
+    ranks: ClassVar[tuple[Rank, ...]] = (*InducerOptions.ranks, _LORA)
 
     def parameters(self, s: Sizes) -> int:
         """The sum of those of its parts."""

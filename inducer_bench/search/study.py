@@ -21,7 +21,7 @@ from inducer_bench.config.methods import named, title
 from inducer_bench.config.overrides import quoted
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
-from inducer_bench.methods.budget import value_of
+from inducer_bench.methods.budget import decided
 from inducer_bench.methods.options import options_class
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import Identity, canonical, identify
@@ -266,11 +266,11 @@ def _asked(overrides: list[str], config_dir: Path | None) -> Asked:
 
 
 def _with_ranks(asked: Asked) -> Asked:
-    """The same with the ranks of a budget, which do not depend on what is searched, so that they are found once."""
+    """The same with what a budget decides, which does not depend on what is searched, so that it is found once."""
     if asked.composed.method.get("budget") is None:
         return asked
-    method = experiment_config(asked.composed, asked.overrides).method
-    ranks: dict[str, Value] = {".".join(("method", *rank.path)): value_of(method, rank) for rank in method.ranks}
+    found = decided(experiment_config(asked.composed, asked.overrides).method)
+    ranks: dict[str, Value] = {f"method.{key}": value for key, value in found.items()}
     return Asked(asked.overrides, _updated(asked.composed, {"method.budget": None, **ranks}))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from typing import ClassVar
 
 import pytest
@@ -63,56 +64,121 @@ def test_single_rank_is_the_largest_that_fits():
     assert solved.parameters(plm) == 589_824
 
 
-def test_no_neighbouring_choice_comes_closer():
-    plm = sizes(compose([]).plm.architecture)
-    solved = budget.solve(compose(["method=inducer"]).method, 609_696, plm)
-    found = solved.parameters(plm)
-    for k, v in itertools.product(range(-1, 2), repeat=2):
-        other = dataclasses.replace(solved, r_k=solved.r_k + k, r_v=solved.r_v + v).parameters(plm)
-        assert other <= found or other > 609_696
+def wrong(options, allowed, plm, wanted):
+    """What a budget keeps small: the parameters that are unused, or belong to another rank than in proportion."""
+    elsewhere = 0.0
+    for rank, target in wanted.items():
+        value = budget.value_of(options, rank)
+        unit = raised(options, rank.path, value + 1).parameters(plm) - options.parameters(plm)
+        elsewhere += unit * abs(value - target)
+    return elsewhere + allowed - options.parameters(plm)
 
 
-def reachable(options, ranks, allowed, plm):
-    """The greatest count within the budget, by trying all ranks: one at a time, until it no longer fits."""
-    first, *others = ranks
-    limit = first.most(plm) or allowed
-    best = 0
-    for value in range(first.least, limit + 1):
-        tried = raised(options, first.path, value)
-        smallest = tried
-        for rank in others:
-            smallest = raised(smallest, rank.path, rank.least)
-        if smallest.parameters(plm) > allowed:
-            break
-        best = max(best, reachable(tried, others, allowed, plm) if others else tried.parameters(plm))
-    return best
+def in_proportion(options, allowed, plm):
+    """The ranks that fill a budget exactly, times the given ones by one factor, if none of them meets its bounds."""
+    values = {rank: budget.value_of(options, rank) for rank in options.ranks}
+    count = options.parameters(plm)
+    units = [raised(options, r.path, v + 1).parameters(plm) - count for r, v in values.items()]
+    factor = 1 + (allowed - count) / sum(unit * value for unit, value in zip(units, values.values(), strict=True))
+    return {rank: factor * value for rank, value in values.items()}
 
 
 @pytest.mark.parametrize("plm", ["roberta-base", "gpt2-medium"])
 @pytest.mark.parametrize("method", WITH_RANKS)
-def test_enumeration_of_all_ranks_finds_none_closer(method, plm):
-    config = compose([f"plm={plm}", f"method={method}"])
-    sized = sizes(config.plm.architecture)
-    several = len(config.method.ranks) > 2
-    for share in (0.0025, 0.0049) if several else (0.0025, 0.0049, 0.01, 0.02):
-        allowed = int(share * (124_055_040 if plm == "roberta-base" else 354_823_168))
-        best = reachable(config.method, config.method.ranks, allowed, sized)
-        if best:
-            assert budget.solve(config.method, allowed, sized).parameters(sized) == best
+def test_no_other_ranks_nearby_use_more_of_the_budget_or_keep_the_proportions_better(method, plm):
+    options = compose([f"plm={plm}", f"method={method}"]).method
+    sized = sizes(compose([f"plm={plm}"]).plm.architecture)
+    for share in (1.5, 2.3):
+        allowed = int(share * options.parameters(sized))
+        wanted = in_proportion(options, allowed, sized)
+        solved = budget.solve(options, allowed, sized)
+        least = wrong(solved, allowed, sized, wanted)
+        for steps in itertools.product(range(-2, 3), repeat=len(options.ranks)):
+            other = solved
+            for rank, step in zip(options.ranks, steps, strict=True):
+                other = raised(other, rank.path, max(rank.least, budget.value_of(solved, rank) + step))
+            if other.parameters(sized) <= allowed:
+                assert wrong(other, allowed, sized, wanted) >= least - 1e-6
 
 
-def test_of_equal_counts_the_one_with_the_given_proportions_is_taken():
+@pytest.mark.parametrize("setting", [["plm=roberta-base"], ["plm=gpt2", "task=webnlg"]])
+@pytest.mark.parametrize("method", WITH_RANKS)
+def test_budget_of_the_published_size_gives_the_published_ranks(method, setting):
+    config = compose([*setting, f"method={method}"])
+    plm = sizes(config.plm.architecture)
+    assert budget.solve(config.method, config.method.parameters(plm), plm) == config.method
+
+
+@pytest.mark.parametrize("method", WITH_RANKS)
+def test_no_rank_is_given_up_to_fill_the_budget(method):
+    """A prefix of one pair beside an adapter of 47 fills a budget well, and is no MAM adapter."""
+    options = compose([f"method={method}"]).method
+    plm = sizes(MINILM)
+    solved = budget.solve(options, 227_132, plm)
+    for rank, target in in_proportion(options, 227_132, plm).items():
+        assert 0.6 * target < budget.value_of(solved, rank) < 1.6 * target, rank.path
+
+
+def test_rank_that_meets_its_bound_leaves_the_rest_to_the_others():
     @options
     class Two(MethodOptions):
-        a: int = 2
+        a: int = 1
         b: int = 1
-        ranks: ClassVar[tuple[Rank, ...]] = (Rank(("a",)), Rank(("b",)))
+        c: int = 2
+        ranks: ClassVar[tuple[Rank, ...]] = (Rank(("a",), within="head_width"), Rank(("b",)), Rank(("c",)))
 
         def parameters(self, s):
-            return 10 * (self.a + self.b)
+            return 10 * (self.a + self.b + self.c)
 
-    solved = budget.solve(Two(), 305, sizes(compose([]).plm.architecture))
-    assert (solved.a, solved.b) == (20, 10)
+    solved = budget.solve(Two(), 10 * 364, sizes(compose([]).plm.architecture))
+    assert (solved.a, solved.b, solved.c) == (64, 100, 200)
+
+
+# -- what a rank scales ------------------------------------------------------------------------------------------------
+
+MINILM = {
+    "model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
+    "intermediate_size": 1536, "max_position_embeddings": 512,
+}  # fmt: skip
+SMOLLM = {
+    "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
+    "num_key_value_heads": 3, "intermediate_size": 1536, "max_position_embeddings": 2048, "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A function that writes the config.json of a PLM into a folder, and gives the overrides that choose it."""
+
+    def write(values):
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        decoder = values["model_type"] == "llama"
+        return [f"plm.path={tmp_path}", *(["plm=gpt2", "task=webnlg"] if decoder else ["task=sst2"])]
+
+    return write
+
+
+def test_alpha_of_lora_grows_with_the_rank_that_a_budget_decides(folder):
+    found = compose([*folder(MINILM), "method=lora", "method.budget=227132"]).method  # 1 %
+    assert (found.r, found.alpha) == (24, 48.0)  # published: 16 and 32
+    found = compose([*folder(SMOLLM), "method=lora", "method.budget=1345150"]).method
+    assert (found.r, found.alpha) == (22, 44.0)  # published: 53 and 106
+
+
+@pytest.mark.parametrize("method", ["inducer_lora", "inducer_ffn"])
+def test_alpha_grows_in_methods_that_contain_a_lora_and_is_told(method, folder, capsys):
+    published = compose([f"method={method}"]).method.lora
+    found = compose([*folder(MINILM), f"method={method}", "method.budget=227132"]).method.lora
+    assert found.alpha / found.r == pytest.approx(published.alpha / published.r)
+    assert found.alpha != published.alpha
+    assert f"lora.r={found.r}, lora.alpha={found.alpha:g}" in capsys.readouterr().err
+
+
+def test_alpha_that_the_user_gives_stays():
+    assert compose(["method=lora", "method.budget=1200000", "method.alpha=16"]).method.alpha == 16.0
+    found = compose(["method=inducer_lora", "method.budget=1200000", "method.lora.alpha=16"]).method.lora
+    assert found.alpha == 16.0
+    assert found.r != 4
 
 
 def test_ranks_of_a_method_from_outside_that_do_not_add_up_are_enumerated():
