@@ -42,11 +42,14 @@ def within_budget(config: ExperimentConfig, wanted: str, composed: DictConfig) -
     found = sizes(architecture(config.plm), config.plm.layout)
     scaled = [path for rank in config.method.ranks for path in rank.scaled_paths()]
     kept = [path for path in scaled if is_given(composed, path)]
-    method = budget.solve(config.method, parameters, found, kept)
-    print(
-        f"method.budget: {wanted} allows {parameters:,}: {budget.chosen(method)}, {method.parameters(found):,} in all",
-        file=sys.stderr,
-    )
+    by_default = not is_given(composed, ("budget",))
+    try:
+        method = budget.solve(config.method, parameters, found, kept)
+    except UserError as error:
+        raise UserError(f"{error}; or method.budget=null, the published ranks") if by_default else error from None
+    why = " (a PLM with grouped queries; method.budget=null has the published ranks)" if by_default else ""
+    told = f"{budget.chosen(method)}, {method.parameters(found):,} in all{why}"
+    print(f"method.budget: {wanted} allows {parameters:,}: {told}", file=sys.stderr)
     return dataclasses.replace(config, method=method)
 
 
@@ -58,6 +61,5 @@ def is_given(composed: DictConfig, path: tuple[str, ...]) -> bool:
         path: attribute names from the method's options to the value.
     """
     *holders, name = path
-    for holder in holders:
-        composed = composed[holder]
-    return not OmegaConf.is_interpolation(composed, name)
+    holder = OmegaConf.select(composed, ".".join(holders)) if holders else composed
+    return not (isinstance(holder, DictConfig) and OmegaConf.is_interpolation(holder, name))

@@ -1,6 +1,7 @@
 """What the YAML files of `conf/` may ask for besides plain values.
 
-`${recipe:KEY}`, `${by_family:{...}}`, `${by_task:{...},OTHER}`, `${by_seeds:{...}}` and `${model_length:MOST}`.
+`${recipe:KEY}`, `${by_family:{...}}`, `${by_task:{...},OTHER}`, `${by_seeds:{...}}`, `${model_length:MOST}` and
+`${matched_budget:{...}}`.
 """
 
 from collections.abc import Iterable
@@ -8,9 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from inducer_bench.config.budget import is_given
 from inducer_bench.config.recipe import check_name
 from inducer_bench.errors import UserError, unknown
-from inducer_bench.methods.architectures import positions
+from inducer_bench.methods.architectures import positions, sizes
+from inducer_bench.methods.options import options_class
 from inducer_bench.options import typed
 from inducer_bench.plm.location import architecture
 from inducer_bench.plm.options import PlmOptions
@@ -25,6 +28,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("by_task", _by_task, replace=True)
     OmegaConf.register_new_resolver("by_seeds", _by_seeds, replace=True)
     OmegaConf.register_new_resolver("model_length", _model_length, replace=True)
+    OmegaConf.register_new_resolver("matched_budget", _matched_budget, replace=True)
 
 
 def recipe_names(config: DictConfig, published: Iterable[Any]) -> list[str]:
@@ -81,7 +85,39 @@ def _model_length(most: int, *, _root_: DictConfig) -> int:
     Raises:
         UserError: the options of the PLM are impossible, or `plm.path` has no readable config.json.
     """
-    plm: Any = OmegaConf.to_container(_root_.plm, resolve=True, throw_on_missing=True)
-    options = typed(PlmOptions, plm, "plm")
+    options = _plm(_root_)
     longest = positions(architecture(options), options.layout)
     return most if longest is None else min(most, longest)
+
+
+def _matched_budget(values: DictConfig, *, _root_: DictConfig) -> str | None:
+    """`${matched_budget:{nlu:SHARE,nlg:SHARE}}`: the family's share on a PLM with fewer heads of keys; else null.
+
+    The published ranks of the methods have equally many parameters where each head of queries has one of keys, and not
+    elsewhere: those of a prefix shrink with the heads of keys, and those of an adapter do not. It is also null if a
+    rank is given, unless that turns a part of the method off.
+
+    Raises:
+        UserError: the options of the PLM are impossible, or `plm.path` has no readable config.json.
+    """
+    options = _plm(_root_)
+    found = architecture(options)
+    if not found:  # of a PLM on the hub, the sizes may not be known
+        return None
+    plm, method = sizes(found, options.layout), _root_.method
+    for rank in options_class(str(method.name)).ranks:
+        if is_given(method, rank.path):
+            value = OmegaConf.select(method, ".".join(rank.path))
+            if not isinstance(value, int) or value >= rank.least:
+                return None
+    return None if plm.key_heads == plm.heads else str(values[_root_.task.family])
+
+
+def _plm(root: DictConfig) -> PlmOptions:
+    """The options of the chosen PLM.
+
+    Raises:
+        UserError: they are impossible.
+    """
+    plm: Any = OmegaConf.to_container(root.plm, resolve=True, throw_on_missing=True)
+    return typed(PlmOptions, plm, "plm")

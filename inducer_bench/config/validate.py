@@ -10,6 +10,7 @@ from typing import Any
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError, shown, unknown
 from inducer_bench.methods.architectures import check_sizes, layout_of, positions, sizes
+from inducer_bench.methods.attachable import check_attachable
 from inducer_bench.methods.budget import check_ranks
 from inducer_bench.options import LONGEST_NAME, check_name, typed
 from inducer_bench.plm import gguf_files
@@ -163,6 +164,7 @@ def _check_plm(config: ExperimentConfig) -> None:
 
 def _check_method(config: ExperimentConfig) -> None:
     method, found = config.method, architecture(config.plm)
+    check_attachable(method, found, config.plm.layout)
     if found:  # of a PLM on the hub, the sizes may not be known
         check_ranks(method, sizes(found, config.plm.layout))
     if method.only_head and not config.protocol.train_head:

@@ -3,7 +3,7 @@
 This module does not import torch, so that parameters are counted and configurations checked without it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -25,12 +25,13 @@ class Layout:
     attention: str  # the module that calls transformers' attention interface
     projections: list[str]  # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
     output: str  # W_O: merged heads (B, T, H p) -> (B, T, d)
-    ffn_up: list[str]  # first linear maps of the FFN; more than one if it is gated
+    ffn_up: list[str]  # first linear maps of the FFN; two if it is gated, the same name twice if one module has both
     ffn_down: str  # last linear map of the FFN
     final_norm: str | None = None  # LayerNorm after the FFN's residual (post-norm architectures)
     encoder: bool = False  # cannot generate text
     first_position: int = 0  # row of the position embedding for the first token
     adds_segments: bool = False  # adds embeddings of `token_type_ids` from the token embedding
+    own_attention: bool = False  # not through transformers' attention interface, so that no method can work inside it
 
     made_by_users: ClassVar[bool] = True
 
@@ -57,6 +58,11 @@ _LLAMA = Layout(
     ffn_up=["mlp.gate_proj", "mlp.up_proj"],
     ffn_down="mlp.down_proj",
 )
+_DEBERTA = replace(
+    _encoder(),
+    projections=[f"attention.self.{name}_proj" for name in ("query", "key", "value")],
+    own_attention=True,  # disentangled: scores of contents with relative positions, too
+)
 _ROBERTA = _encoder(first_position=2)  # behind the padding index; where that is not 1, see `positions`
 LAYOUTS = {
     "bert": _encoder(),
@@ -71,6 +77,16 @@ LAYOUTS = {
         ffn_up=["ffn.lin1"],
         ffn_down="ffn.lin2",
         final_norm="output_layer_norm",
+        encoder=True,
+    ),
+    "deberta-v2": _DEBERTA,  # also the model type of version 3
+    "modernbert": Layout(
+        layers="layers",
+        attention="attn",
+        projections=["attn.Wqkv"],
+        output="attn.Wo",
+        ffn_up=["mlp.Wi", "mlp.Wi"],
+        ffn_down="mlp.Wo",
         encoder=True,
     ),
     "gpt2": Layout(
@@ -94,6 +110,7 @@ LAYOUTS = {
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
+    "gemma3_text": _LLAMA,
 }
 
 

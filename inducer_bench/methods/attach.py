@@ -21,6 +21,7 @@ from inducer_bench.errors import UserError, first_line, shown, unknown
 from inducer_bench.files import read_bytes
 from inducer_bench.methods import tokens
 from inducer_bench.methods.architectures import Layout, sizes
+from inducer_bench.methods.attachable import check_attachable
 from inducer_bench.methods.budget import check_ranks
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.methods.published import defaults, over_defaults
@@ -81,6 +82,7 @@ def attach(
     if chosen is method and options:
         raise UserError(f"method: found options and also {', '.join(options)}; give them to {type(method).__name__}")
     module = _module(chosen)
+    check_attachable(chosen, model.config.to_dict(), layout)
     if chosen.ranks:
         check_ranks(chosen, sizes(model.config.to_dict(), layout))
     old = {id(part) for part in model.modules()}

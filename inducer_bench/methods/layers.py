@@ -101,7 +101,7 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
             attention=_submodule(layer, layout.attention, "attention"),
             **projections,
             output=_whole(layer, layout.output, "output"),
-            ffn_up=tuple(_whole(layer, name, "ffn_up") for name in layout.ffn_up),
+            ffn_up=_ffn_up(layer, layout.ffn_up),
             ffn_down=_whole(layer, layout.ffn_down, "ffn_down"),
             final_norm=_submodule(layer, layout.final_norm, "final_norm") if layout.final_norm else None,
             heads=heads,
@@ -171,6 +171,18 @@ def _submodule(parent: nn.Module, path: str, key: str) -> nn.Module:
         raise UserError(
             f"layout.{key}: found '{path}'; {nearest(path, names)}allowed: a module of {type(parent).__name__}"
         ) from None
+
+
+def _ffn_up(layer: nn.Module, names: list[str]) -> tuple[Projection, ...]:
+    """The first linear maps of the FFN; those of one module are equally many of its columns, one after the other."""
+    maps = []
+    for index, name in enumerate(names):
+        whole, parts, place = _whole(layer, name, "ffn_up"), names.count(name), names[:index].count(name)
+        if parts > 1:
+            size = whole.stop // parts
+            whole = replace(whole, name=f"ffn_up_{place + 1}", start=place * size, stop=(place + 1) * size)
+        maps.append(whole)
+    return tuple(maps)
 
 
 def _whole(layer: nn.Module, path: str, key: str) -> Projection:

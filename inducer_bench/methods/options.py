@@ -88,6 +88,7 @@ class MethodOptions:
     title: ClassVar[str] = ""  # the name for people, in tables and figures; by default it follows from the name
     ranks: ClassVar[tuple[Rank, ...]] = ()  # decided by `method.budget`
     only_head: ClassVar[bool] = False  # trains nothing but the task's head
+    in_attention: ClassVar[bool] = False  # changes what attention does with queries, keys and values
     shares_plm: ClassVar[bool] = True  # leaves the PLM frozen, so that several seeds can be trained on one
 
     def __post_init__(self) -> None:
@@ -207,6 +208,7 @@ class PrefixOptions(MethodOptions):
 
     shipped_as: ClassVar[str] = "prefix"
     title: ClassVar[str] = "Prefix"
+    in_attention: ClassVar[bool] = True
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("length",), within="ffn"),)
 
     def deployed(self) -> "PrefixOptions":
@@ -227,6 +229,7 @@ class MamOptions(MethodOptions):
 
     shipped_as: ClassVar[str] = "mam"
     title: ClassVar[str] = "MAM adapter"
+    in_attention: ClassVar[bool] = True
     ranks: ClassVar[tuple[Rank, ...]] = (Rank(("prefix", "length"), within="ffn"), _ADAPTER)
 
     def deployed(self) -> "MamOptions":
@@ -253,6 +256,7 @@ class InducerOptions(MethodOptions):
 
     shipped_as: ClassVar[str] = "inducer"
     title: ClassVar[str] = "Inducer"
+    in_attention: ClassVar[bool] = True
     ranks: ClassVar[tuple[Rank, ...]] = (
         Rank(("r_k",), least=2, within="head_width", allowed=8),  # tanh is in between; the release has 6 of 4
         Rank(("r_v",), within="ffn"),
@@ -308,6 +312,7 @@ class KernelMixOptions(MethodOptions):
 
     shipped_as: ClassVar[str] = "kernel_mix"
     title: ClassVar[str] = "Kernel mix"
+    in_attention: ClassVar[bool] = True
     ranks: ClassVar[tuple[Rank, ...]] = (
         Rank(("q",), within="head_width"),
         Rank(("q_shared",), within="width"),

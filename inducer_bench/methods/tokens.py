@@ -87,7 +87,7 @@ class _OfRows:
 
 
 def _like(embedding: nn.Embedding, tokens: SpecialTokens) -> nn.Module:
-    """An embedding that does to the rows of special tokens what this one does to its own; their buffers are the same."""
+    """An embedding that does to the rows of special tokens what this one does to its own; it shares the buffers."""
     kind = type(embedding)
     own: nn.Module = object.__new__(type(kind.__name__, (_OfRows, kind), {}))
     own.__dict__.update(embedding.__dict__)

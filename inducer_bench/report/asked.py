@@ -3,8 +3,10 @@
 import dataclasses
 import shlex
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 
 from inducer_bench.config.compose import compose
@@ -36,6 +38,8 @@ class Asked:
     def key(self, scope: Scope, task: str, plm_parameters: int) -> str | None:
         """The setting's key on a task; None if the method has no such setting there (a budget below its smallest)."""
         words = (*scope.overrides(), f"task={task}", f"method={self.choice}", *self.overrides)
+        if self.budget is not None:
+            words += ("++method.budget=null",)  # it begins with the published ranks
         config = composed(words, scope.config_dir)
         if self.budget is not None:
             allowed = int(float(self.budget.rstrip("%")) / 100 * plm_parameters)
@@ -112,4 +116,5 @@ def _paths(task: str, known: Sequence[Group]) -> list[str]:
 @lru_cache(maxsize=1024)  # tables ask for the same settings again
 def composed(overrides: tuple[str, ...], config_dir: Path | None) -> ExperimentConfig:
     """The configuration of these overrides."""
-    return compose(list(overrides), config_dir)
+    with redirect_stderr(StringIO()):  # what `method.budget` has to say of each
+        return compose(list(overrides), config_dir)

@@ -7,6 +7,11 @@ from typing import Any
 import torch
 import transformers as tf
 from transformers import PreTrainedModel
+from transformers.models.llama import modeling_llama
+from transformers.models.modernbert import modeling_modernbert
+
+# ModernBERT's own rounds to float32; in float64, results can be compared to the last digits.
+modeling_modernbert.apply_rotary_pos_emb = modeling_llama.apply_rotary_pos_emb
 
 VOCABULARY = 40
 PAD = 1
@@ -29,6 +34,18 @@ _DISTILBERT = {
     "vocab_size": VOCABULARY, "dim": 16, "n_layers": 2, "n_heads": 4, "hidden_dim": 24, "max_position_embeddings": 40,
     "pad_token_id": PAD, "num_labels": 3,
 }  # fmt: skip
+_MODERNBERT = _ENCODER | {
+    "local_attention": 6, "layer_types": ["full_attention", "sliding_attention"], "cls_token_id": 0, "sep_token_id": 2,
+    "bos_token_id": 0, "eos_token_id": 2, "reference_compile": False,
+}  # fmt: skip
+_DEBERTA = _ENCODER | {
+    "type_vocab_size": 0, "relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm",
+    "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False,
+}  # fmt: skip
+_GEMMA3 = _LLAMA | {
+    "head_dim": 6, "layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4,
+    "query_pre_attn_scalar": 9,
+}  # fmt: skip
 
 
 def _builder(model: type[PreTrainedModel], config: type, sizes: dict[str, Any]) -> Callable[[], PreTrainedModel]:
@@ -46,8 +63,11 @@ ARCHITECTURES: dict[str, Callable[[], PreTrainedModel]] = {
     "mistral": _builder(tf.MistralForCausalLM, tf.MistralConfig, _LLAMA),
     "qwen2": _builder(tf.Qwen2ForCausalLM, tf.Qwen2Config, _LLAMA),
     "qwen3": _builder(tf.Qwen3ForCausalLM, tf.Qwen3Config, _LLAMA | {"head_dim": 6}),
+    "gemma3": _builder(tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, _GEMMA3),
+    "modernbert": _builder(tf.ModernBertForSequenceClassification, tf.ModernBertConfig, _MODERNBERT),
+    "deberta": _builder(tf.DebertaV2ForSequenceClassification, tf.DebertaV2Config, _DEBERTA),
 }
-DECODERS = ["gpt2", "opt", "llama", "mistral", "qwen2", "qwen3"]
+DECODERS = ["gpt2", "opt", "llama", "mistral", "qwen2", "qwen3", "gemma3"]
 
 
 def build(name: str, seed: int = 0, dropout: float = 0.0) -> PreTrainedModel:
@@ -70,6 +90,8 @@ def build(name: str, seed: int = 0, dropout: float = 0.0) -> PreTrainedModel:
 
 def _exact_rms_norm(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Llama's kin compute this in float32; in float64, results can be compared to the last digits."""
+    if type(norm).__name__.startswith("Gemma"):
+        return (1 + norm.weight) * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.eps)
     return norm.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
 
 

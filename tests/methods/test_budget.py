@@ -181,6 +181,54 @@ def test_alpha_that_the_user_gives_stays():
     assert found.r != 4
 
 
+# -- grouped queries ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", WITH_RANKS)
+def test_methods_have_the_published_share_of_a_plm_with_grouped_queries(method, folder, capsys):
+    config = compose([*folder(SMOLLM), f"method={method}"])
+    share = 100 * config.method.parameters(sizes(SMOLLM)) / 134_515_008
+    assert share == pytest.approx(1.61, rel=0.02)
+    assert "a PLM with grouped queries; method.budget=null has the published ranks" in capsys.readouterr().err
+
+
+def test_ranks_that_are_given_are_not_resized_by_a_default(folder, capsys):
+    grouped = folder(SMOLLM)
+    assert compose([*grouped, "method=lora", "method.r=8"]).method.r == 8
+    assert compose([*grouped, "method=inducer_ffn", "method.adapter.r=9"]).method.r_v == 7
+    assert compose([*grouped, "method=lora", "method.budget=null"]).method.r == 53
+    assert not capsys.readouterr().err
+    assert compose([*grouped, "method=lora", "method.budget=1%", "method.r=8"]).method.r == 22
+
+
+def test_ablation_that_turns_a_rank_off_still_fills_the_budget(folder):
+    found = compose([*folder(SMOLLM), "method=inducer", "ablation=no_mlp_k"]).method
+    assert (found.r_k, found.r_v) == (0, 12)
+
+
+def test_default_budget_that_is_too_small_says_how_to_go_without(folder):
+    narrow = SMOLLM | {
+        "hidden_size": 36,
+        "head_dim": 64,
+        "num_hidden_layers": 1,
+        "intermediate_size": 36,
+        "vocab_size": 64,
+    }
+    with pytest.raises(UserError, match=r"allowed: at least .*; or method\.budget=null, the published ranks"):
+        compose([*folder(narrow), "method=inducer"])
+
+
+def test_published_ranks_stay_where_every_query_head_has_a_key_head(folder, capsys):
+    config = compose(["plm=gpt2", "task=webnlg", "method=inducer"])
+    assert config.method.parameters(sizes(config.plm.architecture)) == 2_003_472
+    ungrouped = SMOLLM | {"num_key_value_heads": 9}
+    assert compose([*folder(ungrouped), "method=lora"]).method.r == 53
+    assert not capsys.readouterr().err
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
 def test_ranks_of_a_method_from_outside_that_do_not_add_up_are_enumerated():
     @options
     class Product(MethodOptions):
