@@ -10,8 +10,8 @@
     g_i   = exp(s_i) / (exp(s_i) + sum_j exp(s_ij)) = sigmoid(s_i - logsumexp_j s_ij)
     out_i = sum_h f_h(Q_i) W_O^h + b_O + sum_h g_i^h tanh(Q_i^h A_v^h + a_v^h) B_v^h + b_B
 
-Two options about the self score are ours and not the paper's. On real PLMs |Q_i|^2 / sqrt p is far above the log-sum-exp
-in many layers, so that g is near 1 whatever is learnt (`docs/methods.md` has numbers):
+Two options about the self score are ours and not the paper's. On real PLMs |Q_i|^2 / sqrt p is far above the
+log-sum-exp in many layers, so that g is near 1 whatever is learnt (`docs/methods.md` has numbers):
 
     key_residual=attended    P_k,i = sum_j softmax_j(s_ij) K_j + MLP_k(Q_i)
     self_temperature=tau     s_i   = Q_i.P_k,i / (tau sqrt p)
@@ -24,8 +24,8 @@ sum_j P_ij s_ij = logsumexp_j s_ij - H_i, with P_ij = softmax_j(s_ij) and its en
 at the start 1 / (1 + exp H_i), the share of one key among as many as attention uses. It lies between 1 / (S + 1), for
 attention spread evenly over S keys, and 1 / 2, for attention to a single one, on any PLM; nothing is calibrated.
 
-The last line of the equations is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends after W_O ("extension").
-The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
+The last line of the equations is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends after W_O
+("extension"). The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
 
 With rotary positions inducers see Q after rotation: its scores s_ij are the ones that the self score competes with, and
 the attention interface passes no other. Q_i.Q_i is the same before and after rotation; the input of MLP_k and A_v

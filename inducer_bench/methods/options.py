@@ -249,7 +249,9 @@ class InducerOptions(MethodOptions):
     gate: bool = True  # False: g = 1, a multi-head adapter
     value_residual: bool = True  # False: (1 - g) f + g MLP_v
     sqrt_position: bool = False  # the self score times sqrt(position + 1); for r_k = 0; left padding counts
-    key_residual: Literal["query", "attended"] = "query"  # what P_k changes: attended is the key that attention averages
+    key_residual: Literal["query", "attended"] = (
+        "query"  # what P_k changes: attended is the key that attention averages
+    )
     self_temperature: PositiveFloat = 1.0  # the self score is divided by it
     gate_before_mask: bool = False  # as in the released code: in encoders, g also sees padding
 

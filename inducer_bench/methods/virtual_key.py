@@ -33,8 +33,8 @@ COLUMNS = 8  # CUDA's kernels want heads and rows of masks that begin at multipl
 class Gate(Protocol):
     """g (B, H, T, 1) of virtual keys P_k,i, in the type of f, with gates dropped as attention weights are.
 
-    s_i = scale * factor_i (Q_i.R_i + sum of the terms' columns); terms are (B, H, T, n), the factor is (1, 1, T, 1), and
-    R_i, which P_k,i changes, is the query or the attended key.
+    s_i = scale * factor_i (Q_i.R_i + sum of the terms' columns); terms are (B, H, T, n), the factor is (1, 1, T, 1).
+    R_i, of which P_k,i is a change, is the query or the attended key.
     """
 
     def __call__(self, *terms: Tensor, factor: Tensor | None = None) -> Tensor: ...
@@ -88,6 +88,29 @@ def f_and_gate_by_logsumexp(
     about_attended: bool = False,
 ) -> tuple[Tensor, Gate]:
     """`attend_with_gate` by g_i = sigmoid(s_i - logsumexp_j s_ij)."""
+    f, log_odds = f_and_log_odds(query, key, value, mask, scale, dropout, before_mask, about_attended)
+
+    def gate(*terms: Tensor, factor: Tensor | None = None) -> Tensor:
+        g = torch.sigmoid(log_odds(*terms, factor=factor))
+        return F.dropout(g, dropout).to(f.dtype).unsqueeze(-1)
+
+    return f, gate
+
+
+def f_and_log_odds(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    dropout: float,
+    before_mask: bool,
+    about_attended: bool = False,
+) -> tuple[Tensor, Gate]:
+    """f, and the function that gives the log-odds of g, s_i - logsumexp_j s_ij (B, H, T), in float32 or better.
+
+    Arguments as in `attend_with_gate`.
+    """
     f, logsumexp = attend_with_logsumexp(query, key, value, mask, scale, dropout)
     if before_mask:
         logsumexp = log_normaliser(query, key, scale)
@@ -97,12 +120,11 @@ def f_and_gate_by_logsumexp(
         precise = query.to(at_least_float32(query.dtype))
         own = (precise * precise).sum(dim=-1)
 
-    def gate(*terms: Tensor, factor: Tensor | None = None) -> Tensor:
+    def log_odds(*terms: Tensor, factor: Tensor | None = None) -> Tensor:
         s = sum((term.sum(dim=-1, dtype=own.dtype) for term in terms), own) * scale
-        g = torch.sigmoid((s if factor is None else s * factor.squeeze(-1)) - logsumexp)
-        return F.dropout(g, dropout).to(f.dtype).unsqueeze(-1)
+        return (s if factor is None else s * factor.squeeze(-1)) - logsumexp
 
-    return f, gate
+    return f, log_odds
 
 
 def f_and_gate_by_attention(

@@ -168,7 +168,8 @@ class Layer:
     def inducer(self, h: int, i: int, Q: Tensor, f: Tensor, mean: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Head h of token i with one more virtual pair (P_k, P_v), and the vector to add after W_O.
 
-        P_k = Q + MLP_k(Q), or mean + MLP_k(Q) for the attended key;  g = exp(Q.P_k / sqrt p) / (exp(Q.P_k / sqrt p) + sum_j exp s_ij),  (1 - g) f + g P_v
+        P_k = Q + MLP_k(Q),  g = exp(Q.P_k / sqrt p) / (exp(Q.P_k / sqrt p) + sum_j exp s_ij),  (1 - g) f + g P_v
+        With the attended key P_k = mean + MLP_k(Q), where mean is that of the keys by their attention weights.
         P_v = f + MLP_v(Q); with extension MLP_v ends after W_O, and its bias (b_B) is neither per head nor gated.
         """
         options = self.parts["inducer"]

@@ -48,7 +48,11 @@ def naive(q, k, v, first, second, visible, factor, before_mask, about_attended=F
                     f[b, h, i] = real.softmax(0) @ (values if seen is None else values[seen])
                     s = s if before_mask else real
                 attended = s.softmax(0) @ (keys if len(s) == len(keys) else keys[seen]) if len(s) else keys.mean(0)
-                own = q[b, h, i] @ (attended if about_attended else q[b, h, i]) + first[b, h, i].sum() + second[b, h, i, 0]
+                own = (
+                    q[b, h, i] @ (attended if about_attended else q[b, h, i])
+                    + first[b, h, i].sum()
+                    + second[b, h, i, 0]
+                )
                 own = own * SCALE * (factor[0, 0, i, 0] if factor is not None else 1)
                 g.append(torch.cat((own[None], s)).softmax(0)[0])
     return f, torch.stack(g).view(B, H, -1, 1)
