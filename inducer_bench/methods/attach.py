@@ -56,7 +56,8 @@ def attach(
         adapter         r, sites, placement, scale, layer_norm
         prefix          length, reparameterize, hidden
         mam             prefix={...}, adapter={...}
-        inducer         r_k, r_v, extension, share_output, gate, value_residual, sqrt_position, gate_before_mask
+        inducer         r_k, r_v, extension, share_output, gate, value_residual, sqrt_position, key_residual,
+                        self_temperature, gate_before_mask
         inducer_lora    those of inducer, lora={...}
         inducer_ffn     those of inducer, lora={...}, adapter={...}
         kernel_mix      q, q_shared, v_o, v_o_shared

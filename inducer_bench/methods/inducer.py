@@ -10,8 +10,22 @@
     g_i   = exp(s_i) / (exp(s_i) + sum_j exp(s_ij)) = sigmoid(s_i - logsumexp_j s_ij)
     out_i = sum_h f_h(Q_i) W_O^h + b_O + sum_h g_i^h tanh(Q_i^h A_v^h + a_v^h) B_v^h + b_B
 
-The last line is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends after W_O ("extension").
-The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
+Two options about the self score are ours and not the paper's. On real PLMs |Q_i|^2 / sqrt p is far above the
+log-sum-exp in many layers, so that g is near 1 whatever is learnt (`docs/methods.md` has numbers):
+
+    key_residual=attended    P_k,i = sum_j softmax_j(s_ij) K_j + MLP_k(Q_i)
+    self_temperature=tau     s_i   = Q_i.P_k,i / (tau sqrt p)
+
+The first is for keys what P_v is for values: a change of what attention averages. As Q_i scores that key by
+sum_j P_ij s_ij = logsumexp_j s_ij - H_i, with P_ij = softmax_j(s_ij) and its entropy H_i = -sum_j P_ij log P_ij,
+
+    g_i = sigmoid(Q_i.MLP_k(Q_i) / sqrt p - H_i):
+
+at the start 1 / (1 + exp H_i), the share of one key among as many as attention uses. It lies between 1 / (S + 1), for
+attention spread evenly over S keys, and 1 / 2, for attention to a single one, on any PLM; nothing is calibrated.
+
+The last line of the equations is prefix-tuning's (1 - g) f + g P_v with P_v = f + MLP_v, where MLP_v ends after W_O
+("extension"). The base attention keeps its own softmax. The bias b_B is shared by the heads and not gated.
 
 With rotary positions inducers see Q after rotation: its scores s_ij are the ones that the self score competes with, and
 the attention interface passes no other. Q_i.Q_i is the same before and after rotation; the input of MLP_k and A_v
@@ -92,7 +106,8 @@ class Inducer(nn.Module):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
     ) -> Tensor:
         """Heads (B, H, T, p) for queries (B, H, T, p), keys and values (B, G, S, p)."""
-        f, gate = attend_with_gate(query, key, value, mask, scale, dropout, self.gate_before_mask)
+        about_attended = self.options.gate and self.options.key_residual == "attended"
+        f, gate = attend_with_gate(query, key, value, mask, scale, dropout, self.gate_before_mask, about_attended)
         own = cast_together({name: getattr(self, name) for name in self.names}, query.dtype)
         terms, hidden = self.inner(query, own)
         g = self.gate(gate, terms, query) if self.options.gate else F.dropout(f.new_ones(*f.shape[:3], 1), dropout)
@@ -111,9 +126,9 @@ class Inducer(nn.Module):
     def inner(self, query: Tensor, own: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
         """Terms of Q_i.P_k,i (B, H, T, r_k or 1) and tanh(Q_i A_v + a_v) (B, H, T, r_v) for queries (B, H, T, p).
 
-        P_k is never materialised: Q.P_k = |Q|^2 + tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q. The
-        terms are those after |Q|^2, not summed up; there are none if r_k < 2. For the naive form see
-        `Reference.inducer` in `tests/helpers/reference.py`.
+        P_k is never materialised: Q.MLP_k(Q) = tanh(Q A_k + a_k).(Q B_k^T) + Q.b_k, from one product with Q. These are
+        the terms, not summed up; there are none if r_k < 2. For the naive form see `Reference.inducer` in
+        `tests/helpers/reference.py`.
         """
         if not self.options.gate or self.options.r_k < 2:
             (into_value,) = per_head(query, own["A_v"])
@@ -124,7 +139,15 @@ class Inducer(nn.Module):
 
     def gate(self, form: Gate, terms: list[Tensor], query: Tensor) -> Tensor:
         """g (B, H, T, 1) for the terms of Q_i.P_k,i and queries (B, H, T, p)."""
-        return form(*terms, factor=sqrt_positions(query) if self.options.sqrt_position else None)
+        return form(*terms, factor=self.factor(query))
+
+    def factor(self, query: Tensor) -> Tensor | None:
+        """What the self score is multiplied by (1, 1, T, 1), for queries (B, H, T, p); None for 1."""
+        by_position, tau = self.options.sqrt_position, self.options.self_temperature
+        if not by_position and tau == 1:
+            return None
+        precise = at_least_float32(query.dtype)
+        return (sqrt_positions(query) if by_position else query.new_ones(1, 1, query.shape[2], 1, dtype=precise)) / tau
 
     def extended(self, output: Tensor, hidden: Tensor, own: dict[str, Tensor]) -> Tensor:
         """(B, T, d) + sum_h g^h tanh(.) B_v^h + b_B, for g tanh(.) (B, H, T, r_v)."""

@@ -243,7 +243,7 @@ class MamOptions(MethodOptions):
 
 @options
 class InducerOptions(MethodOptions):
-    """Inducer-tuning; the switches are the paper's ablations."""
+    """Inducer-tuning; the switches are the paper's ablations, `key_residual` and `self_temperature` are ours."""
 
     r_k: Annotated[int, Field(ge=0)]  # rank of MLP_k, at most the head width; no MLP_k below 2
     r_v: PositiveInt  # rank of MLP_v
@@ -252,6 +252,10 @@ class InducerOptions(MethodOptions):
     gate: bool = True  # False: g = 1, a multi-head adapter
     value_residual: bool = True  # False: (1 - g) f + g MLP_v
     sqrt_position: bool = False  # the self score times sqrt(position + 1); for r_k = 0; left padding counts
+    key_residual: Literal["query", "attended"] = (
+        "query"  # what P_k changes: attended is the key that attention averages
+    )
+    self_temperature: PositiveFloat = 1.0  # the self score is divided by it
     gate_before_mask: bool = False  # as in the released code: in encoders, g also sees padding
 
     shipped_as: ClassVar[str] = "inducer"

@@ -115,7 +115,8 @@ class Layer:
                 if "inducer" in self.parts:
                     if self.parts["inducer"]["gate_before_mask"]:  # of encoders: g also sees padding
                         total = sum(torch.exp(score(Q, K_j[h])) for K_j in keys)
-                    f, extension = self.inducer(h, i, Q, f, total)
+                    mean = sum(w * k for w, k in zip(weights, K, strict=True)) / sum(weights)
+                    f, extension = self.inducer(h, i, Q, f, mean, total)
                     extra = extra + extension
                 heads.append(f)
             if "inducer" in self.parts and self.parts["inducer"]["extension"]:
@@ -164,20 +165,21 @@ class Layer:
         keys_and_values = [row.chunk(2) for row in rows]
         return [self.split(k)[h] for k, _ in keys_and_values], [self.split(v)[h] for _, v in keys_and_values]
 
-    def inducer(self, h: int, i: int, Q: Tensor, f: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    def inducer(self, h: int, i: int, Q: Tensor, f: Tensor, mean: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Head h of token i with one more virtual pair (P_k, P_v), and the vector to add after W_O.
 
         P_k = Q + MLP_k(Q),  g = exp(Q.P_k / sqrt p) / (exp(Q.P_k / sqrt p) + sum_j exp s_ij),  (1 - g) f + g P_v
+        With the attended key P_k = mean + MLP_k(Q), where mean is that of the keys by their attention weights.
         P_v = f + MLP_v(Q); with extension MLP_v ends after W_O, and its bias (b_B) is neither per head nor gated.
         """
         options = self.parts["inducer"]
         g = torch.ones(())
         if options["gate"]:
-            P_k = Q
+            P_k = mean if options["key_residual"] == "attended" else Q
             if options["r_k"] >= 2:
                 hidden = torch.tanh(Q @ self.own("A_k")[h] + self.own("a_k")[h, 0])
-                P_k = Q + hidden @ self.own("B_k")[h] + self.own("b_k")[h, 0]
-            s = score(Q, P_k) * (math.sqrt(i + 1) if options["sqrt_position"] else 1.0)
+                P_k = P_k + hidden @ self.own("B_k")[h] + self.own("b_k")[h, 0]
+            s = score(Q, P_k) / options["self_temperature"] * (math.sqrt(i + 1) if options["sqrt_position"] else 1.0)
             g = torch.exp(s) / (torch.exp(s) + total)
         P_v = f if options["value_residual"] else torch.zeros_like(f)
         hidden, B = torch.tanh(Q @ self.own("A_v")[h] + self.own("a_v")[h, 0]), self.own("B_v")

@@ -15,7 +15,8 @@ SENTENCES = [[0, 7, 3, 9, 12, 2], [0, 5, 11, 2], [8]]
 PADDING = {"roberta": ["none", "right"], "gpt2": ["none", "right", "left"]}
 
 INDUCER = {"r_k": 3, "r_v": 2, "extension": True, "share_output": False, "gate": True, "value_residual": True,
-           "sqrt_position": False, "gate_before_mask": False}  # fmt: skip
+           "sqrt_position": False, "key_residual": "query", "self_temperature": 1.0,
+           "gate_before_mask": False}  # fmt: skip
 LORA = {"r": 2, "alpha": 3.0, "targets": ["q"], "bias": True}
 ADAPTER = {"r": 5, "sites": ["ffn"], "placement": "parallel", "scale": 1.7, "layer_norm": "none"}
 PREFIX = {"length": 2, "reparameterize": False}
@@ -39,6 +40,8 @@ CASES = {
     "inducer-inside_the_head": {"inducer": INDUCER | {"extension": False}},
     "inducer-no_gate": {"inducer": INDUCER | {"gate": False}},
     "inducer-no_value_residual": {"inducer": INDUCER | {"value_residual": False}},
+    "inducer-attended_key": {"inducer": INDUCER | {"key_residual": "attended"}},
+    "inducer-temperature": {"inducer": INDUCER | {"self_temperature": 3.0}},
     "inducer_lora": {"inducer": INDUCER, "lora": LORA},
     "inducer_lora-no_bias": {"inducer": INDUCER | {"r_k": 2}, "lora": LORA | {"bias": False}},
     "inducer_lora-inside_the_head": {"inducer": INDUCER | {"extension": False}, "lora": LORA | {"targets": ["q", "v"]}},

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
-from helpers.architectures import PAD, build, tokens
+from helpers.architectures import PAD, build, loss, tokens
+from helpers.attached import logits, randomise
 
 import inducer_bench as ib
 from inducer_bench.errors import UserError
 from inducer_bench.methods import inducer
+from inducer_bench.training.recompute import recompute_activations
 
 SWITCHES = [
     {},
@@ -21,6 +23,10 @@ SWITCHES = [
     {"value_residual": False},
     {"extension": False, "value_residual": False},
     {"gate": False, "extension": False},
+    {"key_residual": "attended"},
+    {"key_residual": "attended", "r_k": 0},
+    {"self_temperature": 2.5},
+    {"sqrt_position": True, "self_temperature": 2.5, "key_residual": "attended"},
 ]
 
 
@@ -47,10 +53,12 @@ def naive_attention(q, k, v, visible, part, options, W_O, b_O):
         for h in range(H):
             weights = [math.exp(q[h, i] @ k[h, j] / math.sqrt(p)) if visible[i, j] else 0.0 for j in range(T)]
             f = sum(w * v[h, j] for j, w in enumerate(weights)) / sum(weights)
-            own = q[h, i]
+            attended = sum(w * k[h, j] for j, w in enumerate(weights)) / sum(weights)
+            own = attended if options.key_residual == "attended" else q[h, i]
             if options.r_k >= 2 and options.gate:
                 own = own + mlp(q[h, i], part.A_k[h], part.a_k[h, 0], part.B_k[h], part.b_k[h, 0])
             score = q[h, i] @ own / math.sqrt(p) * (math.sqrt(i + 1) if options.sqrt_position else 1.0)
+            score = score / options.self_temperature
             g = math.exp(score) / (math.exp(score) + sum(weights)) if options.gate else 1.0
             if not options.value_residual:
                 f = (1 - g) * f
@@ -185,3 +193,81 @@ def test_gates_of_a_decoder_never_see_the_future():
     second[0, -1] = (second[0, -1] + 1) % 30 + 2
     with torch.no_grad():
         assert torch.equal(tuned(input_ids=first).logits[:, :-1], tuned(input_ids=second).logits[:, :-1])
+
+
+# -- options that are ours ---------------------------------------------------------------------------------------------
+
+
+def gates(queries, keys, **switches):
+    """g (B, H, T) of the first layer for queries and keys (B, H, T, p)."""
+    tuned = ib.attach(build("roberta"), "inducer", **{"r_k": 3, "r_v": 2, **switches})
+    part, found = tuned.model.base_model.encoder.layer[0].attention.self.tuning, []
+    original = part.gate
+    part.gate = lambda *a: found.append(original(*a)) or found[0]
+    with torch.no_grad():
+        part.attend(queries, keys, keys, None, 0.5, 0.0)
+    return found[0].squeeze(-1)
+
+
+def test_a_key_about_the_attended_one_starts_with_the_share_of_one_among_the_keys_in_use():
+    torch.manual_seed(0)
+    q, k = torch.randn(2, 2, 4, 6, 4, dtype=torch.float64) * 5  # as large as on real PLMs
+    weights = (q @ k.mT * 0.5).softmax(dim=-1)
+    entropy = -(weights * weights.clamp_min(1e-300).log()).sum(dim=-1)
+    alone = gates(q, k, key_residual="attended", r_k=0)
+    torch.testing.assert_close(alone, 1 / (1 + entropy.exp()), rtol=0, atol=1e-12)
+    assert 1 / 7 <= alone.min() < alone.max() <= 0.5 + 1e-12
+    assert (gates(q, k, key_residual="attended") - alone).abs().max() < 0.05  # MLP_k starts small
+    assert gates(q, k).median() > 0.95  # the paper's
+
+
+def test_the_self_temperature_divides_the_whole_self_score():
+    q, k = torch.randn(2, 2, 4, 6, 4, dtype=torch.float64)
+    logsumexp = (q @ k.mT * 0.5).logsumexp(dim=-1)
+    cold, warm = (gates(q, k, self_temperature=tau).logit() + logsumexp for tau in (1.0, 4.0))
+    torch.testing.assert_close(warm, cold / 4, rtol=0, atol=0.01)  # each has another MLP_k, which starts small
+
+
+OURS = [{"key_residual": "attended"}, {"key_residual": "attended", "self_temperature": 2.5}]
+
+
+@pytest.mark.parametrize("switches", OURS, ids=lambda s: "-".join(s))
+def test_options_of_ours_keep_the_promises_of_every_method(switches, tmp_path):
+    """Cached steps, generation with a cache, left padding, saving, and recomputed activations."""
+    options = {"r_k": 3, "r_v": 2, **switches}
+    tuned = ib.attach(build("llama"), "inducer", **options)
+    randomise(tuned)
+    inputs, cache, pieces = tokens(2, 7), None, []
+    expected = logits(tuned, inputs)
+    with torch.no_grad():
+        for piece in inputs.split([4, 1, 2], dim=1):
+            output = tuned(input_ids=piece, past_key_values=cache, use_cache=True)
+            cache = output.past_key_values
+            pieces.append(output.logits)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), expected, rtol=0, atol=1e-12)
+    asked = {"attention_mask": torch.ones_like(inputs), "max_new_tokens": 5, "do_sample": False}
+    cached, whole = (tuned.generate(input_ids=inputs, use_cache=cached, **asked) for cached in (True, False))
+    assert torch.equal(cached, whole)
+    padded = torch.cat([torch.full((2, 3), PAD), inputs], dim=1)
+    mask = (padded != PAD).long()
+    with torch.no_grad():
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        found = tuned(input_ids=padded, attention_mask=mask, position_ids=positions).logits
+    torch.testing.assert_close(found[:, 3:], expected, rtol=0, atol=1e-12)
+    tuned.save(tmp_path)
+    again = ib.load(build("llama"), tmp_path)
+    assert again.options == tuned.options
+    assert torch.equal(logits(again, inputs), expected)
+    recompute_activations(again)
+    for model in (tuned, again):
+        model.train()
+        loss(model, inputs).backward()
+    for name, parameter in again.trained_parameters().items():
+        torch.testing.assert_close(parameter.grad, tuned.trained_parameters()[name].grad, rtol=0, atol=1e-12)
+
+
+def test_options_of_ours_add_no_parameter():
+    counts = [
+        ib.attach(build("gpt2"), "inducer", r_k=3, r_v=2, **switches).parameter_counts() for switches in ({}, OURS[1])
+    ]
+    assert counts[0] == counts[1]

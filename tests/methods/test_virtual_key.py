@@ -30,7 +30,7 @@ def made(T, S, dtype=torch.float64):
     return [torch.randn(shape, dtype=dtype).requires_grad_() for shape in shapes]
 
 
-def naive(q, k, v, first, second, visible, factor, before_mask):
+def naive(q, k, v, first, second, visible, factor, before_mask, about_attended=False):
     """f and g (B, H, T, 1), one query at a time."""
     f, g = torch.zeros_like(q), []
     for b in range(B):
@@ -47,7 +47,12 @@ def naive(q, k, v, first, second, visible, factor, before_mask):
                     real = s if seen is None else s[seen]
                     f[b, h, i] = real.softmax(0) @ (values if seen is None else values[seen])
                     s = s if before_mask else real
-                own = q[b, h, i] @ q[b, h, i] + first[b, h, i].sum() + second[b, h, i, 0]
+                attended = s.softmax(0) @ (keys if len(s) == len(keys) else keys[seen]) if len(s) else keys.mean(0)
+                own = (
+                    q[b, h, i] @ (attended if about_attended else q[b, h, i])
+                    + first[b, h, i].sum()
+                    + second[b, h, i, 0]
+                )
                 own = own * SCALE * (factor[0, 0, i, 0] if factor is not None else 1)
                 g.append(torch.cat((own[None], s)).softmax(0)[0])
     return f, torch.stack(g).view(B, H, -1, 1)
@@ -57,14 +62,15 @@ def naive(q, k, v, first, second, visible, factor, before_mask):
 @pytest.mark.parametrize("name", MASKS)
 @pytest.mark.parametrize("before_mask", [False, True])
 @pytest.mark.parametrize("by_position", [False, True])
-def test_f_and_gate_and_their_gradients_equal_the_formula(form, name, before_mask, by_position):
+@pytest.mark.parametrize("about_attended", [False, True])
+def test_f_and_gate_and_their_gradients_equal_the_formula(form, name, before_mask, by_position, about_attended):
     T, S, visible = MASKS[name]
     inputs = made(T, S)
     q, k, v, *terms = inputs
     factor = torch.arange(1.0, T + 1, dtype=torch.float64).sqrt().view(1, 1, T, 1) if by_position else None
-    f, gate = form(q, k, v, additive_mask(visible, q, S, is_causal=False), SCALE, 0.0, before_mask)
+    f, gate = form(q, k, v, additive_mask(visible, q, S, is_causal=False), SCALE, 0.0, before_mask, about_attended)
     found = f, gate(*terms, factor=factor)
-    expected = naive(*inputs, visible, factor, before_mask)
+    expected = naive(*inputs, visible, factor, before_mask, about_attended)
     rows = torch.ones(B, 1, T, dtype=torch.bool) if visible is None else visible.any(-1).expand(B, 1, T)
     weights = rows.unsqueeze(-1) * torch.linspace(1, 2, f.numel(), dtype=f.dtype).view_as(f)
     losses = [(a * weights).sum() + (b * weights[..., :1]).sum() for a, b in (found, expected)]
@@ -104,6 +110,22 @@ def test_gates_in_16_bits_keep_their_relative_precision_at_large_scores(form, be
     assert ((g.double().squeeze(-1) - exact) / exact).abs().max() < 1e-2
 
 
+@FORMS
+@pytest.mark.parametrize("autocast", [False, True])
+def test_gates_about_the_attended_key_keep_their_precision_in_16_bits(form, autocast):
+    torch.manual_seed(0)
+    q = torch.randn(2, 3, 40, 64).mul(1.55).bfloat16()
+    k = q.mul(1.1).flip(2)
+    scores = q.double() @ k.double().mT / 8
+    entropy = scores.logsumexp(-1) - (scores.softmax(-1) * scores).sum(-1)
+    exact = 1 / (1 + entropy.exp())
+    assert scores.amax() > 30
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        g = form(q, k, k, None, 0.125, 0.0, False, True)[1]()
+    assert g.dtype == torch.bfloat16
+    assert ((g.double().squeeze(-1) - exact) / exact).abs().max() < 1e-2
+
+
 def test_the_form_of_cuda_drops_gates_separately_from_weights():
     q, k, _, *terms = made(4, 4)
     ones = torch.ones(B, G, 4, P, dtype=torch.float64)
@@ -120,7 +142,8 @@ def test_the_form_of_cuda_drops_gates_separately_from_weights():
 @pytest.mark.filterwarnings("error:.*performance drop")
 @FORMS
 @pytest.mark.parametrize("in_dims", [(0, 0, 0, 0, 0, 0), (1, None, 0, 0, None, None), (None, 0, 0, 3, 0, 0)])
-def test_lanes_of_vmap_equal_calls_one_after_another(form, in_dims):
+@pytest.mark.parametrize("about_attended", [False, True])
+def test_lanes_of_vmap_equal_calls_one_after_another(form, in_dims, about_attended):
     T, S, visible = MASKS["padding"]
     inputs = [torch.stack([x.detach() * (lane + 1) / 3 for lane in range(3)]) for x in made(T, S)]
     inputs.append(additive_mask(visible, inputs[0][0], S, is_causal=False).expand(3, -1, -1, -1, -1))
@@ -129,7 +152,7 @@ def test_lanes_of_vmap_equal_calls_one_after_another(form, in_dims):
         x.requires_grad_()
 
     def both(q, k, v, first, second, mask):
-        f, gate = form(q, k, v, mask, SCALE, 0.0, False)
+        f, gate = form(q, k, v, mask, SCALE, 0.0, False, about_attended)
         return f, gate(first, second)
 
     together = torch.vmap(both, in_dims)(*inputs)
@@ -155,6 +178,7 @@ def as_on_cuda(monkeypatch):
 SWITCHES = [
     {}, {"r_k": 0}, {"r_k": 0, "sqrt_position": True}, {"sqrt_position": True}, {"extension": False},
     {"share_output": True}, {"gate": False}, {"value_residual": False}, {"gate_before_mask": True},
+    {"key_residual": "attended"}, {"self_temperature": 2.5},
 ]  # fmt: skip
 
 

@@ -1,0 +1,81 @@
+"""The program that measures the gates of finished runs, on the tiny RoBERTa."""
+
+import json
+import math
+
+import pytest
+import torch
+from helpers.runs import built
+
+from inducer_bench.errors import UserError
+from inducer_bench.methods.inducer import Inducer
+from inducer_bench.runs.finished import open_run
+from scripts.evidence import gates
+
+PARTS = ("A_k", "a_k", "B_k", "b_k", "A_v", "a_v", "B_v", "b_B")
+
+
+@pytest.fixture
+def finished(run_cli, tiny_run, tmp_path):
+    """A function that trains the tiny RoBERTa for an epoch and gives the run's folder."""
+
+    def run(*words):
+        done = run_cli(*tiny_run, "task=sst2", "method=inducer", "trainer.epochs=1", *words, cwd=tmp_path)
+        return tmp_path / done.stdout.splitlines()[-1]
+
+    return run
+
+
+def test_gates_are_measured_before_and_after_training(finished, tmp_path):
+    folder = finished("method.r_k=4", "trainer.lr=2e-2", "trainer.precision=bf16")
+    run = open_run(folder)
+    gates.main([str(folder), "--out", str(tmp_path / "out"), "--examples", "5"])
+    (found,) = json.loads((tmp_path / "out" / "gates.json").read_text())
+    assert found["scores"]["as trained"]["accuracy"] == pytest.approx(run.record.scores["accuracy"].value, rel=1e-4)
+    assert set(found["scores"]) == {"as trained", "without MLP_k", "g = 1"}
+    assert found["scores"]["g = 1"]["loss"] != found["scores"]["as trained"]["loss"]
+    assert {part: row["moved"] > 0 for part, row in found["all"]["norms"].items()} == dict.fromkeys(PARTS, True)
+    assert all(0 < row["rms"] < 1 and 0 <= row["below_eps"] <= 1 for row in found["gradients"].values())
+    assert found["gradients"]["A_k"]["rms"] < found["gradients"]["A_v"]["rms"]
+    before, after = ([row[when]["mean"] for row in found["layers"]] for when in ("before", "after"))
+    assert before == pytest.approx(means_of_gates(run, trained=False), rel=0.01)  # gates are in bfloat16
+    assert after == pytest.approx(means_of_gates(run, trained=True), rel=0.01)
+    assert before != after
+    text = (tmp_path / "out" / "gates.md").read_text()
+    assert text.startswith(f"## inducer on tiny_roberta, sst2, seed 0 ({folder.name})")
+    assert len(text.split("\n\n")) == 6
+
+
+def means_of_gates(run, trained):
+    """The mean of what each layer's `Inducer.gate` returns for the first five sentences of dev, one at a time."""
+    experiment = built(run.config)
+    if trained:
+        experiment.tuned.load_weights(run.folder / "adapter" / "adapter.safetensors")
+    found = {}
+    for layer, part in enumerate(p for p in experiment.tuned.modules() if isinstance(p, Inducer)):
+        gate = part.gate
+        part.gate = lambda *a, gate=gate, layer=layer: found.setdefault(layer, []).append(gate(*a)) or found[layer][-1]
+    experiment.tuned.eval()
+    for example in experiment.task.examples("dev")[:5]:
+        with torch.no_grad(), experiment.accelerator.autocast():
+            experiment.tuned(input_ids=torch.tensor([example["input_ids"]]))
+    return [torch.cat([g.flatten() for g in layer]).float().mean().item() for layer in found.values()]
+
+
+def test_the_start_is_that_of_the_run_and_saturated_gates_keep_their_distance(finished):
+    """A run whose steps are too small to change a number ends where it started."""
+    folder = finished("method.r_k=0", "trainer.lr=1e-30", "method.key_residual=attended")
+    found = gates.measure(open_run(folder), examples=2, scored=3)
+    assert all(row == {"before": row["before"], "after": row["before"], "moved": 0.0}
+               for layer in found["layers"] for row in layer["norms"].values())  # fmt: skip
+    assert found["all"]["before"] == found["all"]["after"]
+    assert 0 < found["all"]["after"]["mean"] <= 0.5
+    assert set(found["scores"]) == {"as trained", "g = 1"}
+    assert gates.values(torch.tensor([40.0, 90.0]))["median_log_odds"] == 40.0
+    assert math.isclose(gates.values(torch.tensor([2.9, 3.0]))["open"], 0.5)  # 0.95 lies between their gates
+
+
+def test_runs_without_gates_are_refused_in_one_line(finished):
+    folder = finished("method.r_k=0", "method.gate=false")
+    with pytest.raises(UserError, match="is of method inducer without gates; allowed: one with gates"):
+        gates.measure(open_run(folder), examples=2, scored=2)
