@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from helpers import commands, documents
-
 from helpers.documents import ROOT, Block
 
 from inducer_bench.cli.commands import NAMES as COMMANDS
