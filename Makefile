@@ -26,9 +26,9 @@ run: $(VENV)/.user ## one experiment on the bundled mini suite: data, training, 
 	$(BIN)/inducer-bench preset=mini task=sst2 method=inducer
 
 test: setup ## all tests but the slow ones, on all cores
-	$(BIN)/python -m pytest -m "not slow" -n auto --durations 15
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --durations 15
 
-test-slow: setup ## torch.compile on every architecture, torchrun, and 200 runs in one process
+test-slow: setup ## torch.compile on every architecture, torchrun, every launcher, and 200 runs in one process
 	$(BIN)/python -m pytest -m slow
 
 chaos: setup ## kills, faults in files and odd inputs by the hundred, judged by rules: half an hour
@@ -40,7 +40,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/mypy
 
 coverage: setup ## lines and branches that `make test` does not reach
-	$(BIN)/python -m pytest -m "not slow" -n auto --cov
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --cov
 
 docs: setup ## the documentation as a site, in site/, without a warning
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 LONGEST_MESSAGE = 600
 _LONGEST_NAME = 200
+_COMPARED = 5  # names that difflib finds much alike, of which the nearest is named
 # Memory that ends in the words of torch, CUDA and its libraries, oneDNN, C++, the C library and its dynamic linker.
 _NO_MEMORY = (
     "outofmemoryerror", "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
@@ -98,7 +99,7 @@ def nearest(found: str, allowed: Iterable[str]) -> str:
     """`did you mean ...? ` with the closest of `allowed`, or an empty string if there is none.
 
     In this order: the same name but for case and punctuation, another name for it, the beginning of one of them or one
-    that it begins with, and one that is spelt much alike.
+    that it begins with, and one that is spelt much alike: with fewest edits, and of these with the same letters.
     """
     names = [name for name in allowed if len(name) <= _LONGEST_NAME]
     if len(found) > _LONGEST_NAME:  # comparing takes the product of the lengths
@@ -114,8 +115,24 @@ def nearest(found: str, allowed: Iterable[str]) -> str:
     elif len(wanted) > 2 and starts:
         match = plain[min(starts, key=lambda name: (abs(len(name) - len(wanted)), name))]
     else:
-        match = next(iter(difflib.get_close_matches(found, names, n=1, cutoff=0.5)), None)
+        close = difflib.get_close_matches(found, names, n=_COMPARED, cutoff=0.5)
+        letters = sorted(found)
+        match = min(close, key=lambda name: (_edits(found, name), sorted(name) != letters), default=None)
     return f"did you mean '{match}'? " if match else ""
+
+
+def _edits(a: str, b: str) -> int:
+    """Letters inserted, left out or replaced, and neighbours swapped, from one name to another (Damerau, 1964)."""
+    rows = [list(range(len(b) + 1))]
+    for i in range(1, len(a) + 1):
+        row = [i]
+        for j in range(1, len(b) + 1):
+            edits = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a[i - 1] != b[j - 1]))
+            if i > 1 and j > 1 and (a[i - 2], a[i - 1]) == (b[j - 1], b[j - 2]):
+                edits = min(edits, rows[-2][j - 2] + 1)
+            row.append(edits)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 def _plain(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inducer_bench.errors import LONGEST_MESSAGE, UserError, listed, shown, unknown
+from inducer_bench.errors import LONGEST_MESSAGE, UserError, listed, nearest, shown, unknown
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,24 @@ def test_a_list_of_thousands_is_cut():
     message = str(unknown("task.text", "columm_7", [f"column_{i}" for i in range(60_000)]))
     assert len(message) <= LONGEST_MESSAGE
     assert "did you mean 'column_7'?" in message
+
+
+TASKS = ("cola", "coqa", "mnli", "qnli", "qqp", "rte", "sst2", "stsb", "webnlg", "wnli")
+
+
+@pytest.mark.parametrize(
+    ("found", "meant"),
+    [
+        ("sts2", "sst2"),  # neighbours that are swapped are one edit, as the letter that makes it stsb
+        ("stbs", "stsb"),
+        ("mnil", "mnli"),
+        ("wnil", "wnli"),
+        ("cloa", "cola"),
+    ],
+)
+def test_nearest_name_has_fewest_edits_and_of_these_the_same_letters(found, meant):
+    assert nearest(found, TASKS) == f"did you mean '{meant}'? "
+
+
+def test_name_like_no_other_has_no_nearest_one():
+    assert nearest("zzz", TASKS) == ""

@@ -89,7 +89,7 @@ def test_glob_stands_for_choices_alone(capsys):
         ("plm=GPT-2", "did you mean 'gpt2'?"),
         ("task=MNLI-m", "did you mean 'mnli'?"),
         ("task=SST-2", "did you mean 'sst2'?"),
-        ("task=sts2", "did you mean 'sts"),
+        ("task=sts2", "did you mean 'sst2'"),
         ("trainer.epochs='4'", "trainer.epochs: found '4'; allowed: a whole number"),
         ("seed=1.5", "seed: found 1.5; allowed: a whole number"),
     ],

@@ -86,7 +86,9 @@ def test_no_jobs_at_once_are_refused(machine):
     ("launcher", "given", "jobs"),
     [
         pytest.param(["joblib", "hydra.launcher.n_jobs=2"], None, 2, marks=pytest.mark.slow, id="joblib"),
-        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], "2", 1, id="joblib, OMP_NUM_THREADS=2"),
+        pytest.param(
+            ["joblib", "hydra.launcher.n_jobs=2"], "2", 1, marks=pytest.mark.slow, id="joblib, OMP_NUM_THREADS=2"
+        ),
         pytest.param(["submitit_local"], None, 2, marks=pytest.mark.slow, id="submitit"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.sweeps import job_lines
+from joblib import cpu_count
 
 from inducer_bench.runs import record as records
 
@@ -53,6 +54,7 @@ class Options(ClassificationOptions):
     loud: bool
 '''
 SCALE = "# Scales the outputs of attention.\nname: my_package.scale\nrate: 2.0\nrecipes: {default: {lr: 1.0e-2}}\n"
+SEARCH = "0123456789abcdef"
 OWN = ["method=own", "method.name=my_package.scale", "+method.rate=2.0", "trainer.lr=1e-2"]
 
 
@@ -128,26 +130,30 @@ def test_params_and_validate_and_help_read_the_users_folder(run_cli, cwd):
     assert missing.stderr == "inducer-bench: --config-dir: found 'nowhere', which is not a folder\n"
 
 
-@pytest.mark.parametrize(
-    ("launcher", "methods"),
-    [
-        pytest.param([], ["scale", "bitfit"], id="basic"),
-        pytest.param(  # one job, which is in a process of its own, too: each imports torch
-            ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
-            ["scale"],
-            id="joblib",
-            marks=pytest.mark.skipif("hydra-joblib-launcher" not in INSTALLED, reason="needs hydra-joblib-launcher"),
-        ),
-    ],
-)
-def test_sweep_takes_the_users_method_and_folder_to_its_jobs(launcher, methods, run_cli, overrides, cwd):
-    out = f"output_dir={'_'.join(['sweep', *launcher[:1]]).replace('/', '_').replace('=', '_')}"
-    arguments = ["--config-dir", "my_conf", "-m", *launcher, *overrides, out, f"method={','.join(methods)}", "seed=0"]
-    process = run_cli(*arguments, cwd=cwd, timeout=300, installed=bool(launcher))
+def test_sweep_takes_the_users_method_and_folder_to_its_jobs(run_cli, overrides, cwd):
+    arguments = ["--config-dir", "my_conf", "-m", *overrides, "output_dir=sweep", "method=scale,bitfit", "seed=0"]
+    process = run_cli(*arguments, cwd=cwd)
     assert process.returncode == 0, process.stderr
-    found = {record.method for _, record in records.find(cwd / out.removeprefix("output_dir="))[0]}
-    assert found == {{"scale": "my_package.scale"}.get(method, method) for method in methods}
-    assert len(job_lines(process.stderr.splitlines())) == len(methods)
+    assert {record.method for _, record in records.find(cwd / "sweep")[0]} == {"my_package.scale", "bitfit"}
+    assert len(job_lines(process.stderr.splitlines())) == 2
+
+
+@pytest.mark.skipif("hydra-joblib-launcher" not in INSTALLED, reason="needs hydra-joblib-launcher")
+def test_workers_of_a_launcher_get_the_users_method_a_recipe_and_their_cores(run_cli, overrides, cwd):
+    """One job, which is in a process of its own, too: each process imports torch."""
+    (cwd / "with space").mkdir()
+    (cwd / "with space" / "r.yml").write_text(f"method: scale\nsettings: {{trainer.lr: 0.02}}\nsearch: {SEARCH}\n")
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    arguments = ["--config-dir", "my_conf", "-m", *launcher, *overrides, "output_dir=workers", "seed=0"]
+    threads = min(cpu_count(), 2)
+    environment = {"OMP_NUM_THREADS": str(threads)}
+    given = [*arguments, "recipe=with space/r.yml"]
+    process = run_cli(*given, cwd=cwd, env=environment, timeout=300, installed=True)
+    assert process.returncode == 0, process.stderr
+    [(_, record)] = records.find(cwd / "workers")[0]
+    assert (record.method, record.config["trainer"]["lr"]) == ("my_package.scale", 0.02)
+    assert (record.config["search"], record.device.threads) == (SEARCH, threads)
+    assert len(job_lines(process.stderr.splitlines())) == 1
 
 
 def test_glob_counts_and_runs_the_users_method(run_cli, overrides, cwd):

@@ -53,7 +53,7 @@ def test_run_takes_the_recipe_and_its_record_names_the_search(folder, run_cli, o
     "launcher",
     [
         [],
-        pytest.param(["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], id="joblib"),
+        pytest.param(["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], marks=pytest.mark.slow, id="joblib"),
         pytest.param(["hydra/launcher=submitit_local"], marks=pytest.mark.slow, id="submitit"),
     ],
 )

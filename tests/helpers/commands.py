@@ -1,4 +1,4 @@
-"""The command line in processes forked from one that has imported everything: a run costs what it computes.
+"""The command line, or a program, forked from a process that has imported everything: a run costs what it computes.
 
 ended = command(["preset=mini", ...], folder)
 """
@@ -64,8 +64,9 @@ def command(
     stop: tuple[int, float] | None = None,
     kill_when: Callable[[], bool] | None = None,
     timeout: float = 60.0,
+    program: str | None = None,
 ) -> Ended:
-    """Run `inducer-bench` with these arguments.
+    """Run `inducer-bench`, or a program, with these arguments.
 
     Args:
         arguments: of the command line.
@@ -77,6 +78,7 @@ def command(
         stop: a signal and the seconds after which it is sent.
         kill_when: SIGKILL is sent as soon as it says so.
         timeout: seconds until the process is killed and counts as hung.
+        program: Python to run in place of the command line, as `python -c` does.
     """
     logs = folder.parent / f".{folder.name}.logs"
     logs.mkdir(exist_ok=True)
@@ -85,9 +87,9 @@ def command(
     for name in ("out", "err"):
         (logs / name).write_bytes(b"")
     started = time.monotonic()
+    variables = {**os.environ, **(environment or {})}
     process = _context().Process(
-        target=_child,
-        args=(list(arguments), str(folder), {**os.environ, **(environment or {})}, streams, trouble or Trouble()),
+        target=_child, args=(list(arguments), str(folder), variables, streams, trouble or Trouble(), program)
     )
     process.start()
     if stop is not None:
@@ -131,7 +133,12 @@ def _context() -> Any:
 
 
 def _child(
-    arguments: list[str], folder: str, environment: dict[str, str], streams: tuple[str, str, str], trouble: Trouble
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: tuple[str, str, str],
+    trouble: Trouble,
+    program: str | None,
 ) -> None:
     for number, (path, flags) in enumerate(zip(streams, (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY), strict=True)):
         descriptor = os.open(path, flags)
@@ -150,7 +157,10 @@ def _child(
         _drop_capabilities()
     if trouble.at is not None:
         sys.addaudithook(_hook(folder, trouble))
-    sys.argv = ["inducer-bench", *arguments]
+    sys.argv = ["-c" if program is not None else "inducer-bench", *arguments]
+    if program is not None:
+        exec(program, {"__name__": "__main__"})
+        return
     from inducer_bench.cli.main import entry_point
 
     entry_point()

@@ -36,10 +36,13 @@ def every_seed(table: Table) -> list[Picture]:
     return [Picture("spread", "Every seed", spec)] if rows else []
 
 
+made_vega = images.vega  # as the command makes it, which takes more than a second
+
+
 @cache
 def vega() -> str:
-    """The script that draws figures."""
-    return images.vega()
+    """The script that draws figures, made once."""
+    return made_vega()
 
 
 def tables_of(root: Path) -> list[Table]:

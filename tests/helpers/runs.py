@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import signal
 from dataclasses import asdict
 
+from helpers.commands import command
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.runs import experiment
 from inducer_bench.runs import record as records
@@ -32,6 +34,12 @@ else:
     tracking.Tracker.step = killing(tracking.Tracker.step, at)
 sys.exit(main.main(sys.argv[3:]))
 """
+
+
+def killed(where, at, overrides, folder):
+    """Begin a run that `KILLER` ends, in a working directory."""
+    ended = command([where, str(at), *overrides], folder, program=KILLER)
+    assert ended.code == -signal.SIGKILL, ended
 
 
 PEOPLE = ("Ada", "Bo", "Cleo", "Dan", "Eva", "Fox", "Gus", "Hal")

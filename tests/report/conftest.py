@@ -1,13 +1,18 @@
-"""A sweep written by hand, and the tables of it."""
+"""A sweep written by hand, and the tables of it; what draws the figures of a page is made once."""
 
 from pathlib import Path
 
 import pytest
-from helpers import handmade
+from helpers import handmade, pages
 from helpers.handmade import FULL, MINI, OTHER_CODE
 
-from inducer_bench.report import reference, store, tables
+from inducer_bench.report import images, reference, store, tables
 from inducer_bench.report.tables import Table
+
+
+@pytest.fixture(autouse=True)
+def _script_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "vega", pages.vega)
 
 
 @pytest.fixture(scope="session")

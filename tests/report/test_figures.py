@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from helpers import handmade, specs
+from helpers import handmade, pages, specs
 from helpers.handmade import MINI
 from scipy.stats import t
 
@@ -324,7 +324,12 @@ def test_pictures_are_converted_by_another_process_to_the_same_bytes(drawn):
     assert images.convert([]) == []
 
 
+def test_script_that_draws_figures_is_the_same_every_time():
+    assert pages.made_vega() == pages.vega()
+
+
 def test_a_converter_that_ends_costs_the_figures_alone_and_is_told_in_a_line(methods, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(images, "vega", pages.made_vega)
     monkeypatch.setattr(images, "_quiet", os.abort)
     out = tmp_path / "out"
     assert main(["tables", "--runs", str(methods), "--out", str(out)]) == 1

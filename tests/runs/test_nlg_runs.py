@@ -3,14 +3,11 @@
 import gzip
 import json
 import math
-import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 from helpers.auto_classes import GENERATOR
-from helpers.runs import KILLER, PEOPLE, built, results, write_table
+from helpers.runs import PEOPLE, built, killed, results, write_table
 from helpers.webnlg_files import as_json
 from safetensors.torch import load_file
 
@@ -170,10 +167,7 @@ def test_saved_adapter_writes_the_recorded_texts(overrides, task):
 @pytest.mark.parametrize(("where", "at"), [("step", 5), ("rename", 9)])
 def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(overrides, where, at, tmp_path):
     own = overrides("webnlg")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLER, where, str(at), *own], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(where, at, own, tmp_path)
     resumed = run(compose(own))
     assert "resuming at step" in (resumed.folder / "log.txt").read_text()
     whole = run(compose([*own, f"output_dir={tmp_path / 'whole'}"]))

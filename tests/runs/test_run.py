@@ -4,13 +4,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 from helpers.auto_classes import CLASSIFIER
-from helpers.runs import KILLER, built, predictions_in, results
+from helpers.runs import built, killed, predictions_in, results
 from safetensors.torch import load_file, save_file
 
 import inducer_bench as ib
@@ -75,10 +73,7 @@ def test_saved_adapter_gives_the_recorded_predictions(overrides, tiny_roberta_fo
 
 @pytest.mark.parametrize(("where", "at"), [("step", 6), ("rename", 6), ("step", 14)])
 def test_killed_run_started_again_ends_bit_for_bit_as_the_uninterrupted_one(overrides, where, at, tmp_path):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLER, where, str(at), *overrides], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(where, at, overrides, tmp_path)
     resumed = run(compose(overrides))
     assert "resuming at step" in (resumed.folder / "log.txt").read_text()
     whole = run(compose([*overrides, f"output_dir={tmp_path / 'whole'}"]))

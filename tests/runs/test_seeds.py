@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.runs import KILLER, results, write_table
+from helpers.runs import killed, results, write_table
 from safetensors.torch import load_file
 
 from inducer_bench.config.compose import compose
@@ -124,10 +122,7 @@ def test_signal_stops_all_at_a_step_and_the_same_command_resumes_bit_for_bit(set
 def test_killed_runs_resume_bit_for_bit(setting, tmp_path):
     whole = run_together(setting, tmp_path / "whole")
     command = [*setting, *TOGETHER, f"output_dir={tmp_path}"]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLER, "step", str(3 * 13 + 2), *command], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed("step", 3 * 13 + 2, command, tmp_path)
     resumed = run_together(setting, tmp_path)
     assert "resuming at step 12" in (resumed[0].folder / "log.txt").read_text()
     assert [results(outcome.folder) for outcome in resumed] == [results(outcome.folder) for outcome in whole]
@@ -136,10 +131,7 @@ def test_killed_runs_resume_bit_for_bit(setting, tmp_path):
 @pytest.mark.parametrize("at", [9])
 def test_runs_killed_while_they_save_go_on_from_different_steps(setting, alone, tmp_path, at):
     command = [*setting, *TOGETHER, f"output_dir={tmp_path}"]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLER, "rename", str(at), *command], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed("rename", at, command, tmp_path)
     for outcome, expected in zip(run_together(setting, tmp_path), alone, strict=True):
         assert_equal_within_rounding(outcome.folder, expected)
 

@@ -2,14 +2,13 @@
 
 import os
 import random
-import subprocess
-import sys
 import threading
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
+from helpers.commands import command
 from safetensors.torch import load, load_file, save
 
 from inducer_bench.training import checkpoint as checkpoints
@@ -243,9 +242,9 @@ for at in range(1, 18):
 
 def test_process_killed_while_the_thread_writes_leaves_a_good_state(tmp_path):
     """At each rename and fsync of three epochs: 6 in the first one, 7 in the second."""
-    process = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert process.stderr == ""
-    codes, epochs = zip(*(map(int, line.split()) for line in process.stdout.splitlines()), strict=True)
+    ended = command([str(tmp_path)], tmp_path, program=KILLED)
+    assert ended.err == ""
+    codes, epochs = zip(*(map(int, line.split()) for line in ended.out.splitlines()), strict=True)
     assert codes == (9,) * 17
     assert epochs == (0,) * 5 + (1,) * 7 + (2,) * 5
     assert list(tmp_path.glob("*/*-damaged-*")) == []
