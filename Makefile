@@ -47,6 +47,7 @@ docs: setup ## the documentation as a site, in site/, without a warning
 
 results: setup ## the tables under results/, from the records and benchmark results that are committed there
 	$(BIN)/python -m scripts.evidence.mini_tables
+	$(BIN)/python -m scripts.evidence.real
 	$(BIN)/python -m scripts.evidence.pages
 
 bench: setup ## all benchmarks on one device, DEVICE=cpu or cuda: hours

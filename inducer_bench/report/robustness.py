@@ -7,11 +7,11 @@ outermost trials that are within the range, `widest` that between the first ones
 draw a line to, so the range ends halfway. Where the range reaches the end of what was tried, it may be wider.
 
 Scores of single trials vary by chance, and the best of many is one of the lucky ones: the width is a description of the
-trials and no estimate with an error rate.
+trials and no estimate with an error rate. Of several runs at each learning rate, `workable` has an interval.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,6 +81,59 @@ def robustness(
                                                      *(("high",) if right == len(points) else ()))  # fmt: skip
     widest = math.inf if open_ends else decades[right] - decades[left]
     return Robustness(10**low, 10**high, high - low, decades[right - 1] - decades[left + 1], widest, open_ends)
+
+
+@dataclass(frozen=True)
+class Workable:
+    """The range of learning rates that work, from several runs at each.
+
+    Args:
+        range: of the mean scores; None if there is a failure at every learning rate, so that none works.
+        interval: 95 %, of its width in decades, over other runs at these learning rates.
+    """
+
+    range: Robustness | None
+    interval: tuple[float, float]
+
+
+def workable(
+    runs: Mapping[float, Sequence[float | None]],
+    better: int,
+    within: float = 1.0,
+    confidence: float = 0.95,
+    resamples: int = 2_000,
+) -> Workable | None:
+    """The range of learning rates whose mean score is within some points of the best one, and where no run failed.
+
+    The interval is that of a bootstrap over the runs at each learning rate. A rate at which one run in many fails is
+    sometimes in the range and sometimes not, which the interval shows. Five runs or more are needed: in simulations
+    (`results/statistics`) it then holds the true width in about 95 % of studies, with three in 89 %.
+
+    Args:
+        runs: learning rate -> the score of each run; None or NaN where it failed.
+        better: 1 if higher is better, -1 if lower is.
+        within: in the score's unit.
+        confidence: of the interval.
+        resamples: number of bootstrap samples.
+
+    Returns:
+        None if there are fewer than two learning rates.
+    """
+    if len(runs) < 2:
+        return None
+    random = np.random.default_rng(0)
+    rates = sorted(runs)
+    scores = [np.array([math.nan if score is None else score for score in runs[rate]]) for rate in rates]
+    drawn = [own[random.integers(own.size, size=(resamples, own.size))].mean(axis=1) for own in scores]
+    widths = [
+        0.0 if found is None else found.decades
+        for means in np.stack(drawn, axis=1)
+        for found in [robustness(list(zip(rates, means.tolist(), strict=True)), better, within)]
+    ]
+    means = [float(own.mean()) for own in scores]
+    low, high = np.quantile(widths, (0.5 - confidence / 2, 0.5 + confidence / 2))
+    observed = robustness(list(zip(rates, means, strict=True)), better, within)
+    return Workable(observed, (float(low), float(high)))
 
 
 def at_edge(winner: float, tried: Sequence[float]) -> Literal["low", "high"] | None:

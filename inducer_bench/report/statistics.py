@@ -233,6 +233,27 @@ def contrast(left: Method, right: Method, units: int) -> Contrast:
     return Contrast(difference, of_examples, variance, freedom)
 
 
+def mean_contrast(contrasts: Sequence[Contrast]) -> Contrast:
+    """The mean of independent differences, such as those of two methods on several tasks, which are fixed.
+
+    It is about these tasks: their differences are averaged, and say nothing about further ones.
+    """
+    number = len(contrasts)
+    variance = sum(found.variance for found in contrasts) / number**2
+    doubt = sum((found.variance / number**2) ** 2 / found.freedom for found in contrasts)
+    return Contrast(
+        difference=sum(found.difference for found in contrasts) / number,
+        of_examples=sum(found.of_examples for found in contrasts) / number**2,
+        variance=variance,
+        freedom=variance**2 / doubt if doubt else np.inf,
+    )
+
+
+def seeds_alone(scores: Sequence[float]) -> Method:
+    """The runs of a method whose predictions are not there: `contrast` is then Welch's test, about these examples."""
+    return Method(np.asarray(scores, dtype=np.float64), np.tile(np.asarray(scores, dtype=np.float64), (2, 1)))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values, in the given order, adjusted to control the family-wise error rate (Holm 1979)."""
     values = np.asarray(p_values, dtype=np.float64)

@@ -22,7 +22,7 @@ from inducer_bench.metrics.metric import Metric
 from inducer_bench.report import selection
 from inducer_bench.report.examples import Examples, Rows, same_examples
 from inducer_bench.report.power import LEVEL, POWER, detectable
-from inducer_bench.report.statistics import RESAMPLES, contrast, examples_of, holm, methods, scores_of
+from inducer_bench.report.statistics import RESAMPLES, Method, contrast, examples_of, holm, methods, scores_of
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,9 @@ def of_examples(
         return Verdict(tuple(standings), reason="fewer than two methods have two runs with this score")
     tested.sort(key=lambda number: -better * means[number])
     best = tested[0]
-    runs = dict(zip(tested, methods([sides[number] for number in tested], resamples), strict=True))
-    for number in tested if searches else ():
-        own = runs[number]
-        if searches[number]:
-            spread = selection.variance(searches[number], own.spread - own.noise, better)
-            runs[number] = replace(own, search=spread)
+    drawn = methods([sides[number] for number in tested], resamples)
+    tried = [searches[number] for number in tested] if searches else ()
+    runs = dict(zip(tested, searched(drawn, tried, better), strict=True))
     units = sides[best][0].count()
     pairs = list(combinations(tested, 2))  # the better one first; those with the best come first of all
     contrasts = [contrast(runs[left], runs[right], units) for left, right in pairs]
@@ -141,6 +138,20 @@ def of_examples(
         standings[other] = Standing(means[other], None, found.difference, (low, high), p_value, not apart)
     smallest = None if power is None else detectable(contrasts, level / len(pairs), power)
     return Verdict(tuple(standings), best, smallest)
+
+
+def searched(found: Sequence[Method], searches: Sequence[Sequence[Examples]], better: int) -> list[Method]:
+    """The methods with the variance of their searches.
+
+    Args:
+        found: the runs of each method.
+        searches: for each method the trials that decided; none if its runs are not those of a winner. Empty: none are.
+        better: 1 if higher is better, -1 if lower is.
+    """
+    return [
+        replace(own, search=selection.variance(trials, own.spread - own.noise, better)) if trials else own
+        for own, trials in zip(found, searches or [()] * len(found), strict=True)
+    ]
 
 
 def _why_not(side: Sequence[Examples], mean: float) -> str | None:

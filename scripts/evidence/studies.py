@@ -4,14 +4,18 @@ Each function draws one study, evaluates it as a report would, and returns what 
 studies are error rates, power and coverage. Differences are in percentage points, accuracies in (0, 1).
 """
 
+from collections.abc import Callable
 from functools import cache
 from itertools import combinations
 
 import numpy as np
+from scipy.stats import f as f_distribution
 from scipy.stats import rankdata, studentized_range
 
 from inducer_bench.report import curves, ranks, statistics, tied
 from inducer_bench.report.power import LEVEL, Pilot, seeds_needed
+from inducer_bench.report.robustness import robustness, workable
+from inducer_bench.report.spreads import variance_ratio
 from inducer_bench.search.space import points
 from scripts.evidence.synthetic import DIFFICULTY, Array, World, level, runs, study, world
 
@@ -150,6 +154,46 @@ def whole_chain(random: np.random.Generator, methods: int, trials: int, seeds: i
         "told apart": not all(standing.tied for standing in found.standings),
         "without the variance of searches": not all(standing.tied for standing in plain.standings),
     }
+
+
+# -- many seeds --------------------------------------------------------------------------------------------------------
+
+
+def spreads(random: np.random.Generator, scores: str, seeds: int) -> Outcome:
+    """Two methods, one of which varies up to five times as much: does the interval hold the ratio of variances?
+
+    Scores are normal, have the tails of Student's t with 5 degrees of freedom, or are skewed towards bad runs.
+    """
+    draw: dict[str, Callable[[int], Array]] = {
+        "normal": random.standard_normal,
+        "long tails": lambda size: random.standard_t(5, size),
+        "bad runs": lambda size: -random.gamma(4.0, size=size),
+    }
+    factor = np.exp(random.uniform(0, np.log(5)))
+    left, right = factor * draw[scores](seeds), draw[scores](seeds)
+    found = variance_ratio(left.tolist(), right.tolist())
+    assert found is not None
+    normal = found.ratio / f_distribution.ppf([0.975, 0.025], seeds - 1, seeds - 1)
+    return {
+        "interval holds": _within(found.interval, factor**2),
+        "F interval holds": _within((normal[0], normal[1]), factor**2),
+    }
+
+
+def learning_rates(random: np.random.Generator, seeds: int) -> Outcome:
+    """Runs at six learning rates: does the interval hold the width of those within a point of the best?"""
+    rates = 10.0 ** np.linspace(-4, -1.5, 6)
+    centre, spread = random.uniform(-3.5, -2.0), np.exp(random.uniform(np.log(0.3), np.log(2)))
+
+    def score(rate: float) -> float:
+        return float(85 - 4 * (np.log10(rate) - centre) ** 2)
+
+    true = robustness([(rate, score(rate)) for rate in rates.tolist()], 1)
+    runs = {rate: random.normal(score(rate), spread, seeds).tolist() for rate in rates.tolist()}
+    found = workable(runs, 1, resamples=RESAMPLES)
+    assert true is not None
+    assert found is not None
+    return {"interval holds": _within(found.interval, true.decades, 0.05)}
 
 
 # -- tasks -------------------------------------------------------------------------------------------------------------

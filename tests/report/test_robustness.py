@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from inducer_bench.report.robustness import at_edge, robustness
+from inducer_bench.report.robustness import at_edge, robustness, workable
 
 
 def test_the_range_ends_where_lines_between_trials_cross_the_bar():
@@ -72,3 +72,37 @@ def test_there_is_no_width_of_one_learning_rate_or_without_a_score(trials):
 )
 def test_a_winner_at_the_end_of_what_was_tried_is_at_the_edge(winner, tried, edge):
     assert at_edge(winner, tried) == edge
+
+
+# -- several runs at each rate -----------------------------------------------------------------------------------------
+
+RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
+
+
+def test_the_workable_range_is_that_of_the_means_and_a_failure_ends_it_halfway():
+    runs = {1e-4: [80.0, 84.0], 1e-3: [85.0, 87.0], 1e-2: [86.0, None], 1e-1: [50.0, 50.0]}
+    found = workable(runs, 1, 2.0)
+    assert found.range == robustness([(1e-4, 82.0), (1e-3, 86.0), (1e-2, None), (1e-1, 50.0)], 1, 2.0)
+    assert found.interval[0] <= found.range.decades <= found.interval[1]
+
+
+def test_without_variation_between_runs_the_interval_is_the_width():
+    runs = {rate: [90 - 4 * (math.log10(rate) + 3) ** 2] * 5 for rate in RATES}
+    found = workable(runs, 1)
+    assert found.interval == pytest.approx((found.range.decades, found.range.decades))
+
+
+def test_where_some_run_fails_at_every_rate_none_is_workable():
+    found = workable({rate: [None, math.nan] for rate in RATES}, 1)
+    assert (found.range, found.interval) == (None, (0.0, 0.0))
+    assert workable({1e-3: [80.0, 81.0]}, 1) is None
+
+
+def test_the_interval_holds_the_width_of_a_known_curve():
+    random, held = np.random.default_rng(0), 0
+    true = robustness([(rate, 90 - 4 * (math.log10(rate) + 3) ** 2) for rate in RATES], 1).decades
+    for _ in range(40):
+        runs = {rate: 90 - 4 * (math.log10(rate) + 3) ** 2 + random.normal(0, 0.5, 10) for rate in RATES}
+        low, high = workable(runs, 1, resamples=150).interval
+        held += low <= true <= high
+    assert held >= 34  # of 40, a true rate of 95 % shows as at least 34 (99 %)

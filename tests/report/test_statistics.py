@@ -11,10 +11,14 @@ from scipy import stats
 from inducer_bench.report import statistics
 from inducer_bench.report.examples import examples as examples_of
 from inducer_bench.report.statistics import (
+    Contrast,
     approximate_randomisation,
     bootstrap,
+    contrast,
     holm,
     mcnemar,
+    mean_contrast,
+    seeds_alone,
 )
 
 WORDS = "a film city river opened in was built by anna berlin long".split()
@@ -322,3 +326,32 @@ def test_resamples_do_not_depend_on_how_many_are_held_at_a_time(monkeypatch):
     monkeypatch.setattr("inducer_bench.report.statistics._BLOCK", 64)
     assert bootstrap([left, right], 500) == pytest.approx(whole[0], abs=1e-9)
     assert approximate_randomisation(left, right, 500) == whole[1]
+
+
+# -- of scores alone, and over tasks -----------------------------------------------------------------------------------
+
+
+def test_without_predictions_the_test_is_that_of_welch():
+    left, right = [80.0, 82.5, 81.0, 79.0], [83.0, 82.0, 84.5]
+    found = contrast(seeds_alone(left), seeds_alone(right), 872)
+    welch = stats.ttest_ind(right, left, equal_var=False)
+    assert found.p_value == pytest.approx(welch.pvalue)
+    assert found.interval() == pytest.approx(tuple(welch.confidence_interval()))
+
+
+def test_the_mean_of_one_difference_is_that_difference():
+    found = Contrast(2.0, 0.5, 1.0, 7.0)
+    assert mean_contrast([found]) == found
+    assert mean_contrast([Contrast(0.0, 0.0, 0.0, np.inf)]).p_value == 1.0
+
+
+def test_the_mean_of_differences_on_several_tasks_holds_the_true_mean():
+    random, true, held = np.random.default_rng(0), np.array([0.0, 1.0, 3.0]), 0
+    for _ in range(400):
+        each = [
+            contrast(seeds_alone(random.normal(80, spread, 5)), seeds_alone(random.normal(80 + gap, spread, 5)), 2)
+            for gap, spread in zip(true, (0.5, 1.0, 3.0), strict=True)
+        ]
+        low, high = mean_contrast(each).interval()
+        held += low <= true.mean() <= high
+    assert 370 <= held <= 394  # of 400, a true rate of 95 % shows as 370 to 390; Satterthwaite's are a little wide

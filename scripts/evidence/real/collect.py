@@ -1,0 +1,56 @@
+"""Keep what the pages are made from: records and searches, and the predictions that tests over examples need.
+
+Predictions are kept of final runs, of the trials that decided, and of the runs of `real_ablation`, `real_budget` and
+`real_habits`, as far as their file is small. What lacks them is compared over seeds alone, and the page says so.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from inducer_bench.errors import UserError
+from inducer_bench.runs import record as records
+from inducer_bench.runs.artefacts import PREDICTIONS
+from inducer_bench.search import record as searches
+from scripts.evidence.real.runs import EXPERIMENTS, Evidence, load
+
+LARGEST = 150_000  # bytes of a file of predictions
+
+
+def collect(source: Path, runs: Path) -> None:
+    """Add to `runs` what is kept of the runs and searches below `source`; equal runs are replaced by themselves.
+
+    Raises:
+        UserError: there is none, or a record or a search is damaged.
+    """
+    evidence = load(source)
+    if not evidence.store.runs:
+        raise UserError(f"--collect: '{source}' has no runs")
+    for study in evidence.studies:
+        for method in study.methods:
+            folder = Path(searches.FOLDER, study.first.task, study.first.plm, method.search.method, method.search.id)
+            for name in (searches.FILE, searches.RECIPE):
+                if (source / folder / name).is_file():
+                    _copy(source, runs, folder / name)
+    wanted = set(_with_predictions(evidence))
+    for name, (_, run) in evidence.store.runs.items():
+        own = run.folder.relative_to(source)
+        _copy(source, runs, own / records.FILE)
+        predictions = run.folder / PREDICTIONS
+        if name in wanted and predictions.is_file() and predictions.stat().st_size <= LARGEST:
+            _copy(source, runs, own / PREDICTIONS)
+
+
+def _with_predictions(evidence: Evidence) -> Iterator[str]:
+    """The hashes of runs whose examples are compared."""
+    for study in evidence.studies:
+        for method in study.methods:
+            yield from (trial.run for trial in method.search.deciding())
+            yield from (final.run for final in method.search.finals)
+    for name in EXPERIMENTS[1:]:  # the first one is about seeds alone
+        yield from (run.record.config_hash for group in evidence.of_experiment(name) for run in group.runs)
+
+
+def _copy(source: Path, target: Path, path: Path) -> None:
+    (target / path).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / path, target / path)

@@ -1,0 +1,133 @@
+"""The figures of `results/real`: differences with intervals, scores by learning rate, and scores by budget."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import altair as alt
+
+from inducer_bench.report.looks import CROSS, looks, of_settings
+from inducer_bench.report.plots import (
+    BAND,
+    FAINT,
+    INK,
+    WIDTH,
+    Picture,
+    by_name,
+    interval,
+    limits,
+    of,
+    painted,
+    picture,
+    points,
+    rows_axis,
+    span_of,
+    ticks,
+)
+from scripts.evidence.real.budget import Point
+from scripts.evidence.real.differences import Difference
+from scripts.evidence.real.initialisation import Form, Sweep
+
+_PANEL = (190, 150)  # pixels
+_COLUMNS = 3
+
+
+def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
+    """A row for each difference, with its interval, and a line at zero."""
+    order = [f"{one.place}: {one.one} against {one.other}" for one in found]
+    ends = [one.found.interval() for one in found]
+    rows = [
+        {"row": row, "value": one.found.difference, "low": low, "high": high,
+         "colour": INK if one.verdict == "cannot be told apart" else "#d55e00"}
+        for row, one, (low, high) in zip(order, found, ends, strict=True)
+    ]  # fmt: skip
+    scale = span_of(*limits([0.0, *(end for pair in ends for end in pair)]))
+    base = of(rows).encode(y=rows_axis(order))
+    colour = alt.Color("colour:N", scale=None)
+    zero = of([{"at": 0}]).mark_rule(color=FAINT, strokeDash=[3, 3]).encode(x=alt.X("at:Q", scale=scale))
+    lines = base.mark_rule(strokeWidth=2, opacity=0.7).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour)
+    dots = base.mark_point(size=60, filled=True, opacity=1).encode(
+        x=alt.X("value:Q", title="points; right of zero the first is better", scale=scale), color=colour
+    )
+    return picture(name, title, alt.layer(zero, lines, dots, width=WIDTH, height=BAND * len(order)))
+
+
+def rates(found: Sequence[Sweep]) -> list[Picture]:
+    """Scores of every run by learning rate, a panel for each method."""
+    pictures = []
+    for number, sweep in enumerate(found):
+        scores = [score for one in sweep.forms for rate in one.rates for score in rate.all_scores]
+        low, high = limits([*scores, sweep.guess])
+        span = [rate.rate for one in sweep.forms for rate in one.rates]
+        axis = alt.Axis(values=ticks(min(span) / 1.5, max(span) * 1.5), format=".0e")
+        x = alt.X("rate:Q", title=None, axis=axis,
+                  scale=alt.Scale(type="log", domain=[min(span) / 1.5, max(span) * 1.5], nice=False))  # fmt: skip
+        scale = span_of(low, high)
+        y = alt.Y("score:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4))
+        known = looks(one.method for one in sweep.forms)
+        drawn = zip(sweep.forms, of_settings([one.method for one in sweep.forms], known), strict=True)
+        panels = [_panel(one, painted(look), (x, y, scale), sweep.guess) for one, look in drawn]
+        axes = alt.TitleParams(text=f"Vertical: {sweep.label}. Horizontal: learning rate.", fontWeight="normal",
+                               color=FAINT, offset=12)  # fmt: skip
+        title = f"{sweep.place}: each run, and the mean by learning rate; dotted: a constant guess; crosses: failures."
+        name = "rates" if len(found) == 1 else f"rates_{number + 1}"
+        pictures.append(picture(name, title, alt.concat(*panels, columns=_COLUMNS, title=axes, spacing=18)))
+    return pictures
+
+
+def budgets(found: Sequence[Point]) -> list[Picture]:
+    """Mean scores by percent of the PLM, a figure for each task."""
+    pictures = []
+    for number, place in enumerate(dict.fromkeys(point.place for point in found)):
+        own = [point for point in found if point.place == place]
+        names = list(dict.fromkeys(point.label for point in own))
+        methods = {point.label: point.method for point in own}
+        drawn = of_settings([methods[name] for name in names], looks(methods.values()))
+        paint = {name: painted(look) for name, look in zip(names, drawn, strict=True)}
+        rows = [
+            {"row": point.label, "percent": point.percent, "score": point.score, **paint[point.label],
+             **dict(zip(("low", "high"), point.interval or (point.score, point.score), strict=True))}
+            for point in own
+        ]  # fmt: skip
+        scale = span_of(*limits([row[key] for row in rows for key in ("low", "high")]))
+        across = alt.X("percent:Q", title="% of the PLM", scale=alt.Scale(type="log", nice=False))
+        looking = by_name(names, drawn)
+        base = of(rows).encode(x=across, stroke=looking["stroke"])
+        chart = alt.layer(
+            base.mark_line(strokeWidth=1.5).encode(y=alt.Y("score:Q", title="score", scale=scale),
+                                                   strokeDash=looking["strokeDash"]),
+            base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
+            base.mark_point(size=70, strokeWidth=1.8, opacity=1).encode(
+                y=alt.Y("score:Q", scale=scale), fill=looking["fill"], shape=looking["shape"]),
+            width=WIDTH, height=300,
+        )  # fmt: skip
+        title = f"{place}: scores by budget; lines are 95 % intervals of means over seeds."
+        pictures.append(picture(f"budget_{number + 1}", title, chart))
+    return pictures
+
+
+def _panel(one: Form, paint: dict[str, Any], axes: tuple[Any, Any, Any], guess: float) -> Any:
+    x, y, scale = axes
+    runs = [
+        {"rate": rate.rate, "score": score, **paint, "failed": score not in rate.scores}
+        for rate in one.rates
+        for score in rate.all_scores
+    ]
+    means = [{"rate": rate.rate, "score": fmean(rate.all_scores)} for rate in one.rates if rate.all_scores]
+    lines = [
+        {"rate": rate.rate, "low": found[0], "high": found[1]}
+        for rate in one.rates
+        if (found := interval(rate.all_scores))
+    ]
+    base = of(runs).encode(x=x, y=y)
+    line = of([{"at": guess}]).mark_rule(color=FAINT, strokeDash=[1, 3]).encode(y=alt.Y("at:Q", scale=scale))
+    layers = [
+        line,
+        of(means).mark_line(color=paint["colour"], strokeWidth=1.5).encode(x=x, y=y),
+        points(base.transform_filter("!datum.failed"), 18),
+        base.transform_filter("datum.failed").mark_point(shape=CROSS, size=26, filled=True, color="#d55e00", opacity=1),
+    ]
+    if lines:
+        bars = of(lines).mark_rule(color=INK, strokeWidth=1.4, opacity=0.6, clip=True)
+        layers.append(bars.encode(x=x, y=alt.Y("low:Q", title=None, scale=scale), y2="high:Q"))
+    return alt.layer(*layers, width=_PANEL[0], height=_PANEL[1], title=one.label)
