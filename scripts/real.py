@@ -4,9 +4,9 @@
     python -m scripts.real reviews.tsv --text review --label stars
     python -m scripts.real FOLDER task.max_train=null             # with train.* and dev.*; further overrides of the run
 
-It types the commands that you would, and shows them: `inducer-bench fetch plm=minilm`, then one run. Of a single file,
-every fifth row is held back and becomes dev. So that a run takes minutes on two cores, 4,000 texts of at most 128 tokens
-are trained on, twice, and 1,000 score it; the learning rate is one that suits this small model.
+It types the commands that you would, and shows them: `inducer-bench fetch plm=minilm`, then one run. Of a single
+file, every fifth row is held back and becomes dev. So that a run takes minutes on two cores, 4,000 texts of at most 128
+tokens are trained on, twice, and 1,000 score it; the learning rate suits this small model.
 """
 
 import argparse
