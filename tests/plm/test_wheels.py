@@ -210,7 +210,7 @@ def test_hub_comes_first_where_it_can_be_reached(conf, tiny_roberta_folder, monk
 
 def test_model_that_only_the_hub_has_is_refused_in_a_line_without_it(conf):
     with pytest.raises(
-        UserError, match="^plm: 'gpt2' cannot be fetched: the hub cannot be reached, and no wheel holds"
+        UserError, match=r"^plm: 'gpt2' cannot be fetched: the hub cannot be reached, and no wheel holds"
     ):
         obtain(compose(["plm=gpt2"]).plm)
     assert copy_here(compose(["plm=gpt2"]).plm) is None
