@@ -51,6 +51,15 @@ def test_side_rows_equal_rows_of_a_grown_embedding(architecture):
 
 
 @pytest.mark.parametrize("architecture", DECODERS)
+def test_logits_of_ordinary_tokens_are_those_of_the_model_alone(architecture):
+    ids = tokens(2, 7)
+    with torch.no_grad():
+        expected = build(architecture)(input_ids=ids).logits
+        found = ib.attach(build(architecture), "fine_tune", special_tokens=16)(input_ids=ids).logits
+    assert torch.equal(found[..., :VOCABULARY], expected)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
 def test_merged_model_has_the_rows_in_its_embeddings(architecture, tmp_path):
     tuned = with_tokens(architecture)
     ids = inputs_with_new_tokens()
