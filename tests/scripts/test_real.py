@@ -13,7 +13,7 @@ from inducer_bench.report.statistics import Contrast
 from inducer_bench.runs import record as records
 from scripts.evidence import pages
 from scripts.evidence.real import __main__ as real
-from scripts.evidence.real import against, budget, changes, claims, differences, figures, initialisation, runs
+from scripts.evidence.real import against, budget, changes, claims, differences, figures, initialisation, runs, start
 from scripts.evidence.real.changes import ABLATIONS, HABITS
 from scripts.evidence.real.collect import collect
 
@@ -144,11 +144,22 @@ def test_settings_that_differ_in_more_than_the_rate_are_not_averaged(tmp_path):
         initialisation.sweeps(runs.load(tmp_path).of_experiment("real_initialisation"))
 
 
+def test_lora_changes_nothing_before_the_first_step_and_prefixes_do():
+    found = start.measured(["preset=mini", "task=sst2", "task.max_eval=8"], sentences=8, seeds=1)
+    assert found["sentences"] == 8
+    changes = {label: seeds[0] for label, seeds in found["changes"].items()}
+    assert changes["LoRA"] == {"loss": 0.0, "logits": 0.0, "hidden": 0.0}
+    assert 0 < changes["Inducer"]["hidden"] < changes["Prefix, not reparameterised"]["hidden"]
+    assert changes["Prefix"]["logits"] > 0
+    with pytest.raises(UserError, match="^task: found 'webnlg', which is no classification"):
+        start.measured(["preset=mini", "task=webnlg"], sentences=8, seeds=1)
+
+
 # -- (c), (e), (f) -----------------------------------------------------------------------------------------------------
 
 
 def test_each_ablation_is_compared_with_the_whole_inducer(tmp_path):
-    whole = composed("method=inducer", "ablation=none")
+    whole = composed("method=inducer")
     for of, score in (
         (whole, 85.0), (composed("method=inducer", "ablation=no_gate"), 75.0), (varied(whole, method__r_k=0), 85.0),
         (varied(whole, method__r_k=0, method__r_v=6), 84.5),

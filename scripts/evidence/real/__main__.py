@@ -18,7 +18,7 @@ from scripts.evidence.real import against, budget, changes, figures, initialisat
 from scripts.evidence.real.changes import ABLATIONS, HABITS
 from scripts.evidence.real.claims import page
 from scripts.evidence.real.collect import collect
-from scripts.evidence.real.runs import REAL, Evidence, load
+from scripts.evidence.real.runs import REAL, START, Evidence, load
 
 _HEAD = ("# What the records say about the claims", "", "Made by this command; do not edit.", "")
 _COMMAND = "`python -m scripts.evidence.real.claims`"
@@ -49,7 +49,7 @@ def text(evidence: Evidence, real: Path) -> str:
     """The page of claims; what is judged by a person stands in README.md."""
     shown = [f"![{path.stem}](figures/{path.name})" for path in sorted((real / "figures").glob("*.png"))]
     head = [*_HEAD, *(line for figure in shown for line in (figure, "")), _COMMAND, ""]
-    return "\n".join([*head, *page(evidence, real / "start.json")]).rstrip() + "\n"
+    return "\n".join([*head, *page(evidence, real / START.name)]).rstrip() + "\n"
 
 
 def tables(evidence: Evidence) -> dict[str, bytes]:

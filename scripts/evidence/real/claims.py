@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import fmean
 
 from inducer_bench.report.store import Group
-from scripts.evidence.real import against, budget, changes, initialisation, start
+from scripts.evidence.real import against, budget, changes, initialisation
 from scripts.evidence.real.changes import ABLATIONS, HABITS, Question
 from scripts.evidence.real.differences import Difference, signed
 from scripts.evidence.real.initialisation import MARGIN, OURS, WITHIN, Form, Sweep
-from scripts.evidence.real.runs import REAL, Evidence, load
+from scripts.evidence.real.runs import REAL, START, Evidence, load
 
 _NONE = "No records yet: `{}`."
 _INTERVALS = (
@@ -22,7 +22,7 @@ _INTERVALS = (
 )
 
 
-def main(runs: str = str(REAL / "runs"), measured: str = str(start.FILE)) -> None:
+def main(runs: str = str(REAL / "runs"), measured: str = str(START)) -> None:
     """Print the page."""
     print("\n".join(page(load(Path(runs)), Path(measured))))
 
