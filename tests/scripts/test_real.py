@@ -151,7 +151,7 @@ def test_lora_changes_nothing_before_the_first_step_and_prefixes_do():
     assert changes["LoRA"] == {"loss": 0.0, "logits": 0.0, "hidden": 0.0}
     assert 0 < changes["Inducer"]["hidden"] < changes["Prefix, not reparameterised"]["hidden"]
     assert changes["Prefix"]["logits"] > 0
-    with pytest.raises(UserError, match="^task: found 'webnlg', which is no classification"):
+    with pytest.raises(UserError, match=r"^task: found 'webnlg', which is no classification"):
         start.measured(["preset=mini", "task=webnlg"], sentences=8, seeds=1)
 
 
@@ -162,7 +162,7 @@ def test_each_ablation_is_compared_with_the_whole_inducer(tmp_path):
     whole = composed("method=inducer")
     for of, score in (
         (whole, 85.0), (composed("method=inducer", "ablation=no_gate"), 75.0), (varied(whole, method__r_k=0), 85.0),
-        (varied(whole, method__r_k=0, method__r_v=6), 84.5),
+        (varied(whole, method__r_k=0, method__r_v=6), 84.5), (varied(whole, method__self_temperature=8.0), 84.0),
     ):  # fmt: skip
         ran(tmp_path, "real_ablation", of, scores=[score - 0.5, score, score, score + 0.5])
     ran(
@@ -172,6 +172,7 @@ def test_each_ablation_is_compared_with_the_whole_inducer(tmp_path):
     assert {one.one: (one.other, round(one.found.difference, 6), one.verdict) for one in found} == {
         "Inducer, no gate": ("the whole inducer", -10.0, "worse"),
         "Inducer, no MLP_k": ("the whole inducer", 0.0, "cannot be told apart"),
+        "Inducer, self score divided by 8.0 (ours)": ("the whole inducer", -1.0, "cannot be told apart"),
         "Inducer, method.r_k=0, method.r_v=6": ("the whole inducer", -0.5, "cannot be told apart"),
     }
 

@@ -30,8 +30,9 @@ class Question:
 ABLATIONS = Question(
     experiment="real_ablation",
     base={
-        "method.extension": "true", "method.gate": "true", "method.r_k": "", "method.share_output": "false",
-        "method.sqrt_position": "false", "method.value_residual": "true",
+        "method.extension": "true", "method.gate": "true", "method.key_residual": "query", "method.r_k": "",
+        "method.self_temperature": "1.0", "method.share_output": "false", "method.sqrt_position": "false",
+        "method.value_residual": "true",
     },
     names={
         ("method.gate",): "no gate",
@@ -40,6 +41,8 @@ ABLATIONS = Question(
         ("method.share_output",): "B_v shared by heads",
         ("method.extension",): "no value extension",
         ("method.r_k", "method.sqrt_position"): "no MLP_k, score by position",
+        ("method.key_residual",): "a key about the attended key (ours)",
+        ("method.self_temperature",): "self score divided by {} (ours)",
     },
     unchanged="the whole inducer",
 )  # fmt: skip
