@@ -39,7 +39,7 @@ def gguf_file(place: Path) -> Path | None:
         return place
     try:
         names = sorted(path.name for path in place.iterdir())
-    except OSError:  # it is no folder, which whoever reads it tells
+    except (OSError, ValueError):  # it is no folder, or no path at all, which whoever reads it tells
         return None
     found = [name for name in names if name.endswith(SUFFIX)]
     if not found or any(name.endswith(".safetensors") for name in names):

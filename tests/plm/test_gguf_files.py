@@ -13,6 +13,7 @@ from inducer_bench.files import cache_root
 from inducer_bench.plm import gguf_files
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.runs.identity import identify, plm_fingerprint
+from inducer_bench.runs.snippet import base_model
 
 OPTIONS = ["task=text_to_text", "task.metrics=[chrf]", "task.metric=chrf", "method=lora", "method.r=4"]
 
@@ -69,6 +70,7 @@ def test_name_and_identity_say_what_the_weights_were_rounded_to_and_follow_the_c
     renamed = plm_in(tmp_path / "other.Q4_1.gguf")
     assert (renamed.name, plm_fingerprint(renamed)) == ("other.Q4_1", fingerprint), "its name says it already"
     assert plm_files(renamed) == plm_files(config.plm), "converted once"
+    assert base_model(config.plm) == "tiny-llama-q4_1", "no card names the model that was not rounded"
 
 
 def test_shipped_name_of_a_model_never_stands_for_rounded_weights(tiny, tmp_path):
