@@ -62,4 +62,6 @@ def is_given(composed: DictConfig, path: tuple[str, ...]) -> bool:
     """
     *holders, name = path
     holder = OmegaConf.select(composed, ".".join(holders)) if holders else composed
-    return not (isinstance(holder, DictConfig) and OmegaConf.is_interpolation(holder, name))
+    if not isinstance(holder, DictConfig):
+        return True
+    return name in holder and not OmegaConf.is_interpolation(holder, name)

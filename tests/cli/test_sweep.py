@@ -174,7 +174,7 @@ def test_sweeper_that_searches_is_given_the_score_that_it_asks_for(metric, run_c
     (tmp_path / "hydra_plugins" / "searching" / "__init__.py").write_text(SEARCHING)
     arguments = ["hydra/sweeper=searching", *overrides, "method=lora", "task.metrics=[accuracy,f1]"]
     wanted = [] if metric is None else [f"optimized_metric={metric}"]
-    process = run_cli("-m", *arguments, *wanted, cwd=tmp_path, timeout=300)
+    process = run_cli("-m", *arguments, *wanted, cwd=tmp_path, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
     assert "sweep of 2 jobs:" in process.stderr
     found = sorted(

@@ -99,7 +99,7 @@ def test_coqa_s_official_format_is_read(split, turns, references):
 
 def test_coqa_s_two_formats_agree_on_a_dialogue():
     official = generation_task("coqa", "coqa/official_format_sample").read("dev")
-    rows = generation_task("coqa", "coqa", "task.files.dev=dev", "task.max_eval=12").read("dev")
+    rows = generation_task("coqa", "coqa", "task.files.dev=dev", "task.max_eval=12", "task.sample=first").read("dev")
     for one, other in zip(official, rows, strict=True):
         assert (one.name, one.targets, one.group) == (other.name, other.targets, other.group)
         assert one.source[1:] == other.source[1:]
