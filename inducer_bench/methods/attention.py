@@ -12,14 +12,13 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.amp.autocast_mode import is_autocast_available
 from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from inducer_bench.errors import UserError
-from inducer_bench.methods.kernels import attend, slow_in_sdpa
+from inducer_bench.methods.kernels import attend, autocast_dtype, slow_in_sdpa
 
 IMPLEMENTATION = "inducer_bench"  # the name under which transformers knows `tuned_attention`
 PART = "tuning"  # the name of a part inside its attention module
@@ -157,12 +156,6 @@ def attention_mask(
     if visible.device.type == "cuda":  # the memory-efficient kernel wants rows that begin at multiples of 16 numbers
         return additive(F.pad(visible, (0, -kv_length % 16)), dtype)[..., :kv_length]
     return additive(visible, dtype)
-
-
-def autocast_dtype(device: str) -> torch.dtype | None:
-    """The type in which autocast lets attention compute on this type of device; None if it is off."""
-    on = is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if on else None
 
 
 AttentionInterface.register(IMPLEMENTATION, tuned_attention)

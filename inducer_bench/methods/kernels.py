@@ -31,10 +31,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale
 def slow_in_sdpa(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> bool:
     """Whether a CPU's SDPA would be slow: with dropout it writes out all scores and draws a number for each.
 
-    Under `torch.vmap` it runs once for each entry of the mapped axis: torch has no rule for it.
+    Its backward pass is slow on short rows in 16 bits: without it, a step of SmolLM2 takes 0.84 of the time. Under
+    `torch.vmap` it runs once for each entry of the mapped axis: torch has no rule for it.
     """
     mapped = torch._C._functorch.is_batchedtensor
-    return query.device.type == "cpu" and (dropout > 0 or mapped(query) or mapped(key) or mapped(value))
+    in_16_bits = (autocast_dtype(query.device.type) or query.dtype).itemsize == 2
+    return query.device.type == "cpu" and (
+        dropout > 0 or (in_16_bits and _trains_on_short(query, key)) or mapped(query) or mapped(key) or mapped(value)
+    )
 
 
 def attend_with_logsumexp(
@@ -56,11 +60,20 @@ def attend_with_logsumexp(
         f (B, H, T, p) and logsumexp_j s_ij (B, H, T), the latter in float32 or better.
     """
     key, value = (for_each_query_head(query, shared).to(query.dtype) for shared in (key, value))
-    few_to_train = torch.is_grad_enabled() and query.shape[2] * key.shape[2] < FUSED_FROM
-    if dropout or few_to_train or query.device.type != "cpu" or not HAS_FUSED_KERNEL:
+    if dropout or _trains_on_short(query, key) or query.device.type != "cpu" or not HAS_FUSED_KERNEL:
         return by_rows(ExplicitAttention, query, key, value, mask, scale, dropout)
     f, logsumexp = applied(FusedAttention)(query, key, value, mask, scale, dropout)
     return f, logsumexp
+
+
+def autocast_dtype(device: str) -> torch.dtype | None:
+    """The type in which autocast lets attention compute on this type of device; None if it is off."""
+    on = is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if on else None
+
+
+def _trains_on_short(query: Tensor, key: Tensor) -> bool:
+    return torch.is_grad_enabled() and query.shape[2] * key.shape[2] < FUSED_FROM
 
 
 def by_rows(
