@@ -96,7 +96,7 @@ def attach(
             tuned.train_head()
         if not tuned.trained_parameters():
             raise UserError(f"method: '{chosen.name}' trains nothing: {type(model).__name__} has no head to train")
-        tuned.guard_model()
+        tuned.complete()
         for part in tuned.modules():
             if id(part) not in old:
                 part.training = model.training  # new modules start in training mode: a loaded adapter would drop out

@@ -45,7 +45,17 @@ def tuned_attention(
     is_causal: bool | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out."""
+    """Transformers' attention interface: queries (B, H, T, p), keys and values (B, G, S, p) in, (B, T, H, p) out.
+
+    Raises:
+        UserError: the architecture changes scores in a way that none of our kernels does.
+    """
+    for name in ("softcap", "s_aux"):  # Gemma 2 caps its scores, GPT-OSS has scores of no key
+        if kwargs.get(name) is not None:
+            raise UserError(
+                f"plm: {type(module).__name__} has '{name}' in its attention; allowed: methods that do not work inside "
+                "attention, such as lora"
+            )
     part = cast(AttentionPart | None, module._modules.get(PART))
     if part is None and not slow_in_sdpa(query, key, value, dropout):
         return sdpa_attention_forward(
@@ -65,13 +75,13 @@ def tuned_attention(
     return output.transpose(1, 2).contiguous(), None
 
 
-def refuse_probabilities(base_model: nn.Module, inputs: tuple[Any, ...], arguments: dict[str, Any]) -> None:
-    """Forward pre-hook of a base model whose attention is `tuned_attention`, which keeps no probabilities.
+def refuse_probabilities(body: nn.Module, inputs: tuple[Any, ...], arguments: dict[str, Any]) -> None:
+    """Forward pre-hook of the body of a model whose attention is `tuned_attention`, which keeps no probabilities.
 
     Raises:
         UserError: the call asks for them; transformers would return an empty tuple.
     """
-    config = cast(PreTrainedConfig, base_model.config)
+    config = cast(PreTrainedConfig, body.config)
     if arguments.get("output_attentions", config.output_attentions):
         raise UserError(
             "output_attentions: found True; allowed: False with a method in attention, whose kernels keep no "

@@ -132,6 +132,16 @@ def pooler_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if name.startswith(prefix)}
 
 
+def body(model: PreTrainedModel) -> nn.Module:
+    """What computes the hidden states (B, T, d) in every forward pass: the base model, or a decoder inside it.
+
+    OPT's language model calls the decoder of its base model, and its classifier the base model.
+    """
+    base: Any = model.base_model
+    found: nn.Module = base.get_decoder()
+    return found
+
+
 def output_embedding(model: PreTrainedModel) -> nn.Module | None:
     """The map from hidden states (..., d) to logits (..., V) of a language model; None for other models."""
     untyped: Any = model

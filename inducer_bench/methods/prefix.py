@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from inducer_bench.methods.attention import PART
 from inducer_bench.methods.init import INITIALIZER_RANGE
 from inducer_bench.methods.kernels import attend
-from inducer_bench.methods.layers import Layer, Unregistered
+from inducer_bench.methods.layers import Layer, Unregistered, body
 from inducer_bench.methods.options import PrefixOptions
 from inducer_bench.methods.tuned import TunedModel
 
@@ -36,10 +36,9 @@ def attach(tuned: TunedModel, options: PrefixOptions) -> None:
     for layer in tuned.layers():
         if options.reparameterize and trunk is None:
             trunk = Trunk(layer.width, options)
-            base = tuned.model.base_model
-            tuned.add_part(base, "prefix_trunk", trunk)
-            tuned.add_hook(base.register_forward_pre_hook(trunk.begin))
-            tuned.add_hook(base.register_forward_hook(trunk.end, always_call=True))
+            tuned.add_part(tuned.model.base_model, "prefix_trunk", trunk)
+            tuned.add_hook(body(tuned.model).register_forward_pre_hook(trunk.begin))
+            tuned.add_hook(body(tuned.model).register_forward_hook(trunk.end, always_call=True))
         tuned.add_part(layer.attention, PART, Prefix(layer, options, trunk))
     tuned.use_our_attention()
 
@@ -57,7 +56,7 @@ _handed = _Handed()
 class Trunk(nn.Module):
     """The part that the layers' prefixes share: tanh(E W_a + a), (L, m). Parameters: E (L, d), W_a (m, d), a (m).
 
-    It is computed once in each forward pass of the base model. Outside a forward pass each layer computes it for
+    It is computed once in each forward pass. Outside a forward pass each layer computes it for
     itself: gradient checkpointing reruns layers in the backward pass, when the graph of the forward pass may be freed.
     """
 
@@ -70,16 +69,16 @@ class Trunk(nn.Module):
         """(L, m)."""
         return torch.tanh(self.linear(self.embedding))
 
-    def begin(self, base_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Forward pre-hook of the base model."""
+    def begin(self, body: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Forward pre-hook of the model's body."""
         _handed.trunk, _handed.rows = self, self.forward()
 
-    def end(self, base_model: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-        """Forward hook of the base model, also of a forward pass that fails."""
+    def end(self, body: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        """Forward hook of the model's body, also of a forward pass that fails."""
         _handed.trunk, _handed.rows = None, None
 
     def rows(self) -> Tensor:
-        """tanh(E W_a + a), (L, m): from the current forward pass of the base model, if there is one."""
+        """tanh(E W_a + a), (L, m): from the current forward pass, if there is one."""
         if _handed.trunk is self and _handed.rows is not None:
             return _handed.rows
         # Checkpointing expects a rerun layer to save the same tensors as before. Under hooks of their own, those of the

@@ -39,9 +39,10 @@ def attach(tuned: TunedModel, count: int) -> None:
     tokens = SpecialTokens(count, embedding)
     tuned.add_tokens(embedding, "special_tokens", tokens)
     tuned.replace_forward(embedding, tokens.embed)
-    config = tuned.model.config  # whose size the model's own loss reads
-    tuned.on_detach(partial(setattr, config, "vocab_size", config.vocab_size))
-    config.vocab_size = tokens.first_id + count
+    for place in (tuned.model.config.get_text_config(), tuned.model):  # where a model's own loss looks for its size
+        if hasattr(place, "vocab_size"):
+            tuned.on_detach(partial(setattr, place, "vocab_size", place.vocab_size))
+            place.vocab_size = tokens.first_id + count
     tuned.add_hook(output.register_forward_hook(tokens.extend_logits))
 
 

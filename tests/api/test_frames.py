@@ -113,7 +113,7 @@ def test_published_options_are_those_of_the_command_line(name):
 
 
 def test_help_of_attach_lists_every_method_with_its_options():
-    text = inspect.getdoc(ib.attach)
+    text = inspect.getdoc(ib.attach).replace(",\n" + 20 * " ", ", ")  # options that go on in the next line
     lines = {words[0]: " ".join(words[1:]) for line in text.splitlines() if (words := line.split())}
     for name, kind in METHODS.items():
         options = [field.name for field in dataclasses.fields(kind) if field.name != "name"]

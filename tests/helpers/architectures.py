@@ -35,16 +35,17 @@ _DISTILBERT = {
     "pad_token_id": PAD, "num_labels": 3,
 }  # fmt: skip
 _MODERNBERT = _ENCODER | {
-    "local_attention": 6, "layer_types": ["full_attention", "sliding_attention"], "cls_token_id": 0, "sep_token_id": 2,
-    "bos_token_id": 0, "eos_token_id": 2, "reference_compile": False,
+    "num_hidden_layers": 3, "layer_types": ["full_attention", "sliding_attention", "sliding_attention"],
+    "local_attention": 6, "cls_token_id": 0, "sep_token_id": 2, "bos_token_id": 0, "eos_token_id": 2,
+    "reference_compile": False,
 }  # fmt: skip
 _DEBERTA = _ENCODER | {
     "type_vocab_size": 0, "relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm",
     "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False,
 }  # fmt: skip
 _GEMMA3 = _LLAMA | {
-    "head_dim": 6, "layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4,
-    "query_pre_attn_scalar": 9,
+    "num_hidden_layers": 3, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+    "head_dim": 6, "sliding_window": 4, "query_pre_attn_scalar": 9,
 }  # fmt: skip
 
 

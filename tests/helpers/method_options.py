@@ -1,4 +1,7 @@
-"""Options of every method that suit the tiny models; a new method is one line here."""
+"""Options of every method that suit the tiny models, where a new method is one line; which goes on which model."""
+
+from helpers.architectures import ARCHITECTURES, DECODERS
+from inducer_bench.methods.options import METHODS
 
 LORA = {"r": 2, "alpha": 4.0}
 OPTIONS = {
@@ -23,3 +26,8 @@ OPTIONS = {
         "config": {"target_modules": ".*(q|k|v|query|value|c_attn|q_lin)(_proj)?", "feedforward_modules": []},
     },
 }
+# Impossible pairs: a language model's head is part of the PLM, and these PLMs have no biases.
+IMPOSSIBLE = {("head_only", name): "trains nothing" for name in DECODERS}
+IMPOSSIBLE |= {("bitfit", a): "has none" for a in ("llama", "mistral", "qwen3", "gemma3", "modernbert")}
+IMPOSSIBLE |= {(method, "deberta"): "works inside attention" for method, kind in METHODS.items() if kind.in_attention}
+PAIRS = [(m, a) for m in OPTIONS for a in ARCHITECTURES if (m, a) not in IMPOSSIBLE]

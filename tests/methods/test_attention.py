@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.architectures import ARCHITECTURES, DECODERS, PAD, build, tokens
-from helpers.method_options import OPTIONS
+from helpers.architectures import DECODERS, PAD, build, tokens
+from helpers.method_options import OPTIONS, PAIRS
 from transformers.masking_utils import bidirectional_mask_function, causal_mask_function
 
 import inducer_bench as ib
+from inducer_bench.errors import UserError
 from inducer_bench.methods import attention, kernels
 from inducer_bench.methods.attention import additive_mask, attention_mask, tuned_attention
 from inducer_bench.methods.dropout import dropout_signs
@@ -205,22 +206,36 @@ def padded_batch():
     return {"input_ids": ids, "attention_mask": (ids != PAD).long()}
 
 
-@pytest.mark.parametrize("method", ["inducer", "fine_tune"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_layers_share_one_mask_of_a_forward_pass_and_nothing_hidden_is_none(masks, architecture, method):
+# Architectures that have layers of two kinds, and the keys that the local one sees of 7 positions.
+DISTANCE = torch.arange(7)[:, None] - torch.arange(7)
+LOCAL = {"gemma3": (DISTANCE >= 0) & (DISTANCE < 4), "modernbert": DISTANCE.abs() <= 6 // 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "architecture"),
+    [(m, a) for m, a in PAIRS if m in ("inducer", "fine_tune") and ("inducer", a) in PAIRS],
+)
+def test_layers_of_a_kind_share_one_mask_of_a_forward_pass_and_nothing_hidden_is_none(masks, architecture, method):
     tuned = ib.attach(build(architecture), method, **OPTIONS[method])
     batch = padded_batch()
     tuned(**batch)
-    (mask,) = masks
-    assert (mask.shape, mask.dtype) == ((2, 1, 7, 7), torch.float64)
-    hidden = (batch["attention_mask"] == 0)[:, None, None, :].expand(2, 1, 7, 7)
-    if architecture in (*DECODERS, "gpt2_cls"):
-        hidden = hidden | ~causal(7, 7)
-    assert torch.equal(mask == torch.finfo(torch.float64).min, hidden)
-    assert torch.equal(mask == 0, ~hidden)
+    window = [LOCAL[architecture]] if architecture in LOCAL else []
+    everywhere = causal(7, 7) if architecture in (*DECODERS, "gpt2_cls") else torch.ones(7, 7, dtype=torch.bool)
+    for mask, seen in zip(masks, [everywhere, *window], strict=True):
+        assert (mask.shape, mask.dtype) == ((2, 1, 7, 7), torch.float64)
+        hidden = (batch["attention_mask"] == 0)[:, None, None, :] | ~seen
+        assert torch.equal(mask == torch.finfo(torch.float64).min, hidden)
+        assert torch.equal(mask == 0, ~hidden)
     masks.clear()
     tuned(input_ids=batch["input_ids"], attention_mask=torch.ones_like(batch["input_ids"]))
-    assert all(mask.shape[0] == 1 for mask in masks)  # a part's own, of the order of positions alone
+    # A window hides something without padding, too; other masks are a part's own, of the order of positions alone.
+    whole = [mask[0, 0] == 0 for mask in masks if mask.shape[0] > 1]
+    assert [seen.tolist() for seen in whole] == [seen.tolist() for seen in window]
+
+
+def test_capped_scores_are_refused_and_not_left_uncapped():
+    with pytest.raises(UserError, match="plm: Identity has 'softcap' in its attention; allowed: methods that do not"):
+        tuned_attention(torch.nn.Identity(), heads(T, 1), heads(S, 2), heads(S, 3), None, softcap=50.0)
 
 
 def test_sliding_window_hides_what_is_further_back(masks):
@@ -240,9 +255,8 @@ def test_left_padding_in_half_precision_hides_by_finite_numbers(masks, architect
     batch = {name: tensor.flip(1) for name, tensor in padded_batch().items()}  # two rows of it see nothing at all
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         logits = tuned(**batch).logits
-    (mask,) = masks
-    assert mask.dtype == torch.bfloat16
-    assert mask.isfinite().all()
+    assert len(masks) == (2 if architecture in LOCAL else 1)
+    assert all(mask.dtype == torch.bfloat16 and mask.isfinite().all() for mask in masks)
     assert logits.isfinite().all()
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.architectures import build, tokens
 from helpers.auto_classes import CLASSIFIER
 from torch import nn
 
@@ -62,6 +63,13 @@ def test_detached_model_is_not_compiled(overrides, compiled_calls):
     assert model.base_model._compiled_call_impl is not None
     tuned.detach()
     assert model.base_model._compiled_call_impl is None
+
+
+def test_language_model_that_passes_its_base_model_by_is_compiled(compiled_calls):
+    tuned = ib.attach(build("opt"), "lora", r=2, alpha=4.0)
+    tuned.compile_layers("default")
+    tuned(input_ids=tokens(2, 8), logits_at=torch.tensor([3]))
+    assert compiled_calls == [8]
 
 
 def test_padding_further_changes_no_loss(overrides):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.architectures import ARCHITECTURES, DECODERS, PAD, build, loss, tokens
-from helpers.method_options import OPTIONS
+from helpers.architectures import DECODERS, PAD, build, loss, tokens
+from helpers.method_options import IMPOSSIBLE, OPTIONS, PAIRS
 
 import inducer_bench as ib
 from inducer_bench.errors import UserError
@@ -15,11 +15,6 @@ from inducer_bench.methods.options import METHODS
 from inducer_bench.training.recompute import recompute_activations
 
 IDENTITY_AT_START = {"fine_tune", "head_only", "bitfit", "adapter", "lora", "peft"}
-# Impossible pairs: a language model's head is part of the PLM, and these PLMs have no biases.
-IMPOSSIBLE = {("head_only", name): "trains nothing" for name in DECODERS}
-IMPOSSIBLE |= {("bitfit", a): "has none" for a in ("llama", "mistral", "qwen3", "gemma3", "modernbert")}
-IMPOSSIBLE |= {(method, "deberta"): "works inside attention" for method, kind in METHODS.items() if kind.in_attention}
-PAIRS = [(m, a) for m in OPTIONS for a in ARCHITECTURES if (m, a) not in IMPOSSIBLE]
 # Later architectures differ in little: methods that touch every part are in every test run, the others are slow tests.
 LATER = ("gemma3", "modernbert", "deberta")
 QUICK = ("inducer_ffn", "mam", "lora")

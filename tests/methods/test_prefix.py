@@ -53,7 +53,7 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("method", OPTIONS)
-@pytest.mark.parametrize("architecture", ["roberta", "gpt2", "llama"])
+@pytest.mark.parametrize("architecture", ["roberta", "gpt2", "opt", "llama"])
 def test_trunk_runs_once_per_forward_and_changes_no_number(architecture, method, computed):
     once, per_layer = tuned_model(architecture, method), in_every_layer(tuned_model(architecture, method))
     inputs = tokens(2, 6)

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 import torch
+import transformers as tf
 from helpers.architectures import VOCABULARY, build, tokens
 from helpers.method_options import OPTIONS
 from torch import nn
@@ -142,6 +143,38 @@ def test_rows_and_terms_may_be_padded_to_any_shape_and_count_for_nothing(archite
     rows, others = (task.rows(task.predict(Float64(tuned), batch), examples) for batch in (plain, wide))
     assert [row["count"] for row in rows] == [row["count"] for row in others] == [target for _, target in LENGTHS]
     assert [row["loss"] for row in others] == pytest.approx([row["loss"] for row in rows], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "after_head"),
+    [
+        (tf.Gemma2ForCausalLM, tf.Gemma2Config, {"final_logit_softcapping": 0.5, "head_dim": 8}),
+        (tf.GraniteForCausalLM, tf.GraniteConfig, {"logits_scaling": 0.1}),
+        (tf.CohereForCausalLM, tf.CohereConfig, {"logit_scale": 9.0}),
+    ],
+)
+def test_loss_is_the_model_s_own_where_it_caps_or_scales_logits(model, config, after_head):
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    own = {"vocab_size": VOCABULARY, "num_key_value_heads": 1, "pad_token_id": 1, "initializer_range": 0.3}
+    tuned = ib.attach(model(config(**sizes, **own, **after_head)).eval(), "fine_tune", special_tokens=16)
+    task, examples = make_task(tuned.config.model_type), encoded()
+    batch = task.collate(examples)
+    labels = torch.full(batch["input_ids"].shape, -100)
+    labels.view(-1)[batch["logits_at"] + 1] = batch["labels"]
+    expected = tuned(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
+    found = task.loss(tuned, batch) / task.count(examples)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    trained = list(tuned.trained_parameters().values())
+    for ours, reference in zip(*(torch.autograd.grad(loss, trained) for loss in (found, expected)), strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-6)
+
+
+def test_model_without_an_output_embedding_has_no_logits_at_positions():
+    tuned = ib.attach(build("roberta"), "head_only")
+    with pytest.raises(UserError, match="logits_at: found RobertaForSequenceClassification; allowed: a language model"):
+        tuned(input_ids=tokens(2, 5), logits_at=torch.tensor([3]))
+    assert tuned(input_ids=tokens(2, 5)).logits.shape == (2, 3)
 
 
 def test_models_without_segment_embeddings_get_no_segments():
