@@ -66,14 +66,14 @@ def gates(found: Sequence[Measured]) -> Picture:
             "layer:Q", title="layer", axis=alt.Axis(tickMinStep=1, format="d"), scale=span_of(0.5, one.layers + 0.5)
         )
         base = of(rows).encode(x=x, color=colour)
+        before, after = (base.transform_filter(alt.datum.when == when) for when in _WHEN.values())
         y = alt.Y("mean:Q", title="mean g", scale=span_of(0, 1))
         panels.append(
             alt.layer(
                 base.mark_line(strokeWidth=1.5).encode(y=y, strokeDash=dash),
                 base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=alt.Y("low:Q", scale=span_of(0, 1)), y2="high:Q"),
-                base.transform_filter(alt.datum.when == _WHEN["before"]).mark_point(size=60, strokeWidth=1.2, opacity=1).encode(y=y),
-                base.transform_filter(alt.datum.when == _WHEN["after"]).mark_point(size=24, filled=True, opacity=1)
-                .encode(y=y),
+                before.mark_point(size=60, strokeWidth=1.2, opacity=1).encode(y=y),
+                after.mark_point(size=24, filled=True, opacity=1).encode(y=y),
                 width=_PANEL[0], height=_PANEL[1], title=[one.place, one.score],
             )
         )  # fmt: skip
