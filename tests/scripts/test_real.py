@@ -22,6 +22,7 @@ from scripts.evidence.real import (
     figures,
     gate,
     initialisation,
+    measure,
     runs,
     start,
 )
@@ -298,6 +299,36 @@ def test_the_page_says_of_gates_what_was_measured_before_and_after_training(gate
     assert sorted({(row["when"], row["layer"]) for row in rows}) == [
         (when, layer) for when in ("after training", "before training") for layer in (1, 2)
     ]
+
+
+def test_gates_are_measured_once_of_the_whole_inducer_and_of_winners_of_language_models(gated, monkeypatch):
+    for method in ("inducer", "lora"):
+        searches.tune(gated / "runs", "task=webnlg", f"method={method}", finals=[50.0, 51.0], predictions=False)
+    whole = composed("method=inducer", "task.metric=accuracy")
+    for of in (varied(whole, method__gate=False), varied(whole, method__self_temperature=4.0)):
+        ran(gated / "runs", "real_ablation", of, scores=[80.0])
+    seen = []
+
+    def measured(run, examples, scored):
+        seen.append((run.record.task, run.record.seed, scored))
+        return a_measurement(run.folder.name, run.record.seed, (0.5, 0.5), (1.0, 1.0))
+
+    monkeypatch.setattr(measure, "measure", measured)
+    for _ in range(2):
+        measure.main([str(gated / "runs"), "--real", str(gated)])
+    assert sorted(seen) == [("sst2", 0, 10_000), ("webnlg", 1, 200), ("webnlg", 2, 200)]  # of sst2, tau = 4
+    found = gate.load(gated / "gates", runs.load(gated / "runs"))
+    at = "SST-2 on roberta-base"
+    assert [one.label for one in found] == [
+        f"{at}, eps 1e-06", f"{at}, eps 1e-08", f"{at}, self score over 4 (ours), eps 1e-06",
+        "WebNLG on gpt2, eps 1e-08",
+    ]  # fmt: skip
+    assert {one.place for one in gate.after_training(found)} == {
+        found[0].label,
+        found[1].label,
+    }  # two seeds, and scores
+    with pytest.raises(UserError, match=r"^RUNS: '.*' has no runs of real_ablation, and no winners of studies"):
+        measure.main([str(gated / "nowhere")])
 
 
 def test_gates_of_a_run_without_a_record_are_not_reported(gated):
