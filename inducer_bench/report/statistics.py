@@ -15,11 +15,11 @@ several readers see the same cases (Obuchowski and Rockette 1995, Hillis 2007), 
 
 v: variance of the difference over resampled examples with the runs fixed, by the paired bootstrap. s^2: variance of
 the scores of a side's S runs. e^2: the part of s^2 that is due to the examples, by the same bootstrap; v includes it.
-Difference / sqrt(variance) is compared with Student's t, with Satterthwaite's degrees of freedom. Runs of the two sides
-are not paired: an equal seed does not make two methods alike. A single run on one side is assumed to have the other
-side's s^2. In simulations of equal methods with 2 to 10 seeds, 1.5 to 5 % of p-values are below 0.05, the fewest where
-seeds hardly matter; up to 7 % where one method's seeds vary ten times as much as the other's. Swapping examples alone
-gives 25 to 65 %, more the more the seeds matter.
+Difference / sqrt(variance) is compared with Student's t, with Satterthwaite's degrees of freedom, but at least those of
+the least certain of these parts. Runs of the two sides are not paired: an equal seed does not make two methods alike. A
+single run on one side is assumed to have the other side's s^2. In simulations of equal methods with 2 to 10 seeds, 1.5
+to 5 % of p-values are below 0.05, the fewest where seeds hardly matter; up to 7 % where one method's seeds vary ten
+times as much as the other's. Swapping examples alone gives 25 to 65 %, more the more the seeds matter.
 
 Where examples are not independent (turns of a CoQA dialogue), whole dialogues are swapped and resampled. All random
 numbers come from a fixed seed: equal predictions give equal p-values.
@@ -229,7 +229,12 @@ def contrast(left: Method, right: Method, units: int) -> Contrast:
             uncertainty += (share * side.spread) ** 2 / (side.runs - 1)
     variance = of_examples + max(0.0, excess) + left.search + right.search
     uncertainty += (left.search**2 + right.search**2) / SEARCH_FREEDOM
-    freedom = variance**2 / uncertainty if variance else np.inf
+    freedom = np.inf
+    if variance:
+        # Noise of examples is taken from the variance, but not from its uncertainty. Where there is little else, as
+        # between runs that are nearly the same, the formula falls below the freedom of the least certain part.
+        least = min(units, SEARCH_FREEDOM + 1, *(side.runs for side in (left, right) if side.runs > 1)) - 1
+        freedom = max(variance**2 / uncertainty, least)
     return Contrast(difference, of_examples, variance, freedom)
 
 

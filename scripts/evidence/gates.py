@@ -8,6 +8,7 @@ Measured on the first examples of the task's dev split, one at a time, so that t
     g, s - lse     per layer, over all tokens and heads: g = sigmoid(s - lse), s the self score, lse = logsumexp_j s_ij
     gradients      root mean square at the start, per part; AdamW hardly moves what stays below `trainer.eps`
     moved          |W - W_0| / |W_0| of each part W, W_0 its start
+    across         the same without what lies along W_0, such as the pull of weight decay towards 0
     scores         of the trained model, without MLP_k, and with g = 1
 """
 
@@ -78,18 +79,21 @@ def measure(run: FinishedRun, examples: int, scored: int) -> dict[str, Any]:
         tuned.load_weights(run.folder / artefacts.WEIGHTS)
         after, end = gates(experiment, some), copied(layers)
         scores = scores_of(experiment, layers, dev[:scored], config.trainer.eval_batch_size)
+    eps = config.trainer.eps
     rows = [
-        {"layer": number, "before": values(old), "after": values(new), "norms": norms(w_0, w)}
-        for number, (old, new, w_0, w) in enumerate(zip(before, after, start, end, strict=True), start=1)
-    ]
+        {"layer": number, "before": values(old), "after": values(new), "norms": norms(w_0, w),
+         "gradients": sized(gradient, eps)}
+        for number, (old, new, w_0, w, gradient) in enumerate(
+            zip(before, after, start, end, gradients, strict=True), start=1)
+    ]  # fmt: skip
     found: dict[str, Any] = rounded({
         "run": run.folder.name, "task": run.record.task, "plm": run.record.plm, "method": run.record.method,
         "seed": run.record.seed, "key_residual": method.key_residual, "self_temperature": method.self_temperature,
-        "lr": config.trainer.lr, "eps": config.trainer.eps, "precision": config.trainer.precision,
+        "lr": config.trainer.lr, "eps": eps, "precision": config.trainer.precision,
         "examples": len(some), "scored": len(dev[:scored]),
         "all": {"before": values(torch.cat(before)), "after": values(torch.cat(after)),
-                "norms": over_layers(start, end)},
-        "gradients": gradients, "scores": scores, "layers": rows,
+                "norms": norms(joined(start), joined(end)), "gradients": sized(joined(gradients), eps)},
+        "scores": scores, "layers": rows,
     })  # fmt: skip
     return found
 
@@ -144,39 +148,47 @@ def copied(layers: list[Inducer]) -> Weights:
     ]
 
 
+def joined(layers: Weights) -> dict[str, Tensor]:
+    """Each part of all layers as one tensor."""
+    return {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
+
+
 def norms(start: dict[str, Tensor], end: dict[str, Tensor]) -> dict[str, Values]:
     """Part -> its norm before and after training, and how far it moved, relative to the norm before."""
-    return {
-        name: {
-            "before": before.norm().item(), "after": end[name].norm().item(),
-            "moved": ((end[name] - before).norm() / before.norm()).item(),
-        }
-        for name, before in start.items()
-    }  # fmt: skip
-
-
-def over_layers(start: Weights, end: Weights) -> dict[str, Values]:
-    """`norms` over all layers."""
-    return norms(*({name: torch.stack([layer[name] for layer in side]) for name in side[0]} for side in (start, end)))
-
-
-def gradients_at(
-    experiment: Experiment, layers: list[Inducer], examples: EncodedExamples, run: FinishedRun
-) -> dict[str, Values]:
-    """Part -> the root mean square of its gradient of the mean loss, and the share of it below the optimiser's eps."""
-    trainer, tuned = run.config.trainer, experiment.tuned
-    tuned.eval()
-    add_gradients(experiment.accelerator, tuned, experiment.task, examples.take(list(range(len(examples)))), trainer)
     found: dict[str, Values] = {}
-    for name in layers[0].names:
-        gradients = [layer.get_parameter(name).grad for layer in layers]
-        gradient = torch.cat([grad.double().flatten() for grad in gradients if grad is not None])
+    for name, before in start.items():
+        move = end[name] - before
+        along = (move * before).sum() / before.square().sum() * before
         found[name] = {
-            "rms": gradient.square().mean().sqrt().item(),
-            "below_eps": (gradient.abs() < trainer.eps).double().mean().item(),
-        }
+            "before": before.norm().item(), "after": end[name].norm().item(),
+            "moved": (move.norm() / before.norm()).item(), "across": ((move - along).norm() / before.norm()).item(),
+        }  # fmt: skip
+    return found
+
+
+def gradients_at(experiment: Experiment, layers: list[Inducer], examples: EncodedExamples, run: FinishedRun) -> Weights:
+    """The gradients of the mean loss."""
+    tuned = experiment.tuned
+    tuned.eval()
+    every = examples.take(list(range(len(examples))))
+    add_gradients(experiment.accelerator, tuned, experiment.task, every, run.config.trainer)
+    found = [
+        {name: torch.zeros_like(p) if p.grad is None else p.grad.double().cpu() for name, p in layer.named_parameters()}
+        for layer in layers
+    ]
     tuned.zero_grad(set_to_none=True)
     return found
+
+
+def sized(gradients: dict[str, Tensor], eps: float) -> dict[str, Values]:
+    """Part -> the root mean square of its gradient, and the share of it below the optimiser's eps."""
+    return {
+        name: {
+            "rms": gradient.square().mean().sqrt().item(),
+            "below_eps": (gradient.abs() < eps).double().mean().item(),
+        }
+        for name, gradient in gradients.items()
+    }
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------
@@ -221,7 +233,7 @@ def markdown(found: dict[str, Any]) -> str:
     head = f"## {found['method']} on {found['plm']}, {found['task']}, seed {found['seed']} ({found['run']})"
     options = ", ".join(f"{key}={found[key]}" for key in ("key_residual", "self_temperature", "lr", "eps", "precision"))
     rows = [{"layer": "all", **found["all"]}, *found["layers"]]
-    parts = list(found["gradients"])
+    parts = list(found["all"]["gradients"])
     gate = [
         [row["layer"], *(f"{row[when][name]:.3g}" for name in ("mean", "median", "open", "median_log_odds")
                          for when in ("before", "after")), *(f"{row['norms'][part]['moved']:.3g}" for part in parts)]
@@ -230,8 +242,8 @@ def markdown(found: dict[str, Any]) -> str:
     columns = [f"{name}, {when}" for name in ("mean g", "median g", f"g > {OPEN}", "median s - lse")
                for when in ("start", "end")]  # fmt: skip
     part_rows = [
-        [part, f"{found['gradients'][part]['rms']:.2g}", f"{found['gradients'][part]['below_eps']:.0%}",
-         *(f"{found['all']['norms'][part][key]:.3g}" for key in ("before", "after", "moved"))]
+        [part, f"{found['all']['gradients'][part]['rms']:.2g}", f"{found['all']['gradients'][part]['below_eps']:.0%}",
+         *(f"{found['all']['norms'][part][key]:.3g}" for key in ("before", "after", "moved", "across"))]
         for part in parts
     ]  # fmt: skip
     names = list(found["scores"]["as trained"])
@@ -241,7 +253,8 @@ def markdown(found: dict[str, Any]) -> str:
         f"{options}. Gates and gradients over the first {found['examples']} examples of dev, scores over the first "
         f"{found['scored']}.",
         table(["layer", *columns, *(f"{part} moved" for part in parts)], gate),
-        table(["part", "gradient, start (rms)", "share below eps", "norm, start", "norm, end", "moved"], part_rows),
+        table(["part", "gradient, start (rms)", "share below eps", "norm, start", "norm, end", "moved", "across"],
+              part_rows),
         table(["model", *names], score_rows),
         "",
     ])  # fmt: skip

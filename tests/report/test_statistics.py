@@ -20,6 +20,7 @@ from inducer_bench.report.statistics import (
     mean_contrast,
     seeds_alone,
 )
+from scripts.evidence import synthetic
 
 WORDS = "a film city river opened in was built by anna berlin long".split()
 
@@ -190,6 +191,20 @@ def test_seeds_that_agree_are_a_paired_t_test_over_examples():
     test = paired_test("f1", [turns(left)] * 3, [turns(right)] * 3)
     assert test.p_value == pytest.approx(reference.pvalue, rel=0.1)
     assert test.interval == pytest.approx(tuple(100 * bound for bound in reference.confidence_interval()), abs=0.2)
+
+
+def test_equal_methods_whose_runs_are_nearly_the_same_have_intervals_of_use():
+    """Each run of one side is that of the other but for a few examples, while seeds differ as they would by chance."""
+    random, apart = np.random.default_rng(0), 0
+    for _ in range(80):
+        right = random.random((3, 200)) < 0.8
+        sides = [
+            [synthetic.as_examples(run) for run in (right ^ (random.random(right.shape) < 0.02))] for _ in range(2)
+        ]
+        found = contrast(*statistics.methods(sides, 200), 200)
+        apart += found.p_value < 0.05
+        assert found.interval()[1] - found.interval()[0] < 50
+    assert apart <= 8
 
 
 def test_variance_of_means_is_that_of_a_two_way_analysis():

@@ -35,8 +35,12 @@ def test_gates_are_measured_before_and_after_training(finished, tmp_path):
     assert set(found["scores"]) == {"as trained", "without MLP_k", "g = 1"}
     assert found["scores"]["g = 1"]["loss"] != found["scores"]["as trained"]["loss"]
     assert {part: row["moved"] > 0 for part, row in found["all"]["norms"].items()} == dict.fromkeys(PARTS, True)
-    assert all(0 < row["rms"] < 1 and 0 <= row["below_eps"] <= 1 for row in found["gradients"].values())
-    assert found["gradients"]["A_k"]["rms"] < found["gradients"]["A_v"]["rms"]
+    assert all(0 < row["rms"] < 1 and 0 <= row["below_eps"] <= 1 for row in found["all"]["gradients"].values())
+    of_key, of_value = ([row["gradients"][part]["rms"] for row in found["layers"]] for part in ("A_k", "A_v"))
+    assert found["all"]["gradients"]["A_k"]["rms"] == pytest.approx(
+        math.hypot(*of_key) / math.sqrt(len(of_key)), rel=1e-4
+    )
+    assert max(of_key) < min(of_value)
     before, after = ([row[when]["mean"] for row in found["layers"]] for when in ("before", "after"))
     assert before == pytest.approx(means_of_gates(run, trained=False), rel=0.01)  # gates are in bfloat16
     assert after == pytest.approx(means_of_gates(run, trained=True), rel=0.01)
@@ -66,13 +70,19 @@ def test_the_start_is_that_of_the_run_and_saturated_gates_keep_their_distance(fi
     """A run whose steps are too small to change a number ends where it started."""
     folder = finished("method.r_k=0", "trainer.lr=1e-30", "method.key_residual=attended")
     found = gates.measure(open_run(folder), examples=2, scored=3)
-    assert all(row == {"before": row["before"], "after": row["before"], "moved": 0.0}
+    assert all(row == {"before": row["before"], "after": row["before"], "moved": 0.0, "across": 0.0}
                for layer in found["layers"] for row in layer["norms"].values())  # fmt: skip
     assert found["all"]["before"] == found["all"]["after"]
     assert 0 < found["all"]["after"]["mean"] <= 0.5
     assert set(found["scores"]) == {"as trained", "g = 1"}
     assert gates.values(torch.tensor([40.0, 90.0]))["median_log_odds"] == 40.0
     assert math.isclose(gates.values(torch.tensor([2.9, 3.0]))["open"], 0.5)  # 0.95 lies between their gates
+
+
+def test_what_moves_across_the_start_leaves_out_what_weight_decay_does():
+    start = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    moved = gates.norms({"A": start}, {"A": 0.9 * start + torch.tensor([-0.8, 0.6])})["A"]  # across is (-4, 3) / 5
+    assert (moved["across"], moved["moved"]) == pytest.approx((0.2, math.hypot(0.2, 0.1)))
 
 
 def test_runs_without_gates_are_refused_in_one_line(finished):

@@ -14,11 +14,11 @@ from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.report.plots import Picture
 from scripts.evidence import tuned_tables
-from scripts.evidence.real import against, budget, changes, figures, initialisation
-from scripts.evidence.real.changes import ABLATIONS, HABITS
+from scripts.evidence.real import against, budget, changes, figures, gate, initialisation
+from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS
 from scripts.evidence.real.claims import page
 from scripts.evidence.real.collect import collect
-from scripts.evidence.real.runs import REAL, START, Evidence, load
+from scripts.evidence.real.runs import REAL, Evidence, load
 
 _HEAD = ("# What the records say about the claims", "", "Made by this command; do not edit.", "")
 _COMMAND = "`python -m scripts.evidence.real.claims`"
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{real}: not regenerated: there are no records in {real / 'runs'}")
         return
     evidence = load(real / "runs")
-    for name, made in (("tables", tables(evidence)), ("figures", pictures(evidence))):
+    for name, made in (("tables", tables(evidence)), ("figures", pictures(evidence, real))):
         shutil.rmtree(real / name, ignore_errors=True)
         for file, content in made.items():
             (real / name).mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def text(evidence: Evidence, real: Path) -> str:
     """The page of claims; what is judged by a person stands in README.md."""
     shown = [f"![{path.stem}](figures/{path.name})" for path in sorted((real / "figures").glob("*.png"))]
     head = [*_HEAD, *(line for figure in shown for line in (figure, "")), _COMMAND, ""]
-    return "\n".join([*head, *page(evidence, real / START.name)]).rstrip() + "\n"
+    return "\n".join([*head, *page(evidence, real)]).rstrip() + "\n"
 
 
 def tables(evidence: Evidence) -> dict[str, bytes]:
@@ -57,17 +57,21 @@ def tables(evidence: Evidence) -> dict[str, bytes]:
     return tuned_tables.tables_of(evidence.studies)
 
 
-def pictures(evidence: Evidence) -> dict[str, bytes]:
+def pictures(evidence: Evidence, real: Path) -> dict[str, bytes]:
     """The figures of the page."""
-    return {f"{found.name}.png": found.png() for found in _drawn(evidence)}
+    return {f"{found.name}.png": found.png() for found in _drawn(evidence, real)}
 
 
-def _drawn(evidence: Evidence) -> Iterator[Picture]:
+def _drawn(evidence: Evidence, real: Path) -> Iterator[Picture]:
     if found := against.per_task(against.compared(evidence.studies)):
         yield figures.differences("against", "(a) The inducer against other methods, 95 % intervals", found)
-    for question, name in ((ABLATIONS, "ablations"), (HABITS, "habits")):
+    for question, name in ((ABLATIONS, "ablations"), (GATE, "other gates"), (HABITS, "habits")):
         if found := changes.differences(evidence.of_experiment(question.experiment), question):
-            yield figures.differences(name, f"{name.capitalize()}: with each change against without it", found)
+            yield figures.differences(
+                name.replace(" ", "_"), f"{name.capitalize()}: with each change against without it", found
+            )
+    if measured := gate.load(real / gate.FOLDER, evidence):
+        yield figures.gates(measured)
     yield from figures.rates(initialisation.sweeps(evidence.of_experiment("real_initialisation")))
     yield from figures.budgets(budget.points(evidence.of_experiment("real_budget")))
 

@@ -1,4 +1,4 @@
-"""(c) Ablations of the inducer, and (f) habits of the released code: each change against the same runs without it."""
+"""(c) Ablations, (d) other gates, and (f) habits of the released code: each change against the runs without it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ class Question:
     Args:
         experiment: whose runs answer it.
         base: dotted key -> value of the runs without a change; an empty value: the largest of those there are.
-        names: the keys that a change sets -> its name, with `{}` for the value of the first of them.
+        names: the keys that a change sets -> its name, with `{}` for the value of the first of them, `{1}` for that of
+            the second one.
         unchanged: what the runs without a change are called.
     """
 
@@ -27,13 +28,14 @@ class Question:
     unchanged: str
 
 
+_WHOLE = {
+    "method.extension": "true", "method.gate": "true", "method.key_residual": "query", "method.r_k": "",
+    "method.self_temperature": "1.0", "method.share_output": "false", "method.sqrt_position": "false",
+    "method.value_residual": "true", "trainer.eps": "",
+}  # fmt: skip
 ABLATIONS = Question(
     experiment="real_ablation",
-    base={
-        "method.extension": "true", "method.gate": "true", "method.key_residual": "query", "method.r_k": "",
-        "method.self_temperature": "1.0", "method.share_output": "false", "method.sqrt_position": "false",
-        "method.value_residual": "true",
-    },
+    base=_WHOLE,
     names={
         ("method.gate",): "no gate",
         ("method.value_residual",): "no value residual",
@@ -41,11 +43,21 @@ ABLATIONS = Question(
         ("method.share_output",): "B_v shared by heads",
         ("method.extension",): "no value extension",
         ("method.r_k", "method.sqrt_position"): "no MLP_k, score by position",
-        ("method.key_residual",): "a key about the attended key (ours)",
-        ("method.self_temperature",): "self score divided by {} (ours)",
     },
     unchanged="the whole inducer",
-)  # fmt: skip
+)
+GATE = Question(
+    experiment="real_ablation",
+    base=_WHOLE,
+    names={
+        ("method.gate", "method.r_v"): "no gate, at the same budget (r_v = {1})",
+        ("method.r_k", "method.r_v"): "no MLP_k, at the same budget (r_v = {1})",
+        ("method.key_residual",): "a key about the attended key (ours)",
+        ("method.self_temperature",): "self score divided by {} (ours)",
+        ("trainer.eps",): "AdamW's eps {}",
+    },
+    unchanged="the whole inducer",
+)
 HABITS = Question(
     experiment="real_habits",
     base={
@@ -63,10 +75,13 @@ HABITS = Question(
     },
     unchanged="without it",
 )  # fmt: skip
+QUESTIONS = (ABLATIONS, GATE, HABITS)
 
 
 def differences(groups: Sequence[Group], question: Question) -> list[Difference]:
     """Each change minus no change, per task and method: one family of comparisons.
+
+    A change that another question about the same experiment has a name for is left to that one.
 
     Raises:
         UserError: several settings are without a change, or with the same one.
@@ -80,17 +95,44 @@ def differences(groups: Sequence[Group], question: Question) -> list[Difference]
 
 
 def _of(place: str, name: str, groups: Sequence[Group], question: Question) -> list[Difference]:
-    without = [group for group in groups if _is_base(group, groups, question)]
-    if not without or len(groups) < 2:
+    base = unchanged(groups, question, f"{place}, {name}")
+    if base is None:
         return []
-    base = alone(without, f"{place}, {name}, {question.unchanged}")
     named: dict[str, list[Group]] = {}
     for group in groups:
-        if group is not base:
-            named.setdefault(_named(group, base, question), []).append(group)
-    changed = {label: alone(found, f"{place}, {name}, {label}") for label, found in named.items()}
-    sides = [Side(question.unchanged, base.done), *(Side(f"{name}, {label}", changed[label].done) for label in changed)]
+        changed = changed_from(base, group)
+        if group is not base and _about(question.experiment, tuple(changed)) is question:
+            named.setdefault(_named(changed, question), []).append(group)
+    alike = {label: alone(found, f"{place}, {name}, {label}") for label, found in named.items()}
+    if not alike:
+        return []
+    sides = [Side(question.unchanged, base.done), *(Side(f"{name}, {label}", alike[label].done) for label in alike)]
     return between(place, measure("headline", base.config.task), sides, [(side, 0) for side in range(1, len(sides))])
+
+
+def unchanged(groups: Sequence[Group], question: Question, what: str) -> Group | None:
+    """The runs without a change, among those of one task, PLM and method.
+
+    Raises:
+        UserError: several settings are without one.
+    """
+    found = [group for group in groups if _is_base(group, groups, question)]
+    return alone(found, f"{what}, {question.unchanged}") if found else None
+
+
+def changed_from(base: Group, group: Group) -> dict[str, str]:
+    """What differs from the runs without a change, by dotted key, in the order of keys."""
+    own, others = values(group.config), values(base.config)
+    changed = {key: own[key] for key in sorted(own) if own[key] != others.get(key)}
+    if "protocol.gate_before_mask" in changed:
+        changed.pop("method.gate_before_mask", None)  # follows it
+    return changed
+
+
+def _about(experiment: str, keys: tuple[str, ...]) -> Question:
+    """The question that has a name for a change of these keys; else the first one about the experiment."""
+    own = [question for question in QUESTIONS if question.experiment == experiment]
+    return next((question for question in own if keys in question.names), own[0])
 
 
 def _is_base(group: Group, groups: Sequence[Group], question: Question) -> bool:
@@ -102,11 +144,7 @@ def _is_base(group: Group, groups: Sequence[Group], question: Question) -> bool:
     return True
 
 
-def _named(group: Group, base: Group, question: Question) -> str:
-    own, others = values(group.config), values(base.config)
-    changed = {key: own[key] for key in sorted(own) if own[key] != others.get(key)}
-    if "protocol.gate_before_mask" in changed:
-        changed.pop("method.gate_before_mask", None)  # follows it
+def _named(changed: Mapping[str, str], question: Question) -> str:
     label = question.names.get(tuple(changed))
     return label.format(*changed.values()) if label else ", ".join(f"{key}={changed[key]}" for key in changed)
 

@@ -1,6 +1,6 @@
 """Print the claims of the paper with what the records say about them, in plain words; part of `make results`.
 
-python -m scripts.evidence.real.claims [RUNS START]     # default: of results/real
+python -m scripts.evidence.real.claims [FOLDER]     # default: results/real
 """
 
 import json
@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import fmean
 
 from inducer_bench.report.store import Group
-from scripts.evidence.real import against, budget, changes, initialisation
-from scripts.evidence.real.changes import ABLATIONS, HABITS, Question
-from scripts.evidence.real.differences import Difference, signed
+from scripts.evidence.real import against, budget, changes, gate, initialisation
+from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS, Question
+from scripts.evidence.real.differences import Difference, adjusted, signed
+from scripts.evidence.real.gate import HARDLY, OPEN, Mean, Measured, number
 from scripts.evidence.real.initialisation import MARGIN, OURS, WITHIN, Form, Sweep
 from scripts.evidence.real.runs import REAL, START, Evidence, load
 
@@ -22,29 +23,26 @@ _INTERVALS = (
 )
 
 
-def main(runs: str = str(REAL / "runs"), measured: str = str(START)) -> None:
+def main(folder: str = str(REAL)) -> None:
     """Print the page."""
-    print("\n".join(page(load(Path(runs)), Path(measured))))
+    print("\n".join(page(load(Path(folder, "runs")), Path(folder))))
 
 
-def page(evidence: Evidence, measured: Path) -> list[str]:
+def page(evidence: Evidence, real: Path) -> list[str]:
     """The lines of the page.
 
     Args:
         evidence: all records.
-        measured: the file of `start.py`, which need not be there.
+        real: the folder of what `start.py` and `measure.py` measured, which need not be there.
     """
     done = sum(run.record.status == "done" for _, run in evidence.store.runs.values())
     return [
         f"From {done:,} finished runs of {len(evidence.store.runs):,}. {_INTERVALS}",
         "",
         *_against(evidence),
-        *_initialisation(evidence, measured),
+        *_initialisation(evidence, real / START),
         *_changes("(c) What is each part of the inducer worth?", evidence, ABLATIONS),
-        "## (d) What does the gate do?",
-        "",
-        "`python -m scripts.evidence.gates` measures it; see README.md beside this page.",
-        "",
+        *_gate(evidence, gate.load(real / gate.FOLDER, evidence)),
         *_budget(evidence.of_experiment("real_budget")),
         *_changes("(f) What do the habits of the released code do?", evidence, HABITS),
     ]
@@ -215,6 +213,108 @@ def _budget(groups: Sequence[Group]) -> Iterator[str]:
     yield f"Of {len(found)} comparisons of the inducer with another method at one budget, {len(apart)} tell them apart:"
     yield from ("", *(f"- {one.sentence()}" for one in apart), "")
     yield from _differences(found)
+
+
+# -- (d) ---------------------------------------------------------------------------------------------------------------
+
+
+def _gate(evidence: Evidence, found: Sequence[Measured]) -> Iterator[str]:
+    yield from ("## (d) What does the gate do in real models?", "")
+    trained = changes.differences(evidence.of_experiment(GATE.experiment), GATE)
+    if found:
+        examples = " or ".join(sorted({str(run["examples"]) for one in found for run in one.runs}))
+        yield (
+            f"A gate above {OPEN:g} is open: there the inducer is nearly an adapter with heads, and its key decides "
+            f"nothing. Means over seeds with 95 % intervals; gates and gradients are of {examples} examples of dev. "
+            "Moved: the norm of a part's change relative to that of the part at its start. Across: without what lies "
+            f"along the start, such as what weight decay does. Hardly: less than {HARDLY:g} times as far."
+        )
+        yield ""
+        yield from (f"- {sentence}" for one in found for sentence in _of_gates(one))
+        yield from (f"- {sentence}" for sentence in _of_eps(found))
+        yield ""
+        rows = [[one.label, str(len(one.runs)), *_cells(one)] for one in found]
+        yield from _table(["setting", "seeds", *_COLUMNS], rows)
+        yield from _losses(found)
+    else:
+        yield from (_NONE.format("python -m scripts.evidence.real.measure RUNS"), "")
+    if not trained:
+        yield from (_NONE.format(f"inducer-bench -m experiment={GATE.experiment}, with the changes in its file"), "")
+    if family := adjusted([*trained, *gate.after_training(found)]):
+        yield from ("### Does it matter for the score?", "")
+        yield from (f"- {one.sentence()}" for one in family)
+        yield ""
+        yield from _differences(family)
+    for one in found:
+        if one.published:
+            yield from (f"### Layer by layer: {one.label}", "")
+            rows = [[str(layer + 1), *_cells(one, layer)] for layer in range(one.layers)]
+            yield from _table(["layer", *_COLUMNS], rows)
+
+
+_COLUMNS = ("mean g, start", "mean g, end", f"g > {OPEN:g}, start, %", f"g > {OPEN:g}, end, %", "A_k moved, %",
+            "A_k across, %", "A_v moved, %", "gradient of A_k, start, rms", "of A_v")  # fmt: skip
+
+
+def _cells(one: Measured, layer: int | None = None) -> list[str]:
+    percent = (("before", "open"), ("after", "open"), ("norms", "A_k", "moved"), ("norms", "A_k", "across"),
+               ("norms", "A_v", "moved"))  # fmt: skip
+    return [
+        *(one.over(when, "mean", layer=layer).text() for when in ("before", "after")),
+        *(one.over(*path, layer=layer).text(100) for path in percent),
+        *(one.over("gradients", part, "rms", layer=layer).text() for part in ("A_k", "A_v")),
+    ]
+
+
+def _of_gates(one: Measured) -> Iterator[str]:
+    means = [one.over("before", "mean", layer=layer).mean for layer in range(one.layers)]
+    yield (
+        f"{one.label}: before training the mean gate is {one.over('before', 'mean').text()}, and "
+        f"{one.over('before', 'open').text(100)} % of gates are open; the mean of a layer is above {OPEN:g} in "
+        f"{sum(value > OPEN for value in means)} of {one.layers} layers, and {min(means):.3g} where it is least."
+    )
+    change, said = one.change(), "does not move the mean gate in a way that can be told"
+    if change.interval and not change.interval[0] <= 0 <= change.interval[1]:
+        said = f"{'raises' if change.mean > 0 else 'lowers'} the mean gate"
+    yield f"{one.label}: training {said}: {change.text()}, to {number(one.over('after', 'mean').mean)}."
+    if not one.published:
+        return
+    rms, eps = one.over("gradients", "A_k", "rms"), one.config.trainer.eps
+    yield (
+        f"{one.label}: at the start the gradient of A_k is {rms.text()} (root mean square), {rms.mean / eps:.2g} times "
+        f"eps and {one.ratio(('gradients', 'A_k', 'rms'), ('gradients', 'A_v', 'rms')).text()} times that of A_v."
+    )
+    ratio = one.ratio(("norms", "A_k", "across"), ("norms", "A_v", "across"))
+    hardly = (ratio.interval or (ratio.mean, ratio.mean))[1] < HARDLY
+    yield (
+        f"{one.label}: training moves A_k by {one.over('norms', 'A_k', 'moved').text(100)} % of its start, and A_v by "
+        f"{one.over('norms', 'A_v', 'moved').text(100)} %. The key side {'hardly moves' if hardly else 'moves, too'}: "
+        f"{ratio.text()} times as far as the value side, across."
+    )
+
+
+def _of_eps(found: Sequence[Measured]) -> Iterator[str]:
+    for one, other in gate.eps_pairs(found):
+        across = ("norms", "A_k", "across")
+        times = gate.divided(other.each(*across), one.each(*across))
+        yield (
+            f"{one.place}: with eps {other.config.trainer.eps:g} instead of {one.config.trainer.eps:g} A_k moves "
+            f"{times.text()} times as far (across)."
+        )
+
+
+def _losses(found: Sequence[Measured]) -> Iterator[str]:
+    rows = []
+    for one in found:
+        changed = [gate.losses_after(one, change) for change in gate.AFTER]
+        cells = ["" if change is None else f"{signed(change.mean, 4)} {_span(change)}" for change in changed]
+        rows.append([one.label, str(one.runs[0]["scored"]), *cells])
+    yield from ("What the loss changes by if trained models are changed, on examples of dev:", "")
+    yield from _table(["setting", "examples", *gate.AFTER.values()], rows)
+
+
+def _span(found: Mean) -> str:
+    return "" if found.interval is None else "[{}, {}]".format(*(signed(end, 4) for end in found.interval))
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------

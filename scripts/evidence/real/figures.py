@@ -1,4 +1,4 @@
-"""The figures of `results/real`: differences with intervals, scores by learning rate, and scores by budget."""
+"""The figures of `results/real`: differences with intervals, gates by layer, scores by learning rate and by budget."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -26,10 +26,12 @@ from inducer_bench.report.plots import (
 )
 from scripts.evidence.real.budget import Point
 from scripts.evidence.real.differences import Difference
+from scripts.evidence.real.gate import Measured
 from scripts.evidence.real.initialisation import Form, Sweep
 
 _PANEL = (190, 150)  # pixels
 _COLUMNS = 3
+_WHEN = {"before": "before training", "after": "after training"}
 
 
 def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
@@ -50,6 +52,39 @@ def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
         x=alt.X("value:Q", title="points; right of zero the first is better", scale=scale), color=colour
     )
     return picture(name, title, alt.layer(zero, lines, dots, width=WIDTH, height=BAND * len(order)))
+
+
+def gates(found: Sequence[Measured]) -> Picture:
+    """Mean gates by layer before and after training, a panel for each setting."""
+    colour = alt.Color("when:N", title=None, scale=alt.Scale(domain=list(_WHEN.values()), range=[FAINT, "#0072b2"]),
+                       legend=alt.Legend(orient="top", symbolType="stroke"))  # fmt: skip
+    dash = alt.StrokeDash("when:N", legend=None, scale=alt.Scale(domain=list(_WHEN.values()), range=[[4, 3], [1, 0]]))
+    panels = []
+    for one in found:
+        rows = [_gates_of(one, key, layer) for key in _WHEN for layer in range(one.layers)]
+        x = alt.X(
+            "layer:Q", title="layer", axis=alt.Axis(tickMinStep=1, format="d"), scale=span_of(0.5, one.layers + 0.5)
+        )
+        base = of(rows).encode(x=x, color=colour)
+        before, after = (base.transform_filter(alt.datum.when == when) for when in _WHEN.values())
+        y = alt.Y("mean:Q", title="mean g", scale=span_of(0, 1))
+        panels.append(
+            alt.layer(
+                base.mark_line(strokeWidth=1.5).encode(y=y, strokeDash=dash),
+                base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=alt.Y("low:Q", scale=span_of(0, 1)), y2="high:Q"),
+                before.mark_point(size=60, strokeWidth=1.2, opacity=1).encode(y=y),
+                after.mark_point(size=24, filled=True, opacity=1).encode(y=y),
+                width=_PANEL[0], height=_PANEL[1], title=[one.place, one.score],
+            )
+        )  # fmt: skip
+    title = "Mean gate by layer before and after training; lines are 95 % intervals of means over seeds."
+    return picture("gates", title, alt.concat(*panels, columns=_COLUMNS, spacing=24))
+
+
+def _gates_of(one: Measured, key: str, layer: int) -> dict[str, Any]:
+    found = one.over(key, "mean", layer=layer)
+    low, high = found.interval or (found.mean, found.mean)
+    return {"layer": layer + 1, "when": _WHEN[key], "mean": found.mean, "low": low, "high": high}
 
 
 def rates(found: Sequence[Sweep]) -> list[Picture]:

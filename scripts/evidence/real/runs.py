@@ -14,7 +14,7 @@ from inducer_bench.report.studies import Study
 from inducer_bench.runs.identity import flat, setting
 
 REAL = Path(__file__).resolve().parents[3] / "results" / "real"
-START = REAL / "start.json"  # what `start.py` measured
+START = "start.json"  # in that folder: what `start.py` measured
 EXPERIMENTS = ("real_initialisation", "real_ablation", "real_budget", "real_habits")
 
 

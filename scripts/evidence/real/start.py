@@ -27,7 +27,7 @@ from inducer_bench.plm.load import load_model, load_tokenizer, match_padding, qu
 from inducer_bench.plm.location import architecture
 from inducer_bench.tasks.base import Batch
 from inducer_bench.tasks.registry import make_task
-from scripts.evidence.real.runs import START, form
+from scripts.evidence.real.runs import REAL, START, form
 
 FORMS = (
     ("method=prefix",), ("method=prefix", "method.reparameterize=false"), ("method=mam",), ("method=inducer",),
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="+", help="task, PLM and whatever else a run takes")
     parser.add_argument("--sentences", type=int, default=256)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=START, help="default: results/real/start.json")
+    parser.add_argument("--out", type=Path, default=REAL / START, help="default: results/real/start.json")
     args = parser.parse_args(arguments)
     found = measured(args.overrides, args.sentences, args.seeds)
     args.out.parent.mkdir(parents=True, exist_ok=True)
