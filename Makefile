@@ -30,7 +30,7 @@ real: $(VENV)/.user ## a real model from PyPI on your texts: DATA=reviews.tsv TE
 	$(BIN)/python -m scripts.real $(if $(DATA),'$(DATA)') $(if $(TEXT),--text '$(TEXT)') $(if $(LABEL),--label '$(LABEL)') $(RUN)
 
 test: setup ## all tests but the slow ones, on all cores
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal --durations 15
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --durations 15
 
 test-slow: setup ## torch.compile on every architecture, torchrun, every launcher, and 200 runs in one process
 	$(BIN)/python -m pytest -m slow
@@ -44,7 +44,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/mypy
 
 coverage: setup ## lines and branches that `make test` does not reach
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal --cov
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --cov
 
 docs: setup ## the documentation as a site, in site/, without a warning
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

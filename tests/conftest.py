@@ -2,7 +2,6 @@
 
 import gc
 import os
-import pickle
 import random
 import shutil
 import subprocess
@@ -51,26 +50,10 @@ def _clean_up() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _parsed_once() -> Iterator[None]:
-    """The package's own configuration files, which no test changes, are parsed once: a fourth of composing."""
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
-    from hydra.plugins.config_source import ConfigResult
+def _parsed_once() -> None:
+    from helpers import parsed_once
 
-    from inducer_bench.files import CONF_DIR
-
-    parsed, parse = dict[tuple[str, str], bytes](), FileConfigSource.load_config
-
-    def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
-        if self.path != str(CONF_DIR):
-            return parse(self, config_path)
-        key = (self.provider, config_path)
-        if key not in parsed:
-            parsed[key] = pickle.dumps(parse(self, config_path))
-        return pickle.loads(parsed[key])
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(FileConfigSource, "load_config", load_config)
-        yield
+    parsed_once.install()
 
 
 @pytest.fixture(autouse=True)
