@@ -13,7 +13,7 @@ _parsed: dict[tuple[str, str], bytes] = {}
 
 def install() -> None:
     """Make Hydra take a copy of what it has read before. Files of other folders are read each time."""
-    FileConfigSource.load_config = _load_config  # type: ignore[method-assign]
+    FileConfigSource.load_config = _load_config
 
 
 def _load_config(source: FileConfigSource, config_path: str) -> ConfigResult:
