@@ -49,6 +49,13 @@ def _clean_up() -> Iterator[None]:
     shutil.rmtree(_ROOM, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_once() -> None:
+    from helpers import parsed_once
+
+    parsed_once.install()
+
+
 @pytest.fixture(autouse=True)
 def _notices() -> None:
     """Each test is told what an earlier one was told already."""

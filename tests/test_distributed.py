@@ -2,15 +2,16 @@
 
 import gzip
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from helpers.commands import command
 from helpers.runs import write_table
 
 from inducer_bench import distributed
@@ -46,25 +47,23 @@ for overrides, rank, at, deed in json.loads(sys.argv[1]):
 """
 
 
-def on_two_processes(jobs, timeout=300):
-    """Exit code and JSON lines of both processes."""
+def on_two_processes(jobs, folder, timeout=300):
+    """Exit code, JSON lines and stderr of both processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    started = []
-    for rank in ("0", "1"):
+
+    def process(rank):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        environment = {**os.environ, **place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        command = [sys.executable, "-c", WORKER, json.dumps(jobs)]
-        started.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-    try:
-        ended = [(process.communicate(timeout=timeout), process.returncode) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    return [(code, [json.loads(line) for line in out.splitlines()], err) for (out, err), code in ended]
+        own = folder / f"process {rank}"
+        own.mkdir()
+        environment = {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return command([json.dumps(jobs)], own, environment=environment, timeout=timeout, program=WORKER)
+
+    with ThreadPoolExecutor() as both:
+        ended = list(both.map(process, ("0", "1")))
+    assert not any(one.hung for one in ended), ended
+    return [(one.code, [json.loads(line) for line in one.out.splitlines()], one.err) for one in ended]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def launched(classifying, generating, room):
         [[*done, "seed=1"], 1, 5, "SIGTERM"],
         [[*done, "seed=2"], 1, 5, "fail"],
     ]
-    return on_two_processes(jobs)
+    return on_two_processes(jobs, room)
 
 
 @pytest.fixture(scope="module")
@@ -226,8 +225,8 @@ def test_shares_cover_every_item_once(monkeypatch):
 @pytest.mark.slow
 def test_torchrun_prints_the_result_once(classifying, tmp_path):
     program = Path(sys.executable).with_name("torchrun")
-    command = [program, "--standalone", "--nproc-per-node=2", "-m", "inducer_bench", *classifying]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    words = [program, "--standalone", "--nproc-per-node=2", "-m", "inducer_bench", *classifying]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr
     *_, headline, folder = ended.stdout.splitlines()
     assert headline.startswith("accuracy ")

@@ -88,7 +88,7 @@ def command(
         (logs / name).write_bytes(b"")
     started = time.monotonic()
     variables = {**os.environ, **(environment or {})}
-    process = _context().Process(
+    process = context().Process(
         target=_child, args=(list(arguments), str(folder), variables, streams, trouble or Trouble(), program)
     )
     process.start()
@@ -117,8 +117,11 @@ def counted(arguments: Iterable[str], folder: Path) -> tuple[Ended, int]:
 
 
 @cache
-def _context() -> Any:
-    """Forks from a server that is started here, and finds this package: it takes only the environment over."""
+def context() -> Any:
+    """For `multiprocessing`: forks from a server that is started here.
+
+    It takes only the environment over, and finds this package by that.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([_PRELOADED])
     before = os.environ.get("PYTHONPATH")

@@ -18,7 +18,10 @@ import inducer_bench.report.tuned
 import inducer_bench.runs.experiment
 import inducer_bench.runs.predict
 import inducer_bench.training.decoding
+from helpers import parsed_once
 from inducer_bench.config.compose import compose
 
-compose([])  # what Hydra's parser and regular expressions keep for the next time
+parsed_once.install()
+for words in ([], ["preset=mini", "task=sst2", "method=lora"]):  # what Hydra's parser, too, keeps for the next time
+    compose(words)
 gc.freeze()  # a collection would look at all of this again in each process, and so copy the memory it shares

@@ -2,10 +2,14 @@
 
 import importlib.util
 import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers import gguf_model
+from helpers.commands import command
 
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
@@ -16,6 +20,22 @@ from inducer_bench.runs.identity import identify, plm_fingerprint
 from inducer_bench.runs.snippet import base_model
 
 OPTIONS = ["task=text_to_text", "task.metrics=[chrf]", "task.metric=chrf", "method=lora", "method.r=4"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked(tmp_path_factory):
+    """The process that converts is forked from one that has torch."""
+    folder = tmp_path_factory.mktemp("converting")
+
+    def run(words, env, **_):
+        assert words[:2] == [sys.executable, "-m"]
+        program = f"import runpy; runpy.run_module({words[2]!r}, run_name='__main__')"
+        ended = command(words[3:], folder, environment=env, program=program)
+        return subprocess.CompletedProcess(words, ended.code, ended.out, ended.err)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gguf_files, "subprocess", SimpleNamespace(**{**vars(subprocess), "run": run}))
+        yield
 
 
 @pytest.fixture(scope="module")

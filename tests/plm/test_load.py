@@ -4,12 +4,11 @@ import dataclasses
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 from helpers.auto_classes import CLASSIFIER, GENERATOR
+from helpers.commands import command
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -273,9 +272,7 @@ load_model(compose([f"plm.path={sys.argv[1]}", "task.max_length=32"]).plm, "Auto
 
 
 @pytest.mark.parametrize("volume", ["quiet", "loud"])
-def test_libraries_are_silenced_when_a_run_starts_and_never_by_an_import(tiny_roberta_folder, volume):
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, tiny_roberta_folder, volume], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert (done.stderr == "") == (volume == "quiet"), done.stderr
+def test_libraries_are_silenced_when_a_run_starts_and_never_by_an_import(tiny_roberta_folder, volume, tmp_path):
+    done = command([str(tiny_roberta_folder), volume], tmp_path, program=LOAD)
+    assert done.code == 0, done.err
+    assert (done.err == "") == (volume == "quiet"), done.err

@@ -1,10 +1,11 @@
 """A few steps stand for a run; they are taken in a process of their own, whose end ends nothing else."""
 
 import dataclasses
-import os
-import signal
+from types import SimpleNamespace
 
 import pytest
+from helpers import killed
+from helpers.commands import context
 
 from inducer_bench.config.compose import compose
 from inducer_bench.runs import timing_process
@@ -43,7 +44,9 @@ def test_timing_counts_and_measures_what_the_run_does(changes, overrides, monkey
     assert found.eval_seconds > 0
 
 
-def test_several_runs_are_timed_and_a_bad_one_is_told(config):
+def test_several_runs_are_timed_and_a_bad_one_is_told(config, monkeypatch):
+    forks = SimpleNamespace(get_context=lambda _: context())  # from a process that has torch
+    monkeypatch.setattr(timing_process, "multiprocessing", forks)
     bad = dataclasses.replace(config, task=dataclasses.replace(config.task, data_dir="/nowhere"))
     first, second = timings([config, bad], 120.0)
     assert isinstance(first, Timing)
@@ -55,9 +58,5 @@ def test_time_that_is_over_ends_the_timing(config):
 
 
 def test_killed_process_is_told(config, monkeypatch):
-    monkeypatch.setattr(timing_process, "_time", _time_and_die)
+    monkeypatch.setattr(timing_process, "_time", killed.at_once)
     assert [*timings([config], 60.0)] == ["the process that timed it was killed"]
-
-
-def _time_and_die(configs, seconds, results):
-    os.kill(os.getpid(), signal.SIGKILL)

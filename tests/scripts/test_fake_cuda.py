@@ -5,6 +5,8 @@ The bounds are the table in launches.md, next to this file. To write it again:
     python -m scripts.bench.launches --bounds
 """
 
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,29 @@ LAYERS = launches.BOUNDS_LAYERS
 HELPERS = Path(__file__).parents[1]  # where `helpers.broken_on_cuda` is
 
 
+def bare(request):
+    """What is built for a request, whatever its scenes."""
+    return replace(request, scenes=())
+
+
 def simulate(requests):
-    """The answers to requests, each a `Request`; the test is skipped where the guard cannot be built."""
+    """(bare request, scene) -> answer; the test is skipped where the guard cannot be built.
+
+    One process builds once what several requests ask for.
+    """
+    scenes = {}
+    for request in requests:
+        scenes.setdefault(bare(request), {}).update(dict.fromkeys(request.scenes))
     try:
-        return list(process.run(requests))
+        answers = list(process.run([replace(request, scenes=tuple(asked)) for request, asked in scenes.items()]))
     except UnavailableError as error:
         pytest.skip(str(error))
+    found = {}
+    together = groupby(answers, lambda answer: answer.request)
+    for (request, asked), (_, told) in zip(scenes.items(), together, strict=True):
+        by_scene = {answer.scene: answer for answer in told}
+        found |= {(request, scene): by_scene.get(scene, by_scene.get("build")) for scene in asked}
+    return found
 
 
 def bounds():
@@ -39,14 +58,54 @@ def bounds():
     }
 
 
+OWN = ("method.name=helpers.broken_on_cuda", "trainer.lr=1e-3")
+VARIANTS = {  # batches with and without padding, micro-batches, more layers, and methods with a fault
+    "padded": Request("nlg", "inducer", ("training", "interval", "evaluation"), LAYERS),
+    "unpadded": Request("nlg", "inducer", ("training", "evaluation"), LAYERS, padded=False),
+    "in micro-batches": Request("nlg", "inducer", ("training",), LAYERS, overrides=("trainer.micro_batch_size=4",)),
+    "nlu": Request("nlu", "inducer", ("interval",), LAYERS),
+    "llama": Request("llama", "inducer", ("interval",), LAYERS),
+    "5 layers": Request("nlg", "inducer", ("training",), 5),
+    **{
+        (family, method, layers): Request(family, method, ("training",), layers)
+        for family in ("nlu", "nlg")
+        for method in ("lora", "inducer")
+        for layers in (2, 3)
+    },
+    **{
+        fault: Request("nlu", "own", ("training",), LAYERS, overrides=(*OWN, f"+method.fault={fault}"))
+        for fault in ("device", "type", "wait", "unused")
+    },
+}
+
+
+def all_methods(family):
+    return launches.requests([family], process.METHODS, launches.BOUNDS_SCENES, LAYERS)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """The answers of one process to all but the slow tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(HELPERS))
+        return simulate([*all_methods("nlu"), *VARIANTS.values()])
+
+
+@pytest.fixture(scope="module")
+def variants(quick):
+    """Name of a variant -> scene -> answer."""
+    return {name: {scene: quick[bare(asked), scene] for scene in asked.scenes} for name, asked in VARIANTS.items()}
+
+
 @pytest.mark.parametrize(
     "family", [pytest.param(name, marks=[] if name == "nlu" else pytest.mark.slow) for name in process.FAMILIES]
 )
-def test_every_method_trains_predicts_and_decodes_within_its_bounds(family):
-    requests = launches.requests([family], process.METHODS, launches.BOUNDS_SCENES, LAYERS)
+def test_every_method_trains_predicts_and_decodes_within_its_bounds(family, request):
+    requests = all_methods(family)
+    found = request.getfixturevalue("quick") if family == "nlu" else simulate(requests)
     allowed, wrong, seen = bounds(), [], set()
-    for answer in simulate(requests):
-        key = (family, answer.request["method"], answer.scene)
+    for asked, scene in [(one, scene) for one in requests for scene in one.scenes]:
+        answer, key = found[bare(asked), scene], (family, asked.method, scene)
         seen.add(key)
         if answer.error or answer.without_gradient:
             wrong.append(f"{key}: {answer.error or f'no gradient: {answer.without_gradient}'}")
@@ -62,34 +121,6 @@ def test_every_method_trains_predicts_and_decodes_within_its_bounds(family):
 
 
 # -- other ways to train ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def variants():
-    """Name -> answers: batches with and without padding, micro-batches, more layers, and methods with a fault."""
-    own = ("method.name=helpers.broken_on_cuda", "trainer.lr=1e-3")
-    requests = {
-        "padded": Request("nlg", "inducer", ("training", "interval", "evaluation"), LAYERS),
-        "unpadded": Request("nlg", "inducer", ("training", "evaluation"), LAYERS, padded=False),
-        "in micro-batches": Request("nlg", "inducer", ("training",), LAYERS, overrides=("trainer.micro_batch_size=4",)),
-        "nlu": Request("nlu", "inducer", ("interval",), LAYERS),
-        "llama": Request("llama", "inducer", ("interval",), LAYERS),
-        "5 layers": Request("nlg", "inducer", ("training",), 5),
-        **{
-            (family, method, layers): Request(family, method, ("training",), layers)
-            for family in ("nlu", "nlg")
-            for method in ("lora", "inducer")
-            for layers in (2, 3)
-        },
-        **{
-            fault: Request("nlu", "own", ("training",), LAYERS, overrides=(*own, f"+method.fault={fault}"))
-            for fault in ("device", "type", "wait", "unused")
-        },
-    }
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PYTHONPATH", str(HELPERS))
-        answers = iter(simulate(list(requests.values())))
-    return {name: {scene: next(answers) for scene in request.scenes} for name, request in requests.items()}
 
 
 @pytest.mark.parametrize("scene", ["training", "evaluation"])

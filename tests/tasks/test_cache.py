@@ -4,11 +4,11 @@ import dataclasses
 import io
 import os
 import shutil
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from datasets.arrow_writer import ArrowWriter
+from helpers.commands import command
 
 from inducer_bench import locks
 from inducer_bench.config.compose import compose
@@ -255,12 +255,14 @@ def test_fingerprint_of_a_tokenizer_stays_while_it_is_used_and_follows_its_vocab
 
 
 PROCESS = """
-import sys
+import time
+from pathlib import Path
 from inducer_bench.tasks import cache
-print("ready", flush=True)
-sys.stdin.readline()
+Path("ready").touch()
+while len(list(Path("..").glob("*/ready"))) < 3:
+    time.sleep(0.01)
 def encode():
-    import time; time.sleep(0.5)
+    time.sleep(0.5)
     print("encoded", flush=True)
     for start in range(0, 3000, 1000):
         yield [{"input_ids": [i] * 20, "length": 20} for i in range(start, start + 1000)]
@@ -268,17 +270,13 @@ print(sum(row["input_ids"][0] for row in cache.cached({"shared": 1}, encode)))
 """
 
 
-def test_processes_that_need_the_same_at_once_encode_it_once(root):
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PROCESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+def test_processes_that_need_the_same_at_once_encode_it_once(root, tmp_path):
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda folder: command([], folder, program=PROCESS), folders))
+    outputs = [one.out.splitlines() for one in ended]
     assert [lines[-1] for lines in outputs] == [str(sum(range(3000)))] * 3
     assert sorted(len(lines) for lines in outputs) == [1, 1, 2]
     assert len(entries(root)) == 1
