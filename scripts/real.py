@@ -4,9 +4,9 @@
     python -m scripts.real reviews.tsv --text review --label stars
     python -m scripts.real FOLDER task.max_train=null             # with train.* and dev.*; further overrides of the run
 
-It types the commands that you would, and shows them. Before anything is downloaded, `inducer-bench validate` of the
-run, then `inducer-bench fetch plm=minilm`, then the run. Of a single file, every fifth row is held back and becomes dev. So
-that it takes minutes on two cores, 4,000 texts of at most 128 tokens are trained on, twice, and 1,000 score it.
+It types the commands that you would, and shows them: `inducer-bench validate` before anything is downloaded, then
+`inducer-bench fetch plm=minilm`, then the run. Of a single file, every fifth row is held back and becomes dev.
+So that it takes minutes on two cores, 4,000 texts of at most 128 tokens are trained on, twice, and 1,000 score it.
 """
 
 import argparse
