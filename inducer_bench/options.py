@@ -149,6 +149,8 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
         bound, number = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
         entries = first["ctx"][number]
         return UserError(f"{key}: found {found}; allowed: {bound} {entries} {'entry' if entries == 1 else 'entries'}")
+    if kind == "string_pattern_mismatch":
+        return UserError(f"{key}: found {found}; allowed: a text that matches {first['ctx']['pattern']}")
     requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
     requirement = _TYPES.get(requirement, requirement)
     if kind == "string_type" and isinstance(first["input"], int | float):

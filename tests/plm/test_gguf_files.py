@@ -16,6 +16,7 @@ from inducer_bench.errors import UserError
 from inducer_bench.files import cache_root
 from inducer_bench.plm import gguf_files
 from inducer_bench.plm.fetch import plm_files
+from inducer_bench.plm.load import load_tokenizer
 from inducer_bench.runs.identity import identify, plm_fingerprint
 from inducer_bench.runs.snippet import base_model
 
@@ -111,6 +112,16 @@ def test_file_that_was_not_rounded_is_not_said_to_be(tiny_gpt2_folder, tmp_path,
     gguf_model.write(file, tiny_gpt2_folder / "tokenizer.json", kind="F16")
     assert plm_in(file).name == "whole"
     assert plm_fingerprint(plm_in(file)).startswith("gguf:f16:sha256:")
+
+
+def test_file_without_a_tokenizer_is_converted_for_one_of_another_name(tmp_path, monkeypatch):
+    gguf_model.write(tmp_path / "BARE.GGUF", None, kind="F16")
+    monkeypatch.setattr(gguf_files, "_convert", gguf_files.write)
+    monkeypatch.setenv("INDUCER_BENCH_CACHE", str(tmp_path / "cache"))
+    plm = plm_in(tmp_path / "BARE.GGUF", "plm.tokenizer=mini_gpt2")
+    assert plm.name == "BARE"
+    assert load_tokenizer(plm).vocab_size > 0
+    assert refusal(load_tokenizer, plm_in(tmp_path)).startswith("plm.tokenizer: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"GGUF and no more"])

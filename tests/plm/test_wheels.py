@@ -12,7 +12,7 @@ import pytest
 
 from inducer_bench import hub
 from inducer_bench.cli import commands
-from inducer_bench.config.compose import compose
+from inducer_bench.config.compose import compose, compose_plm
 from inducer_bench.errors import UserError
 from inducer_bench.files import cache_root
 from inducer_bench.plm import wheels
@@ -218,5 +218,18 @@ def test_model_that_only_the_hub_has_is_refused_in_a_line_without_it(conf):
 
 @pytest.mark.parametrize("name", ["-r evil", "../evil", "a b"])
 def test_wheel_whose_name_could_be_an_option_or_a_path_is_refused(conf, name):
-    with pytest.raises(UserError, match=r"^plm\.wheel\.name: "):
+    with pytest.raises(UserError, match=r"^plm\.wheel\.name: found .*; allowed: a text that matches \^"):
         plm_of(conf, f"plm.wheel.name='{name}'")
+
+
+def test_fetched_model_need_not_suit_the_method_and_task_of_a_run(capsys, tiny_gpt2_folder):
+    assert compose_plm(["plm=deberta-v3-base"]).name == "deberta-v3-base", "the default method is refused there"
+    assert compose_plm(["plm=smollm2-360m"]).name == "smollm2-360m"
+    assert compose_plm(["plm=roberta-base", "task=webnlg"]).name == "roberta-base"
+    assert not capsys.readouterr().err, "what the budget of a method would be, no one asked"
+    with pytest.raises(UserError, match=r"^plm\.weights: found 'some'; "):
+        compose_plm(["plm.weights=some"])
+    with pytest.raises(UserError, match=r"^plm\.name: found '\.\./x'; "):
+        compose_plm(["plm.name=../x"])
+    commands.run("fetch", ["plm=minilm", f"plm.path={tiny_gpt2_folder}"])
+    assert "Apache" not in capsys.readouterr().out, "the license of MiniLM is not that of another folder"

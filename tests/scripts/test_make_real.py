@@ -28,9 +28,12 @@ def typed(tmp_path, monkeypatch):
 def test_every_fifth_row_of_a_file_becomes_dev_and_the_run_composes(typed, tmp_path):
     rows = [f"text {number}\t{number % 2}" for number in range(12)]
     (tmp_path / "reviews.tsv").write_text("\n".join(["review\tstars", *rows]) + "\n")
-    code, (fetch, run) = typed("reviews.tsv", "--text", "review", "--label", "stars", "method=lora")
-    assert (code, fetch) == (0, ["fetch", "plm=minilm"])
-    task = compose(run).task
+    code, (validate, fetch, run) = typed("reviews.tsv", "--text", "review", "--label", "stars", "method=lora")
+    assert (code, validate, fetch) == (0, ["validate", *run], ["fetch", "plm=minilm"])
+    config = compose(run)
+    task = config.task
+    assert config.trainer.lr == 2e-3, "the recipe's"
+    assert compose([*run, "method=fine_tune"]).trainer.lr == 1e-4, "each method has its own"
     assert (task.text, task.label, task.data_dir) == (["review"], "stars", "runs/data/reviews")
     read = {
         split: [json.loads(line) for line in (tmp_path / task.data_dir / f"{split}.jsonl").read_text().splitlines()]
@@ -42,7 +45,7 @@ def test_every_fifth_row_of_a_file_becomes_dev_and_the_run_composes(typed, tmp_p
 
 
 def test_without_a_file_the_bundled_reviews_are_taken_and_that_is_said(typed, capsys):
-    code, (_, run) = typed("task.max_train=8")
+    code, (*_, run) = typed("task.max_train=8")
     assert code == 0
     config = compose(run)
     assert (config.suite, config.plm.name, config.task.max_train) == ("mini", "minilm", 8)
@@ -61,9 +64,26 @@ def test_file_that_is_not_there_or_lacks_the_column_is_one_line(typed, tmp_path,
         assert capsys.readouterr().err.startswith(f"make real: {told}")
 
 
+def test_names_with_odd_characters_are_names(typed, tmp_path):
+    file = tmp_path / "it's a, b=c [1].tsv"
+    file.write_text("the text, here\tmy=label\n" + "a\t0\nb\t1\n" * 3)
+    code, (*_, run) = typed(file.name, "--text", "the text, here", "--label", "my=label", "seed=1")
+    config = compose(run)
+    assert (code, config.seed) == (0, 1)
+    assert (config.task.text, config.task.label) == (["the text, here"], "my=label")
+    assert (tmp_path / config.task.data_dir / "dev.jsonl").is_file()
+
+
+def test_nothing_is_downloaded_for_data_that_a_run_would_refuse(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(real, "_type", lambda words: commands.append(words[0]) or 2)
+    monkeypatch.setattr(sys, "argv", ["real", str(tmp_path)])
+    assert (real.main(), commands) == (2, ["validate"])
+
+
 def test_makefile_passes_its_variables():
-    called = ["make", "-n", "real", "DATA=a b.tsv", "TEXT=x", "LABEL=y", "RUN=seed=1 method=lora"]
+    called = ["make", "-n", "real", "DATA=it's a b.tsv", "TEXT=x", "LABEL=y", "RUN=seed=1 method=lora"]
     printed = subprocess.run(
         called, capture_output=True, text=True, check=True, cwd=Path(real.__file__).parents[1]
     ).stdout
-    assert "-m scripts.real 'a b.tsv' --text 'x' --label 'y' seed=1 method=lora" in printed
+    assert r"-m scripts.real 'it'\''s a b.tsv' --text 'x' --label 'y' seed=1 method=lora" in printed

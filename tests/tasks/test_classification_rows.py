@@ -53,6 +53,8 @@ def test_names_that_are_numbers_are_no_codes(write, tmp_path):
     assert labels_of(write([("a", 1), ("b", "3")], "task.labels=[1,2,3]")) == [0, 2]
     message = refusal(write([("a", 1), ("b", 0)], "task.labels=[1,2,3]"))
     assert message == f"{tmp_path / 'train.jsonl'}, line 2: found label '0'; allowed: 1, 2, 3"
+    message = refusal(write([("a", "-1"), ("b", "0")], "task.labels=['-2','-1']"))
+    assert message.endswith("line 2: found label '0'; allowed: -2, -1")
 
 
 @pytest.mark.parametrize(
