@@ -148,7 +148,7 @@ def test_workers_of_a_launcher_get_the_users_method_a_recipe_and_their_cores(run
     threads = min(cpu_count(), 2)
     environment = {"OMP_NUM_THREADS": str(threads)}
     given = [*arguments, "recipe=with space/r.yml"]
-    process = run_cli(*given, cwd=cwd, env=environment, timeout=300)
+    process = run_cli(*given, cwd=cwd, env=environment, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
     [(_, record)] = records.find(cwd / "workers")[0]
     assert (record.method, record.config["trainer"]["lr"]) == ("my_package.scale", 0.02)

@@ -105,7 +105,7 @@ def test_setting_that_is_impossible_is_told_so_by_the_workers_of_a_launcher(fold
     (folder / "bad.yaml").write_text("method: lora\nsettings: {trainer.lr: -1}\n")
     (folder / "worse.yaml").write_text("method: lora\nsettings: {trainer.lr: -2}\n")
     arguments = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "recipe=bad.yaml,worse.yaml"]
-    process = run_cli(*arguments, cwd=folder)
+    process = run_cli(*arguments, cwd=folder, installed=True)
     assert process.returncode == 2, process.stderr
     for line in (IMPOSSIBLE, IMPOSSIBLE.replace("bad", "worse").replace("-1", "-2")):
         assert process.stderr.count(line) == 1

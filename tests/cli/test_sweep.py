@@ -138,7 +138,7 @@ def test_launcher_gives_the_same_numbers_and_the_table(
     launcher, options, methods, in_process, run_cli, overrides, tmp_path
 ):
     arguments = ["-m", f"hydra/launcher={launcher}", *options, *overrides, f"method={methods}", "seed=0,1"]
-    process = run_cli(*arguments, cwd=tmp_path, timeout=300)
+    process = run_cli(*arguments, cwd=tmp_path, timeout=300, installed=True)
     assert process.returncode == 0, process.stderr
     expected = {run: found for run, found in in_process.items() if run[0] in methods.split(",")}
     assert scores(tmp_path) == expected
