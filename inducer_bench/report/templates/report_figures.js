@@ -125,9 +125,10 @@ async function fit(element, spec, grow = false) {
   if (Number.isFinite(share)) await render(element, stretched(shape, share, tall));
 }
 
-/** Draw a figure now, and again when the colours or the width of the page change. */
+/** Draw a figure now, and again when the colours or the width of the page change; one drawing begins after the other. */
 function drawChart(element, spec, grow = false) {
-  drawn.set(element, () => fit(element, spec, grow));
+  let last = Promise.resolve();
+  drawn.set(element, () => (last = last.catch(() => {}).then(() => fit(element, spec, grow))));
   return drawn.get(element)();
 }
 

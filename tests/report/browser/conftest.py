@@ -50,6 +50,8 @@ def opened(browser):
         return kept[key]
 
     yield open_
+    for each in kept.values():
+        each.context.close()
     pages = {path.as_uri() for path, *_ in kept}
     assert [text for text in told if text not in pages and not text.startswith(("blob:", "data:"))] == []
 
