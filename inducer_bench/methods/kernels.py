@@ -34,11 +34,11 @@ def slow_in_sdpa(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> b
     Its backward pass is slow on short rows in 16 bits: without it, a step of SmolLM2 takes 0.84 of the time. Under
     `torch.vmap` it runs once for each entry of the mapped axis: torch has no rule for it.
     """
+    if query.device.type != "cpu":
+        return False
     mapped = torch._C._functorch.is_batchedtensor
-    in_16_bits = (autocast_dtype(query.device.type) or query.dtype).itemsize == 2
-    return query.device.type == "cpu" and (
-        dropout > 0 or (in_16_bits and _trains_on_short(query, key)) or mapped(query) or mapped(key) or mapped(value)
-    )
+    in_16_bits = (autocast_dtype("cpu") or query.dtype).itemsize == 2
+    return dropout > 0 or (in_16_bits and _trains_on_short(query, key)) or mapped(query) or mapped(key) or mapped(value)
 
 
 def attend_with_logsumexp(

@@ -18,15 +18,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from inducer_bench.errors import UserError, listed, shown
-from inducer_bench.files import cache_root, regular, sha256, write_folder
-from inducer_bench.locks import Lock
-from inducer_bench.notices import tell
+from inducer_bench.files import regular, sha256
+from inducer_bench.plm import copies
 from inducer_bench.plm.files import json_object
 
 _SUFFIX = ".gguf"
 _ORIGIN = "dequantized_from"  # key of config.json
 _NOT_ROUNDED = ("f64", "f32", "f16", "bf16")  # types of weights of which nothing was taken after training
-_PATIENCE = 1800.0  # seconds of waiting for another process that converts the same file
 
 
 def gguf_file(place: Path) -> Path | None:
@@ -64,18 +62,15 @@ def converted(file: Path) -> Path:
             written.
     """
     try:
-        folder = cache_root() / "plms" / f"gguf-{_digest(file)}"
+        folder = copies.place(f"gguf-{_digest(file)}")
         if folder.is_dir():
             return folder
         with open(file, "rb", opener=regular) as opened:
             if opened.read(4) != b"GGUF":
                 raise UserError(f"plm.path: '{file}' is no GGUF file, in spite of its name; allowed: one that is")
         check_package(f"plm.path: '{file}'")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with Lock(folder.with_name(f"{folder.name}.lock"), f"the conversion of '{file.name}'").held(_PATIENCE):
-            if not folder.is_dir():
-                tell(f"converting '{file}' to float32, once, into '{folder}'")
-                write_folder(folder, lambda draft: _convert(file, draft))
+        told = f"converting '{file}' to float32, once, into '{folder}'"
+        copies.make(folder, f"the conversion of '{file.name}'", told, lambda draft: _convert(file, draft))
     except OSError as error:
         raise UserError(
             f"plm.path: '{file}' cannot be read or converted ({shown(error, 200)}); INDUCER_BENCH_CACHE=FOLDER puts "

