@@ -111,15 +111,17 @@ def _source(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Hashabl
 def _renew(plm: _Loaded) -> None:
     """Draw the new weights from torch's global generator, as loading does: on the CPU, in the same order.
 
-    `_is_hf_initialized` is private to transformers: `initialize_weights` skips the modules that it marks.
+    Afterwards they are on the device of the others again. `_is_hf_initialized` is private to transformers:
+    `initialize_weights` skips the modules that it marks.
     """
     model: Any = plm.model  # its methods are not typed
+    device = model.device
     for name in plm.new:
         parameter = model.get_parameter(name)
         parameter.data = parameter.data.cpu()
         model.get_submodule(name.rpartition(".")[0])._is_hf_initialized = False
     model.initialize_weights()
-    model.eval()
+    model.to(device).eval()
 
 
 def _fingerprint(model: PreTrainedModel, new: frozenset[str]) -> int:

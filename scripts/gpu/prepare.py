@@ -29,8 +29,8 @@ from safetensors.torch import load, save_file
 
 from scripts.bench.harness import ROOT, table
 
-EXTRAS = ["hydra-joblib-launcher>=1.2"]  # several runs at a time on one GPU
-LEFT_OUT = {"wandb"}  # imported only when a run reports to it
+EXTRAS = ["hydra-joblib-launcher>=1.2", "gguf>=0.19"]  # several runs at a time on one GPU; PLMs in GGUF files
+LEFT_OUT = {"wandb", "vl-convert-python"}  # imported only when a run reports to it, and for images
 SDISTS = {"antlr4-python3-runtime", "rouge-score"}  # have no wheel: one is built, of Python alone
 PLATFORMS = ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"]
 DATA = ["sst2/train.tsv", "sst2/dev.tsv", "webnlg2017", "tokenizers/roberta-base", "tokenizers/gpt2"]
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--python-version", default="3.12", help="of that machine (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="default: ../shared/data")
     parser.add_argument("--out", type=Path, default=ROOT / ".gpu", help="default: .gpu")
-    parser.add_argument("--most", type=float, default=60.0, metavar="MB", help="for folder and checkout together")
+    parser.add_argument("--most", type=float, default=66.0, metavar="MB", help="for folder and checkout together")
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     for part, fill in (
