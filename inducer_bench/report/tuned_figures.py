@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 
 from inducer_bench.methods.options import method_title
+from inducer_bench.metrics.generation import PERPLEXITY
 from inducer_bench.report.curves import Curve, tuning_curve
 from inducer_bench.report.looks import CROSS, Look, Looks, of_settings
 from inducer_bench.report.naming import task_title
@@ -126,16 +127,14 @@ def _rates(study: Study, methods: Sequence[_Drawn]) -> list[Picture]:
     methods = [(method, look) for method, look in methods if len(rates_of(method)) > 1]
     if not methods:
         return []
-    better = study.first.better
     scores = [trial.score for method, _ in methods for trial in method.search.trials if trial.score is not None]
-    low, high = limits(scores, 0.1)
-    failed_at = limits(scores, 0.05)[0 if better > 0 else 1]
+    failed_at = _range(study, scores, 0.05)[0 if study.first.better > 0 else 1]
     rates = [rate for method, _ in methods for rate, _ in rates_of(method)]
     left, right = min(rates) / 1.5, max(rates) * 1.5
     label = _score_label(study)
     axis = alt.Axis(values=ticks(left, right), format=".0e")
     x = alt.X("rate:Q", title=None, scale=alt.Scale(type="log", domain=[left, right], nice=False), axis=axis)
-    y = alt.Y("score:Q", title=None, scale=span_of(low, high), axis=alt.Axis(tickCount=4))
+    y = _score_axis(study, *_range(study, scores, 0.1))
 
     def panel(at: int) -> tuple[str, list[Any]]:
         method, look = methods[at]
@@ -212,6 +211,27 @@ def _panels(panel: Callable[[int], tuple[str, list[Any]]], count: int, x_label: 
 def _bare(channel: Any, field: str) -> Any:
     """A channel that adds nothing to the title of its axis."""
     return channel(f"{field}:Q", title=None)
+
+
+def _is_ratio(study: Study) -> bool:
+    """Whether scores are compared by their ratios: perplexities, of which a failed trial has one of thousands."""
+    return study.first.metric == PERPLEXITY.name
+
+
+def _range(study: Study, scores: Sequence[float], margin: float) -> tuple[float, float]:
+    """The range of an axis of scores."""
+    if not _is_ratio(study):
+        return limits(scores, margin)
+    low, high = limits([math.log(score) for score in scores], margin)
+    return math.exp(low), math.exp(high)
+
+
+def _score_axis(study: Study, low: float, high: float) -> Any:
+    """Of this range, logarithmic where scores are compared by their ratios."""
+    if not _is_ratio(study):
+        return alt.Y("score:Q", title=None, scale=span_of(low, high), axis=alt.Axis(tickCount=4))
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    return alt.Y("score:Q", title=None, scale=scale, axis=alt.Axis(values=ticks(low, high), format="~g"))
 
 
 def _about(study: Study) -> str:

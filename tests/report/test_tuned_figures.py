@@ -72,6 +72,15 @@ def test_every_method_with_scores_has_a_panel_and_all_have_the_same_axes(drawn):
         assert all(layer["encoding"]["tooltip"] for layer in specs.layers(picture.spec))
 
 
+def test_perplexities_are_drawn_by_their_ratios(tmp_path):
+    tune(tmp_path, *MINI, "method=lora", tried=[4.0, 5.0, 1500.0], metric="perplexity", better=-1)
+    (found,) = load(tmp_path)
+    spec = draw(found)["learning_rates"].spec
+    scale = specs.marked(spec, "line", y="score")[0]["encoding"]["y"]["scale"]
+    assert scale["type"] == "log"
+    assert 1 < scale["domain"][0] < 4 < 1500 < scale["domain"][1] < 15_000
+
+
 def test_a_panel_of_learning_rates_has_every_trial_the_winner_and_the_failed_ones(study, drawn):
     (lora,) = (method for method in study.methods if method.label == "LoRA")
     spec = drawn["learning_rates"].spec
