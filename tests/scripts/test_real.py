@@ -24,6 +24,7 @@ from scripts.evidence.real import (
     initialisation,
     measure,
     runs,
+    scores,
     start,
 )
 from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS
@@ -93,6 +94,16 @@ def test_true_differences_are_found_per_task_and_over_tasks_with_a_sentence_for_
     assert means["LoRA"].found.difference == pytest.approx(0.0)
     assert means["LoRA"].verdict == "cannot be told apart"
     assert {name: rank.mean for name, rank in together.ranks.items()} == {"Inducer": 1.5, "LoRA": 1.5, "Prefix": 3.0}
+
+
+def test_the_table_of_scores_has_a_column_for_each_study_and_the_best_first(studied):
+    head, rows = scores.table(runs.load(studied).studies)
+    assert [column.partition(" (")[0] for column in head] == ["method", "CoLA", "SST-2"]
+    assert rows == [
+        ["Inducer", "**80.0 ± 0.8** (5)", "90.0 ± 0.8 (5)"],
+        ["LoRA", "79.5 ± 0.8 (5)", "**90.5 ± 0.8** (5)"],
+        ["Prefix", "70.0 ± 0.8 (5)", "75.0 ± 0.8 (5)"],
+    ]
 
 
 def test_lower_scores_may_be_better():

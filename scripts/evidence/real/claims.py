@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from inducer_bench.report.store import Group
-from scripts.evidence.real import against, budget, changes, gate, initialisation
+from scripts.evidence.real import against, budget, changes, gate, initialisation, scores
 from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS, Question
 from scripts.evidence.real.differences import Difference, adjusted, signed
 from scripts.evidence.real.gate import HARDLY, OPEN, Mean, Measured, number
@@ -39,6 +39,7 @@ def page(evidence: Evidence, real: Path) -> list[str]:
     return [
         f"From {done:,} finished runs of {len(evidence.store.runs):,}. {_INTERVALS}",
         "",
+        *_scores(evidence),
         *_against(evidence),
         *_initialisation(evidence, real / START),
         *_changes("(c) What is each part of the inducer worth?", evidence, ABLATIONS),
@@ -46,6 +47,17 @@ def page(evidence: Evidence, real: Path) -> list[str]:
         *_budget(evidence.of_experiment("real_budget")),
         *_changes("(f) What do the habits of the released code do?", evidence, HABITS),
     ]
+
+
+def _scores(evidence: Evidence) -> Iterator[str]:
+    head, rows = scores.table(evidence.studies)
+    if rows:
+        yield from (
+            "## Scores",
+            "",
+            "Mean ± sample standard deviation over seeds, their number in brackets. Bold: the best",
+        )
+        yield from ("mean, which need not be a difference.", "", *_table(head, rows))
 
 
 # -- (a) ---------------------------------------------------------------------------------------------------------------
