@@ -52,12 +52,8 @@ def page(evidence: Evidence, real: Path) -> list[str]:
 def _scores(evidence: Evidence) -> Iterator[str]:
     head, rows = scores.table(evidence.studies)
     if rows:
-        yield from (
-            "## Scores",
-            "",
-            "Mean ± sample standard deviation over seeds, their number in brackets. Bold: the best",
-        )
-        yield from ("mean, which need not be a difference.", "", *_table(head, rows))
+        note = "Mean ± sample standard deviation over seeds, their number in brackets. Bold: the best mean of a column."
+        yield from ("## Scores", "", note, "", *_table(head, rows))
 
 
 # -- (a) ---------------------------------------------------------------------------------------------------------------
