@@ -1,21 +1,28 @@
 """The scores of every method on every task, from the studies of equal effort that have ended."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean, stdev
 
+from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.studies import Study
 from scripts.evidence.real.against import headline, place, sides_of
+
+PARTS = ("seen", "unseen")  # WebNLG's categories: those that train has, and others
 
 
 def table(studies: Sequence[Study]) -> tuple[list[str], list[list[str]]]:
     """Head and rows: mean ± sample standard deviation over seeds, their number in brackets; a column for each study.
 
-    The best mean of a column is bold. Methods are in order of their mean rank over the columns that have them.
+    Scores of `PARTS` follow that of the whole. The best mean of a column is bold. Methods are in order of their mean
+    rank over the columns that have them.
     """
     ended = sorted((study for study in studies if not study.missing()), key=lambda one: (one.first.plm, place(one)))
-    head = ["method", *(f"{place(study)}, {headline(study).label}, {study.first.plm}" for study in ended)]
-    columns = [{side.label: side.scores(headline(study)) for side in sides_of(study) if side.runs} for study in ended]
-    ranked = [_ranked(scores, headline(study).better) for scores, study in zip(columns, ended, strict=True)]
+    head, columns, ranked = ["method"], [], []
+    for study, shown in ((one, each) for one in ended for each in _measures(one)):
+        scores = {side.label: side.scores(shown) for side in sides_of(study) if side.runs}
+        head.append(f"{place(study)}, {shown.label}, {study.first.plm}")
+        columns.append(scores)
+        ranked.append(sorted(scores, key=lambda label: -shown.better * fmean(scores[label])))
     labels = {label for column in columns for label in column}
     means = {label: fmean(ranks.index(label) for ranks in ranked if label in ranks) for label in labels}
     rows = [
@@ -25,8 +32,13 @@ def table(studies: Sequence[Study]) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def _ranked(scores: dict[str, list[float]], better: int) -> list[str]:
-    return sorted(scores, key=lambda label: -better * fmean(scores[label]))
+def _measures(study: Study) -> Iterator[Measure]:
+    whole = headline(study)
+    yield whole
+    known = {name for side in sides_of(study) for run in side.runs for name in run.record.scores}
+    for part in PARTS:
+        if (name := f"{whole.name}_{part}") in known:
+            yield measure(name, study.methods[0].config.task)
 
 
 def _cell(scores: Sequence[float] | None, best: bool) -> str:
