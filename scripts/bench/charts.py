@@ -2,7 +2,8 @@
 
     python -m scripts.bench.charts results/bench/amd-epyc charts/amd-epyc
 
-Reads every JSON file of the first folder and draws it as a PNG file of the same name in the second.
+Reads the JSON files of the first folder and draws each as a PNG file of the same name in the second, but for those that
+only say what a machine is or whether a check passed.
 """
 
 import argparse
@@ -41,20 +42,23 @@ class Chart:
     only: dict[str, list[Any]] = field(default_factory=dict)
 
 
-CHARTS = {  # first word of a result's name -> its chart
+CHARTS = {  # start of a result's name -> its chart; the first that fits
     "attention": Chart("ratio to SDPA", "candidate", ("purpose", "T"), 1, True, {"mask": ["padded"]}),
     "step": Chart("ratio to lora", "candidate", ("T",), 1, True),
+    "profile_step": Chart("launches", "method", ("family",)),
     "profile": Chart("ms", "operator", ("T", "form")),
     "loss": Chart("seconds a step", "form", only={"form": ["labelled", "everywhere"]}),
     "padding": Chart("padded / real", "form", ("task",), 1, True, {"batch": [16]}),
     "epoch": Chart("times ours", "form", (), 1, True),
     "encoding": Chart("peak MiB", "task"),
+    "graphs": Chart("ratio", "method", ("task", "T"), 1, True),
     "startup": Chart("seconds", "command"),
     "parts": Chart("ratio to ours", "candidate", ("part",), 1, True),
     "seeds": Chart("seconds a seed and step", "form", ("seeds",)),
     "compile": Chart("ratio", "method", (), 1, True),
     "decoding": Chart("ratio to batched with a cache", "form", ("method",), 1, True),
 }
+NOT_DRAWN = {"environment", "attention_check", "graphs_check"}
 COLUMNS, WIDTH = 3, 230  # panels in a row, and pixels of one
 
 
@@ -66,9 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     for path in sorted(args.results.glob("*.json")):
-        result, kind = json.loads(path.read_text()), path.stem.split("_")[0]
+        if path.stem in NOT_DRAWN:
+            continue
+        result, kind = json.loads(path.read_text()), kind_of(path.stem)
         drawn = lines(result["rows"]) if kind == "scaling" else dots(result["rows"], CHARTS[kind])
         (args.out / f"{path.stem}.png").write_bytes(plots.picture(path.stem, result["note"], drawn).png())
+
+
+def kind_of(name: str) -> str:
+    """The start of a result's name that decides how it is drawn."""
+    return next(kind for kind in (*CHARTS, "scaling") if name.startswith(kind))
 
 
 def dots(rows: Sequence[Row], chart: Chart) -> Any:

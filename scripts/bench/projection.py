@@ -1,16 +1,19 @@
-"""Hours of the whole comparison on one H200 by design: a model, of which nothing was measured on a GPU.
+"""Hours of the whole comparison on one H200 by design: a model, and what was measured of its assumptions.
 
-    python -m scripts.bench.projection [--before FILE --now FILES] [--data FOLDER]
+    python -m scripts.bench.projection [--before FILE --now FILES] [--measured FOLDER] [--data FOLDER]
 
 Writes results/bench/projection.md. Launches of a step are counted by `scripts.bench.launches`, before and after the
 work on the GPU; the rest of the model is in the constants below, which the page lists.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from inducer_bench.files import write_atomic
 from scripts.bench import harness, paper, simulated
@@ -18,8 +21,8 @@ from scripts.bench.harness import Row
 from scripts.bench.paper import Part
 from scripts.bench.simulated import Launches
 
-HOSTS = (8e-6, 15e-6, 25e-6)  # seconds a launch costs the host in eager mode: autograd, dispatch, Python
-HOST = 15e-6
+HOSTS = (8e-6, 15e-6, 25e-6, 40e-6)  # seconds a launch costs the host in eager mode: autograd, dispatch, Python
+HOST = 40e-6  # about as measured on the host of an H200
 STEP = 0.6e-3  # of the host a step, beside its launches: batch, collate, loop
 WAITS = 0.1e-3  # a step of the design before: four to seven waits
 FLOOR = 2.2e-6  # a kernel occupies the GPU at least
@@ -35,6 +38,7 @@ START = 15.0  # of a run: imports, data from the cache, PLM
 CHECKPOINT = {"fine_tune": 3.0}  # seconds; other methods:
 SMALL_CHECKPOINT = 0.05
 CHECKPOINTS_AN_HOUR = 12
+MEASURED = {"sst2": ("nlu", 16, 40, 43), "webnlg": ("nlg", 8, 70, 70)}  # family, rows, tokens: profiled, timed
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--now", type=Path, nargs="+", help="of later files, what they have counts",
         default=[simulated.FOLDER / "after.json", simulated.FOLDER / "frozen_bf16.json"],
     )  # fmt: skip
+    parser.add_argument("--measured", type=Path, default=harness.RESULTS / "nvidia-h200", help="results of a GPU")
     parser.add_argument("--data", type=Path, default=harness.ROOT.parent / "shared" / "data")
     parser.add_argument("--mini", action="store_true", help="a quick check with the lengths of the mini data")
     parser.add_argument("--out", type=Path, default=harness.RESULTS / "projection.md")
     args = parser.parse_args(arguments)
     now = {key: count for path in args.now for key, count in simulated.read(path).items()}
     launches = {False: simulated.read(args.before), True: now}
-    write_atomic(args.out, page(paper.parts(args.data, args.mini), launches).encode())
+    write_atomic(args.out, page(paper.parts(args.data, args.mini), launches, args.measured).encode())
     print(args.out.read_text())
 
 
@@ -88,6 +93,16 @@ def operations(task: str, method: str, tokens: float) -> float:
     return 2 * products * tokens * (BLOCKS + HEAD * LABELLED[task])
 
 
+def occupied(task: str, method: str, tokens: float, count: int, lean: bool) -> float:
+    """Seconds that the GPU needs for a training step of so many launches."""
+    return count * FLOOR + operations(task, method, tokens) / rate(tokens) + UPDATE[lean]
+
+
+def captured(device: float) -> float:
+    """Seconds of a step in a CUDA graph, by those that the GPU needs."""
+    return max(device, GRAPH_LEAST) + GRAPH_START
+
+
 def step(part: Part, method: str, design: Design, count: int, host: float) -> float:
     """Seconds of a step: of one run, or of a stack of all seeds.
 
@@ -99,9 +114,9 @@ def step(part: Part, method: str, design: Design, count: int, host: float) -> fl
         host: seconds a launch costs the host.
     """
     tokens = part.tokens * (part.seeds * STACK_PADDING if side(part, method, design) > 1 else 1)
-    device = count * FLOOR + operations(part.task, method, tokens) / rate(tokens) + UPDATE[design.lean]
+    device = occupied(part.task, method, tokens, count, design.lean)
     if design.graphs:
-        return max(device, GRAPH_LEAST) + GRAPH_START
+        return captured(device)
     busy = count * host + STEP
     if design.processes > 1:
         return max(busy / design.processes, SHARED * device)
@@ -132,7 +147,54 @@ def hours(part: Part, method: str, design: Design, launches: Launches, host: flo
     return (training + (scoring + decoding + runs * START) / design.processes + saving) / 3600
 
 
-def page(parts: Sequence[Part], launches: dict[bool, Launches]) -> str:
+def compared(folder: Path) -> list[Row]:
+    """What a GPU measured beside what the model says of the same step, for each task and method."""
+
+    def rows(name: str) -> list[Row]:
+        return [row for path in sorted(folder.glob(f"{name}.json")) for row in json.loads(path.read_text())["rows"]]
+
+    profiled = {(row["family"], row["method"]): row for row in rows("profile_step")}
+    graphs = {(row["task"], row["method"], row["T"]): row["seconds"] for row in rows("graphs")}
+    found = []
+    for task, (family, batch, length, timed) in MEASURED.items():
+        for row in rows(f"step_{task}_*_bf16"):
+            method = row["candidate"]
+            if row["T"] != timed or (family, method) not in profiled:
+                continue
+            counted = profiled[family, method]
+            launches, simulated = counted["launches"], counted["launches, simulated"]
+            graph = graphs.get((task, method, timed))
+            found.append({
+                "task": task, "method": method, "launches, simulated": simulated, "launches": launches,
+                "eager, ms": row["seconds"] * 1e3, "us a launch": row["seconds"] / launches * 1e6,
+                "GPU, ms, model": occupied(task, method, batch * length, simulated, lean=False) * 1e3,
+                "GPU, ms": counted["device, seconds"] * 1e3,
+                "graph, ms, model": captured(occupied(task, method, batch * timed, simulated, lean=False)) * 1e3,
+                "graph, ms": graph and graph * 1e3,
+            })  # fmt: skip
+    return found
+
+
+def findings(folder: Path) -> dict[str, Any]:
+    """What the page says of the comparison."""
+    rows = compared(folder)
+    described = json.loads((folder / "environment.json").read_text())
+    facts = {row["what"]: row["value"] for row in described["rows"]}
+
+    def spread(column: str, of: str | None = None, form: str = ".2f") -> str:
+        values = [row[column] / (row[of] if of else 1) for row in rows if row[column] and (of is None or row[of])]
+        return f"{min(values):{form}} to {max(values):{form}}"
+
+    return {
+        "device": described["device"]["name"], "date": described["date"],
+        "bare": facts["host microseconds a launch"], "a_launch": spread("us a launch", form=".0f"),
+        "middle": median(row["us a launch"] for row in rows), "counted": spread("launches, simulated", "launches"),
+        "on_gpu": spread("GPU, ms, model", "GPU, ms"), "in_graphs": spread("graph, ms, model", "graph, ms"),
+        "idle": spread("GPU, ms", "eager, ms"), "compared": harness.table(rows),
+    }  # fmt: skip
+
+
+def page(parts: Sequence[Part], launches: dict[bool, Launches], measured: Path) -> str:
     """The projection as Markdown."""
 
     def table(host: float) -> list[Row]:
@@ -175,13 +237,15 @@ def page(parts: Sequence[Part], launches: dict[bool, Launches]) -> str:
         lean=UPDATE[True] * 1e3, fat=UPDATE[False] * 1e3, graph_least=GRAPH_LEAST * 1e3, graph_start=GRAPH_START * 1e3,
         padding=STACK_PADDING, processes=PROCESSES, shared=SHARED, eval_launches=EVAL_LAUNCHES, decode=DECODE_LAUNCHES,
         start=START, fine_tune=CHECKPOINT["fine_tune"], small=SMALL_CHECKPOINT, hourly=CHECKPOINTS_AN_HOUR,
+        **findings(measured),
     )  # fmt: skip
 
 
 TEXT = """# Projection: the whole comparison on one H200
 
-**Nothing on this page was measured on a GPU.** It is a model: launches counted in a simulation, times a launch, a
-product and a start are assumed to take. `scripts/gpu_check.sh` measures what it assumes.
+**The hours on this page are a model, not measured:** launches counted in a simulation, and the times that a launch, a
+product and a start are assumed to take. What a GPU has shown of these assumptions is at the end: the launches and the
+time on the GPU are about right; the host needs about {middle:.0f} us a launch, more than was first assumed (8 to 25).
 
 ```
 python -m scripts.bench.projection
@@ -220,7 +284,22 @@ Launches of a training step, from `scripts.bench.launches` (12 layers, bf16 auto
   batches, {decode} launches a token where the simulation was not asked; not captured.
 - A checkpoint after each epoch and {hourly} an hour: {fine_tune:g} s for fine-tuning, {small:g} s for other methods.
   A run takes {start:g} s to start.
-"""
+
+## What was measured of it
+
+On one {device}, {date}, with `trainer.frozen=fp32` (`nvidia-h200/`): launches and the GPU's time by
+`scripts.gpu.profile` (batches of 16 x 40 and 8 x 70), steps by `scripts.bench.step` and `scripts.gpu.graphs` (16 x 43
+and 8 x 70).
+
+- Launches: the simulation, of an earlier commit, counts {counted} of those that the profiler counts.
+- The host: a bare launch in a loop takes {bare:.1f} us, but an eager step {a_launch} us for each of its launches, with
+  Python, dispatch and autograd; the median is {middle:.0f} us. On this host the columns of fewer us are too favourable
+  to eager steps; of other hosts nothing is known.
+- The GPU is busy for {idle} of an eager step: the host decides. The model says {on_gpu} of the
+  GPU's time, and {in_graphs} of a step's in a CUDA graph.
+- Not compared: stacked seeds, several processes, `trainer.frozen=bf16`, dev, decoding, checkpoints and starts.
+
+{compared}"""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What users ask of the benchmark results, as Markdown: how fast, how much memory, decoding, start-up, peft's Trainer.
+"""What users ask of the benchmark results, as Markdown: speed, memory, CUDA graphs, peft's Trainer, decoding, start-up.
 
     python -m scripts.bench.summary [FOLDER]
 
@@ -32,6 +32,7 @@ def section(results: Results) -> Iterator[str]:
     yield f"## {'; '.join(names)}\n"
     for title, text, rows in (
         ("How fast is a training step, and what memory does it take?", _STEPS, steps(results)),
+        ("How much faster would a step in a CUDA graph be?", _GRAPHS, graphs(results)),
         ("How fast is it beside peft and Trainer?", _EPOCHS, epochs(results)),
         ("How fast is decoding?", _DECODING, decoding(results)),
         ("How long until something happens?", _STARTUP, startup(results)),
@@ -82,6 +83,25 @@ def _from_note(result: Mapping[str, Any]) -> Row:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+_GRAPHS = """
+A step on random tokens, eager and captured in a CUDA graph, which the GPU replays without the host. The difference is
+nearly all of the time that the GPU waits for the host. `eager = 1` is the median of the ratio, with its 10th and 90th
+percentile. A prototype (`scripts/gpu/graphs.py`): the package itself captures no graphs.
+""".strip()
+
+
+def graphs(results: Results) -> list[Row]:
+    """A row for each task, length and method; from the shortest step in a graph on."""
+    found = [
+        {"task": row["task"], "tokens": row["T"], "batch": row["batch"],
+         "method": method_title(row["method"]), "eager, ms": 1e3 * row["eager, seconds"],
+         "in a graph, ms": 1e3 * row["seconds"], "eager = 1": _number(row["ratio"]),
+         "p10 to p90": f"{row['p10']:.2f} to {row['p90']:.2f}"}
+        for name, result in results.items() if name == "graphs" for row in result["rows"]
+    ]  # fmt: skip
+    return sorted(found, key=lambda row: (row["task"], row["tokens"], row["in a graph, ms"]))
 
 
 # -- epochs, decoding, start-up ----------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ s_i = (|Q_i|^2 + c_i) / sqrt p for a given c, and is differentiated with respect
     SDPA        torch's attention alone, without a gate: the floor
     package     what the package does on CUDA: SDPA, and SDPA again with the virtual key as one more key
     explicit    scores written out, P kept for the backward pass: T x S numbers a head
-    efficient   torch's private memory-efficient operator; the gradient of the log-sum-exp in a padded column
 
 A form passes if its errors relative to the reference, ||x - ref|| / ||ref||, are below `WORST` for every mask and, with
 dropout, if differences of its output agree with its gradient under one seed.
@@ -32,8 +31,7 @@ from scripts.bench import harness
 
 HEADS, WIDTH = 12, 64
 SCALE = WIDTH**-0.5
-PAD = 8  # columns: the kernels want aligned rows
-ALIGNED = 16  # elements: so must the rows of a mask be
+ALIGNED = 16  # elements: the kernels want rows of a mask that begin at multiples of it
 DROPOUT = 0.1
 MASKS = ("none", "padded", "causal")
 WORST = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
@@ -108,11 +106,10 @@ def package(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, 
     return f, gate(heads[3].unsqueeze(-1).to(f.dtype)).squeeze(-1)
 
 
-def with_function(
-    function: type[torch.autograd.Function], heads: Heads, mask: Tensor | None, dropout: float
-) -> tuple[Tensor, Tensor]:
-    """A function that gives f and log-sum-exp."""
-    f, logsumexp, *_ = function.apply(*heads[:3], mask, SCALE, dropout)
+def explicit(heads: Heads, mask: Tensor | None, dropout: float) -> tuple[Tensor, Tensor]:
+    """What inducers call on a CPU with dropout."""
+    apply: Any = ExplicitAttention.apply  # has no types
+    f, logsumexp, *_ = apply(*heads[:3], mask, SCALE, dropout)
     return f, gate_of(heads, logsumexp)
 
 
@@ -123,53 +120,7 @@ def gate_of(heads: Heads, logsumexp: Tensor) -> Tensor:
     return torch.sigmoid(own * SCALE - logsumexp)
 
 
-class EfficientAttention(torch.autograd.Function):
-    """f (B, H, T, p) and log-sum-exp (B, H, T) from torch's memory-efficient kernel, which keeps no T x S tensor.
-
-    Its backward pass takes no gradient dL of the log-sum-exp, but ds_ij = P_ij (D_ij dF_i.V_j - dF_i.f_i + dL_i): one
-    more column that is 1 in dF, -dL in f and 0 in V turns dF_i.f_i into dF_i.f_i - dL_i. It draws the forward pass's
-    dropout again from its seed.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, dropout: float
-    ) -> tuple[Tensor, Tensor]:
-        if mask is not None:
-            mask = mask.expand(*query.shape[:3], mask.shape[-1])
-        kernel = torch.ops.aten._scaled_dot_product_efficient_attention
-        f, logsumexp, seed, offset = kernel(query, key, value, mask, True, dropout, False, scale=scale)
-        ctx.save_for_backward(query, key, value, mask, f, logsumexp, seed, offset)
-        ctx.scale, ctx.dropout = scale, dropout
-        return f, logsumexp[..., : query.shape[2]]  # the kernel rounds T up
-
-    @staticmethod
-    def backward(ctx: Any, grad_f: Tensor, grad_logsumexp: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, mask, f, logsumexp, seed, offset = ctx.saved_tensors
-        width = query.shape[-1]
-        grad_f, query, key, value, f = (F.pad(x, (0, PAD)) for x in (grad_f, query, key, value, f))
-        grad_f[..., width] = 1
-        f[..., width] = -grad_logsumexp
-        kernel = torch.ops.aten._scaled_dot_product_efficient_attention_backward
-        grads = kernel(
-            grad_f, query, key, value, mask, f, logsumexp, seed, offset, ctx.dropout, [True, True, True, False],
-            False, scale=ctx.scale,
-        )  # fmt: skip
-        return *(grad[..., :width] for grad in grads[:3]), None, None, None
-
-
-FORMS: dict[str, Form] = {
-    "SDPA": sdpa,
-    "package": package,
-    "explicit": partial(with_function, ExplicitAttention),
-    "efficient": partial(with_function, EfficientAttention),
-}
-CUDA_ONLY = ("efficient",)
-
-
-def serves(name: str, device: torch.device) -> bool:
-    """Whether a form runs on this device."""
-    return device.type == "cuda" or name not in CUDA_ONLY
+FORMS: dict[str, Form] = {"SDPA": sdpa, "package": package, "explicit": explicit}
 
 
 # -- checks and measurements -------------------------------------------------------------------------------------------
@@ -177,7 +128,7 @@ def serves(name: str, device: torch.device) -> bool:
 
 def checked(name: str, lengths: Sequence[int], device: torch.device) -> Iterator[harness.Row]:
     """The errors of a form at each length, with each mask and in each precision; and of its slope with dropout."""
-    for length in lengths if serves(name, device) else ():
+    for length in lengths:
         for kind in MASKS:
             heads, visible = inputs(2, 2, length, kind)
             expected = passes(reference, *on_device(heads, visible, torch.float64, harness.CPU), 0.0)
@@ -249,11 +200,7 @@ def measured(batch: int, length: int, dtype: torch.dtype, args: argparse.Namespa
     """Time and peak memory of each form, with and without dropout."""
     heads, mask = on_device(*inputs(batch, HEADS, length, "padded"), dtype, args.device)
     for dropout in (DROPOUT, 0.0):
-        calls = {
-            name: partial(passes, form, heads, mask, dropout)
-            for name, form in FORMS.items()
-            if serves(name, args.device)
-        }
+        calls = {name: partial(passes, form, heads, mask, dropout) for name, form in FORMS.items()}
         times = harness.alternate(calls, args.rounds, device=args.device)
         for row in harness.ratio_rows(times, "SDPA"):
             peak = harness.peak_memory(calls[row["candidate"]], args.device) / 2**20

@@ -45,6 +45,8 @@ def test_a_users_page_asks_and_answers_and_has_none_of_our_bounds():
     assert headings == [
         "### How fast is a training step, and what memory does it take?", "### How fast is it beside peft and Trainer?",
         "### How fast is decoding?", "### How long until something happens?",
+        "### How fast is a training step, and what memory does it take?",
+        "### How much faster would a step in a CUDA graph be?",
     ]  # fmt: skip
     for word in ("wanted", "| met |", "target", "| bound |"):
         assert word not in page
@@ -78,7 +80,8 @@ def test_bounds_are_checked_for_developers(tmp_path, capsys):
 def test_every_kind_of_result_has_a_chart(tmp_path):
     results, charts = tmp_path / "results", tmp_path / "charts"
     results.mkdir()
-    committed = {path.name.split("_")[0]: path for path in sorted(harness.RESULTS.glob("*/*.json"))}
+    drawn = [path for path in sorted(harness.RESULTS.glob("*/*.json")) if path.stem not in bench_charts.NOT_DRAWN]
+    committed = {bench_charts.kind_of(path.stem): path for path in drawn}
     for path in committed.values():
         shutil.copy(path, results)
     bench_charts.main([str(results), str(charts)])
