@@ -85,7 +85,7 @@ def kind_of(name: str) -> str:
 def dots(rows: Sequence[Row], chart: Chart) -> Any:
     """Dots, with lines from the 10th to the 90th percentile where the result has them."""
     shown = [row for row in rows if chart.value in row and all(row[k] in v for k, v in chart.only.items())]
-    shown.sort(key=lambda row: [str(row[column]) if isinstance(row[column], str) else "" for column in chart.panel])
+    shown.sort(key=lambda row: [row[column] for column in chart.panel])
     grouped = [(key, list(group)) for key, group in groupby(shown, key=lambda row: [row[c] for c in chart.panel])]
     ends = [row[end] for row in shown for end in ("p10", "p90") if has_spread(row, chart.value)]
     scale = _scale([*(row[chart.value] for row in shown), *ends, *([chart.one] if chart.one else [])], chart)
