@@ -64,6 +64,15 @@ def _notices() -> None:
     notices.TERMINAL.told.clear()
 
 
+@pytest.fixture(autouse=True)
+def _hub_is_off() -> Iterator[None]:
+    """A test that allows the network leaves it forbidden: the hub's libraries retry for 23 seconds."""
+    yield
+    for name in ("huggingface_hub.constants", "datasets.config"):
+        if name in sys.modules:
+            sys.modules[name].HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
     """The command line, run in a folder of its own unless `cwd` says where; `env` is added to the environment.
