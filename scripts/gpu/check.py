@@ -24,6 +24,7 @@ SECONDS = 510  # of a whole call: with its start, below nine minutes
 LEAST = 5  # seconds left with which an item is started
 SKIPPED = "no time left"
 SHOWN = 15  # lines of the output of an item that failed
+RUNS = "scripts.gpu.runs"  # trains the real PLM
 METHODS = "fine_tune bitfit prefix adapter lora mam kernel_mix inducer inducer_lora inducer_ffn".split()
 FEW = ["lora", "inducer", "fine_tune"]
 GRAPHED = ["fine_tune", "prefix", "adapter", "lora", "inducer"]  # so many that both tasks fit into the limit
@@ -61,16 +62,16 @@ def items(call: str, small: bool, device: str) -> list[Item]:
                  ["--task", "webnlg", "--batch", half, "--lengths", *long, *methods, *precision]),
             Item("graphs", 110, "scripts.gpu.graphs", ["--methods", *(FEW if small else GRAPHED)]),
             Item("attention", 60, "scripts.gpu.attention"),
-            Item("seeds", 60, "scripts.gpu.runs", ["seeds", "--methods", "lora", "inducer"]),
-            Item("jobs", 80, "scripts.gpu.runs", ["jobs"]),
+            Item("seeds", 60, RUNS, ["seeds", "--methods", "lora", "inducer"]),
+            Item("jobs", 80, RUNS, ["jobs"]),
             *(Item(f"compile_{mode}", 100, "scripts.bench.compile",
                    ["--task", "sst2", "--methods", *compiled, "--batches", "2", "--mode", mode, *precision])
               for mode in (["default"] if device == "cpu" else ["default", "reduce-overhead"])),
         ]  # fmt: skip
     return [
-        Item("epoch", 260, "scripts.gpu.runs", ["epoch", "--methods", *FEW]),
-        Item("resume", 90, "scripts.gpu.runs", ["resume"]),
-        Item("memory", 60, "scripts.gpu.runs", ["memory"]),
+        Item("epoch", 260, RUNS, ["epoch", "--methods", *FEW]),
+        Item("resume", 90, RUNS, ["resume"]),
+        Item("memory", 60, RUNS, ["memory"]),
         *(Item(f"decoding_{kind}", 60, "scripts.bench.decoding", ["--slow", "2", "--precision", kind])
           for kind in ("bf16", "fp32")),
     ]  # fmt: skip
@@ -92,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = [item for item in items(args.call, args.small, args.device) if not args.only or item.name in args.only]
     logs = args.folder / "logs" / args.call
     logs.mkdir(parents=True, exist_ok=True)
-    unpack_plm(args.folder / "minilm", args.room / "minilm")
+    if not args.small and any(item.module == RUNS for item in chosen):
+        unpack_plm(args.folder / "minilm", args.room / "minilm")
     end = perf_counter() + SECONDS * args.times
     environment = {**os.environ, "CUDA_TESTS_ON": args.device, "GPU_CHECK_PLM": str(args.room / "minilm")}
     rows: list[harness.Row] = []
