@@ -228,6 +228,10 @@ class Task(ABC):
         """How often each label was predicted as each other one; None of a task without labels, or with many."""
         return None
 
+    def untaught(self, train: EncodedExamples) -> list[str]:
+        """What no training example shows, though the task asks for it, in one line each."""
+        return []
+
     def remarks(self, predictions: Sequence[Prediction]) -> list[str]:
         """What is odd about predictions, in one line each: that they are all the same, or mostly empty texts."""
         found = [row.get("prediction_name", row.get("prediction")) for row in predictions]

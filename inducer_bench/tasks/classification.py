@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, listed
 from inducer_bench.metrics.classification import F1_MACRO
 from inducer_bench.metrics.confusion import MOST_LABELS, Matrix, confusion
 from inducer_bench.metrics.metric import compute
 from inducer_bench.metrics.score import Scores
 from inducer_bench.tasks.base import Batch, Columns, Prediction, Task
-from inducer_bench.tasks.cache import Encoded
+from inducer_bench.tasks.cache import Encoded, EncodedExamples
 from inducer_bench.tasks.classification_rows import LabelledTexts, find_labels, read_rows, text_columns
 from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import text_of
@@ -133,6 +133,18 @@ class ClassificationTask(Task):
             return [dict(zip(self.config.text, row.texts, strict=True)) for row in self.read(split)]
         except UserError:
             return []
+
+    def untaught(self, train: EncodedExamples) -> list[str]:
+        """That a label is missing, as one may be in a small sample or a held-out part."""
+        there = set() if self.labels is None else {*train.values("labels")}
+        missing = [label for code, label in enumerate(self.labels or []) if code not in there]
+        if not missing:
+            return []
+        limit = f"; task.max_train={self.config.max_train}" if self.config.max_train is not None else ""
+        return [
+            f"task.labels: none of the {len(train):,} training examples has label {listed(missing)}, which the model "
+            f"cannot learn{limit}"
+        ]
 
     def confusion(self, predictions: Sequence[Prediction]) -> Matrix | None:
         """Labels in rows, predictions in columns; None for numbers, and for more labels than a record should hold."""

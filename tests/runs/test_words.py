@@ -54,6 +54,18 @@ def test_sample_is_told_with_what_it_is_drawn_from(overrides):
     assert dict(parts[1])["sample"] == "train 16 of 64; a fixed random sample"  # there are fewer than 99 of dev
 
 
+def test_a_label_that_no_training_example_has_is_told_before_the_first_step(overrides):
+    config = compose([*overrides, "task.max_train=1", "trainer.epochs=1"])
+    with build(config) as experiment:
+        missing = {"negative", "positive"} - {experiment.task.labels[experiment.splits.train[0]["labels"]]}
+    told = (run(config).folder / "log.txt").read_text().split("step 1/1")[0]
+    assert told.count(
+        f"task.labels: none of the 1 training examples has label {missing.pop()}, which the model cannot learn; "
+        "task.max_train=1"
+    ) == 1  # fmt: skip
+    assert "task.labels" not in (run(compose([*overrides, "trainer.epochs=1"])).folder / "log.txt").read_text()
+
+
 def test_warm_up_that_outlasts_the_run_is_told_before_it_also_in_a_sweep(overrides):
     outcome = run(compose([*overrides, "trainer.warmup=16", "task.max_train=32"]))  # no header, as a sweep's job
     first, *_ = (outcome.folder / "log.txt").read_text().split("step 2/8")
