@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 _PRELOADED = "helpers.preloaded"
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-_MEMORY = (
-    12 * 2**30
-)  # bytes that are written; address space alone is reserved by the terabyte in the figures' converter
+_MEMORY = 12 * 2**30  # bytes written: address space alone is reserved by the terabyte in the figures' converter
 _CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
+_STARTING = Lock()
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,15 @@ def counted(arguments: Iterable[str], folder: Path) -> tuple[Ended, int]:
     return ended, int(counter.read_text())
 
 
-@cache
 def context() -> Any:
-    """For `multiprocessing`: forks from a server that is started here.
+    """For `multiprocessing`: forks from a server that is started here, by the first of several threads."""
+    with _STARTING:
+        return _context()
 
-    It takes only the environment over, and finds this package by that.
-    """
+
+@cache
+def _context() -> Any:
+    """The server takes only the environment over, and finds this package by that."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([_PRELOADED])
     before = os.environ.get("PYTHONPATH")
