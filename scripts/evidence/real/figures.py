@@ -36,7 +36,9 @@ _WHEN = {"before": "before training", "after": "after training"}
 
 def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
     """A row for each difference, with its interval, and a line at zero."""
-    order = [f"{one.place}: {one.one} against {one.other}" for one in found]
+    alone = len({one.one for one in found}) == 1  # then the axis names it
+    order = [f"{one.place}: {'' if alone else f'{one.one} '}against {one.other}" for one in found]
+    axis = f"points; right of zero {found[0].one if alone else 'the first'} is better"
     ends = [one.found.interval() for one in found]
     rows = [
         {"row": row, "value": one.found.difference, "low": low, "high": high,
@@ -49,7 +51,7 @@ def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
     zero = of([{"at": 0}]).mark_rule(color=FAINT, strokeDash=[3, 3]).encode(x=alt.X("at:Q", scale=scale))
     lines = base.mark_rule(strokeWidth=2, opacity=0.7).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour)
     dots = base.mark_point(size=60, filled=True, opacity=1).encode(
-        x=alt.X("value:Q", title="points; right of zero the first is better", scale=scale), color=colour
+        x=alt.X("value:Q", title=axis, scale=scale), color=colour
     )
     return picture(name, title, alt.layer(zero, lines, dots, width=WIDTH, height=BAND * len(order)))
 
