@@ -35,5 +35,5 @@ def chart_width(page, within):
 
 def saved(page, link):
     with page.expect_download() as download:
-        link.click()
+        link.press("Enter")  # a click may miss what moves as figures are drawn
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()

@@ -101,10 +101,12 @@ function showTip(handler, event, item, value) {
 
 async function render(element, spec) {
   views.get(element)?.finalize();
+  element.style.minHeight = `${element.offsetHeight}px`; // what is below does not move while this is drawn again
   const { view } = await vegaEmbed(element, spec, {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, ast: true, tooltip: showTip, logLevel: 1,
   });
   views.set(element, view);
+  element.style.minHeight = "";
   return element.querySelector("svg").width.baseVal.value;
 }
 
