@@ -136,8 +136,10 @@ class ClassificationTask(Task):
 
     def untaught(self, train: EncodedExamples) -> list[str]:
         """That a label is missing, as one may be in a small sample or a held-out part."""
-        there = set() if self.labels is None else {*train.values("labels")}
-        missing = [label for code, label in enumerate(self.labels or []) if code not in there]
+        if self.labels is None:
+            return []
+        there = set(train.values("labels"))
+        missing = [label for code, label in enumerate(self.labels) if code not in there]
         if not missing:
             return []
         limit = f"; task.max_train={self.config.max_train}" if self.config.max_train is not None else ""

@@ -25,7 +25,6 @@ from scripts.evidence.real import (
     measure,
     runs,
     scores,
-    start,
 )
 from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS
 from scripts.evidence.real.collect import collect
@@ -165,17 +164,6 @@ def test_settings_that_differ_in_more_than_the_rate_are_not_averaged(tmp_path):
         ran(tmp_path, "real_initialisation", of, scores=[80.0], **SMALL)
     with pytest.raises(UserError, match=r"Inducer at 0\.0002: found 2 settings, which differ in trainer\.epochs"):
         initialisation.sweeps(runs.load(tmp_path).of_experiment("real_initialisation"))
-
-
-def test_lora_changes_nothing_before_the_first_step_and_prefixes_do():
-    found = start.measured(["preset=mini", "task=sst2", "task.max_eval=8"], sentences=8, seeds=1)
-    assert found["sentences"] == 8
-    changes = {label: seeds[0] for label, seeds in found["changes"].items()}
-    assert changes["LoRA"] == {"loss": 0.0, "logits": 0.0, "hidden": 0.0}
-    assert 0 < changes["Inducer"]["hidden"] < changes["Prefix, not reparameterised"]["hidden"]
-    assert changes["Prefix"]["logits"] > 0
-    with pytest.raises(UserError, match=r"^task: found 'webnlg', which is no classification"):
-        start.measured(["preset=mini", "task=webnlg"], sentences=8, seeds=1)
 
 
 # -- (c), (e), (f) -----------------------------------------------------------------------------------------------------
