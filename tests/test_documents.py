@@ -191,17 +191,13 @@ COLUMNS = {
 def test_results_in_the_readme_are_those_of_the_records():
     """The page that they are compared with is made from the records, as another test checks."""
     page = (ROOT / "results/real/claims.md").read_text()
-    heads, *rows = table(page.partition("## Scores")[2].partition("## (a)")[0])
+    heads, *rows = documents.table(page.partition("## Scores")[2].partition("## (a)")[0])
     found = {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
-    (_, *shown), *written = table((ROOT / "README.md").read_text().partition("## Results")[2].partition("## Cite")[0])
+    (_, *shown), *written = documents.table(
+        (ROOT / "README.md").read_text().partition("## Results")[2].partition("## Cite")[0]
+    )
     columns = {name: next(head for head in heads if COLUMNS[name] in head) for name in shown}
     assert len(written) == 7
     for title, *cells in written:
         expected = [found[title][columns[name]].replace("*", "").rpartition(" (")[0] for name in shown]
         assert cells == expected, title
-
-
-def table(text):
-    """The cells of the one table of a page, by row, the head among them."""
-    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line] for line in lines]

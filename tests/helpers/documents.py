@@ -118,3 +118,9 @@ def _words(line: str) -> list[str]:
     lexer.whitespace_split = True
     lexer.commenters = "#"
     return list(lexer)
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of the one table of a Markdown text, by row, the head among them."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line] for line in lines if set("".join(line)) - set("-: ")]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import documents
 
 from scripts.bench import launches
 from scripts.bench.fake_cuda import process
@@ -49,7 +50,7 @@ def simulate(requests):
 
 def bounds():
     """(family, method, scene) -> (launches, waits, waits that do not recur) of the table."""
-    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in BOUNDS.splitlines()[2:]]
+    rows = documents.table(BOUNDS)[1:]
     columns = [dict(zip(launches.COLUMNS, row, strict=True)) for row in rows]
     number = lambda cell: int(cell.replace(",", ""))  # noqa: E731
     return {
