@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 Rows = Sequence[Row]  # the lines of predictions.jsonl.gz of one run
 
 _EXAMPLE = ("split", "index", "id", "group", "label", "references")  # keys of a line that describe its example
+_STATISTICS = "statistics"  # of a line without its texts: metric -> what the example contributes to the score
+_PASSED_ON = (
+    *("split", "index", "id", "group", "label", "label_name", "prediction", "prediction_name", "loss", "count"),
+    _STATISTICS,
+)
+_LOSS_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,24 @@ def _rows(path: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
+def without_texts(rows: Rows, metric: Metric | None) -> list[dict[str, Any]]:
+    """Predictions without texts of the data set, for those who may not pass them on; paired tests give the same.
+
+    Args:
+        rows: predictions of one run.
+        metric: the one to be tested, if any; where lines have references, its statistics take their place.
+    """
+    found = []
+    for row in rows:
+        kept = {key: row[key] for key in _PASSED_ON if key in row}
+        if "loss" in row:
+            kept["loss"] = float(f"{row['loss']:.{_LOSS_DIGITS}g}")
+        if "references" in row and metric is not None and metric.statistics is not None:
+            kept[_STATISTICS] = {metric.name: [*metric.statistics(row)]}
+        found.append(kept)
+    return found
+
+
 def same_examples(runs: Sequence[Rows]) -> bool:
     """Whether all runs predicted the same examples, in the same order."""
     first, *others = map(described, runs)
@@ -114,7 +138,7 @@ def examples(score: str, metric: Metric, rows: Rows) -> Examples | None:
         rows: predictions of one run, of all splits that it reports or of one.
 
     Returns:
-        None if the metric has no statistics, or no example belongs to the score.
+        None if the metric has no statistics, the lines kept none of it, or no example belongs to the score.
 
     Raises:
         UserError: a prediction lacks what the metric scores.
@@ -125,14 +149,20 @@ def examples(score: str, metric: Metric, rows: Rows) -> Examples | None:
     groups, unit = GROUPS.get(metric.of, _own_group), UNITS.get(metric.of)
     try:
         rows = [row for row in rows if row["split"] == split and (not group or group in groups(row))]
-        if not rows:
+        if not rows or metric.name not in rows[0].get(_STATISTICS, metric.name):
             return None
-        statistics = np.array([metric.statistics(row) for row in rows], dtype=np.float64)
+        statistics = np.array([_statistics(metric, row) for row in rows], dtype=np.float64)
         units = np.arange(len(rows)) if unit is None else np.unique([unit(row) for row in rows], return_inverse=True)[1]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         found = f"{type(error).__name__}: {first_line(error)}"
         raise UserError(f"{PREDICTIONS}: split '{split}' is not what {metric.name} scores ({found})") from None
     return Examples(statistics, units, metric.corpus)
+
+
+def _statistics(metric: Metric, row: Row) -> Sequence[float]:
+    assert metric.statistics is not None
+    kept: Sequence[float] = row[_STATISTICS][metric.name] if _STATISTICS in row else metric.statistics(row)
+    return kept
 
 
 def _split_and_group(suffix: str, rows: Rows) -> tuple[str, str]:

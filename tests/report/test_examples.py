@@ -10,7 +10,7 @@ from helpers.scores import Turn, classification_scores, coqa_scores, generation_
 
 from inducer_bench.errors import UserError
 from inducer_bench.report.examples import examples as examples_of
-from inducer_bench.report.examples import read_predictions, same_examples
+from inducer_bench.report.examples import read_predictions, same_examples, without_texts
 
 WORDS = "the a film city river opened in was built by anna 's berlin long old , 1984 . cat-like".split()
 TEXT_METRICS = ["bleu", "bleu_multi", "chrf", "ter", "rouge1", "rouge2", "rougeL"]
@@ -181,6 +181,23 @@ def test_rows_are_of_the_same_examples_whatever_was_predicted():
     assert not same_examples([rows, labelled([(0, 0), (0, 1)])])
     assert not same_examples([rows, rows[:1]])
     assert not same_examples([rows, labelled([(0, 0), (1, 1)], "test")])
+
+
+@pytest.mark.parametrize(("name", "rows"), [*CASES.items(), ("f1", TURNS)])
+def test_predictions_without_texts_of_the_data_have_equal_examples(name, rows):
+    given = [{**row, "input": {"sentence": "of the data set"}} for row in rows]
+    metric = metric_for(name, rows)
+    kept = json.loads(json.dumps(without_texts(given, metric)))
+    assert all({"input", "references", "probabilities"}.isdisjoint(row) for row in kept)
+    assert without_texts(kept, metric) == kept
+    whole, passed_on = examples(name, rows), examples(name, kept)
+    assert np.array_equal(passed_on.statistics, whole.statistics)
+    assert np.array_equal(passed_on.units, whole.units)
+
+
+def test_predictions_without_texts_have_no_examples_of_other_scores():
+    kept = without_texts(CASES["bleu"], metric_for("bleu", CASES["bleu"]))
+    assert examples("chrf", kept) is None
 
 
 def test_predictions_are_read_as_they_were_written(tmp_path):

@@ -1,4 +1,4 @@
-"""The claims of `results/real`, from records whose truth is known; and the committed page is that of its records."""
+"""The claims of `results/real`, from records whose truth is known."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,6 @@ from helpers.handmade import FULL
 from inducer_bench.errors import UserError
 from inducer_bench.report.statistics import Contrast
 from inducer_bench.runs import record as records
-from scripts.evidence import pages
 from scripts.evidence.real import __main__ as real
 from scripts.evidence.real import (
     against,
@@ -387,9 +386,3 @@ def test_everything_is_made_again_from_the_kept_records(studied, swept, tmp_path
     real.main(["--real", str(tmp_path)])
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.suffix in (".md", ".csv")} == first
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"against.png", "rates.png"}
-
-
-@pytest.mark.skipif(not (runs.REAL / "runs").is_dir(), reason="there are no records in results/real/runs")
-def test_the_committed_page_is_what_its_records_say():
-    page = (runs.REAL / "claims.md").read_text()
-    assert pages.regenerated(page) == page, "run `make results`"

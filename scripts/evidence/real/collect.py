@@ -2,13 +2,24 @@
 
 Predictions are kept of final runs, of the trials that decided, and of the runs of `real_ablation`, `real_budget` and
 `real_habits`, as far as their file is small. What lacks them is compared over seeds alone, and the page says so.
+
+The data's licences do not let their texts be passed on, so the kept predictions have none, and records have the
+checksums of these files. Paired tests give the same.
 """
 
+import gzip
+import hashlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from inducer_bench import strict_json
 from inducer_bench.errors import UserError
+from inducer_bench.files import write_atomic
+from inducer_bench.metrics.metric import Metric
+from inducer_bench.report.examples import read_predictions, without_texts
+from inducer_bench.report.store import DoneRun
 from inducer_bench.runs import record as records
 from inducer_bench.runs.artefacts import PREDICTIONS
 from inducer_bench.search import record as searches
@@ -33,12 +44,21 @@ def collect(source: Path, runs: Path) -> None:
                 if (source / folder / name).is_file():
                     _copy(source, runs, folder / name)
     wanted = set(_with_predictions(evidence))
-    for name, (_, run) in evidence.store.runs.items():
+    for name, (config, run) in evidence.store.runs.items():
         own = run.folder.relative_to(source)
         _copy(source, runs, own / records.FILE)
-        predictions = run.folder / PREDICTIONS
-        if name in wanted and predictions.is_file() and predictions.stat().st_size <= LARGEST:
-            _copy(source, runs, own / PREDICTIONS)
+        if name in wanted and isinstance(run, DoneRun) and (run.folder / PREDICTIONS).is_file():
+            _pass_on(run, config.task.metric_of(config.task.metric), runs / own)
+
+
+def _pass_on(run: DoneRun, metric: Metric | None, target: Path) -> None:
+    """Write the predictions without texts, and the record that has their checksum."""
+    rows = without_texts(read_predictions(run.folder, run.record), metric)
+    packed = gzip.compress("".join(f"{strict_json.dumps(row)}\n" for row in rows).encode(), mtime=0)
+    if len(packed) <= LARGEST:
+        write_atomic(target / PREDICTIONS, packed)
+        files = {**run.record.files, PREDICTIONS: hashlib.sha256(packed).hexdigest()}
+        records.write(target, replace(run.record, files=files))
 
 
 def _with_predictions(evidence: Evidence) -> Iterator[str]:
