@@ -121,8 +121,7 @@ def divided(ones: Sequence[float], others: Sequence[float]) -> Mean:
 def chosen(evidence: Evidence) -> dict[str, Group]:
     """The settings whose gates are measured, by the name of their file.
 
-    They are the whole inducer of `real_ablation`, with each eps and self score, and the winners of studies of language
-    models.
+    They are the whole inducer of `real_ablation`, with each eps and self score.
 
     Raises:
         UserError: two settings would have one name.
@@ -212,11 +211,6 @@ def _groups(evidence: Evidence) -> Iterator[Group]:
         base = unchanged(ours, GATE, own[0].config.task.name)
         if base is not None:
             yield from (group for group in ours if group is base or tuple(changed_from(base, group)) in _GATED)
-    for study in evidence.studies:
-        if study.methods[0].config.task.family == "nlg":
-            for method in study.methods:
-                if method.config.method.name == "inducer" and method.finals and method.finals.done:
-                    yield method.finals
 
 
 def _score(config: ExperimentConfig) -> str:

@@ -2,8 +2,8 @@
 
     python -m scripts.evidence.real.measure RUNS      # the output_dir of finished runs, with their adapters
 
-Measured are the whole inducer of `real_ablation`, with each eps and self score, and the winners of studies of language
-models. `results/real/gates` keeps a file for each setting; its runs are not measured again.
+Measured is the whole inducer of `real_ablation`, with each eps and self score. `results/real/gates` keeps a file for each
+setting; its runs are not measured again.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     groups = chosen(load(args.runs))
     if not groups:
-        raise UserError(f"RUNS: '{args.runs}' has no runs of real_ablation, and no winners of studies; allowed: either")
+        raise UserError(f"RUNS: '{args.runs}' has no runs of the whole inducer; allowed: those of real_ablation")
     for name, group in groups.items():
         path = args.real / FOLDER / f"{name}.json"
         known = {run["run"]: run for run in json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
