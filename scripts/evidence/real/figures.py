@@ -104,8 +104,11 @@ def rates(found: Sequence[Sweep]) -> list[Picture]:
         known = looks(one.method for one in sweep.forms)
         drawn = zip(sweep.forms, of_settings([one.method for one in sweep.forms], known), strict=True)
         panels = [_panel(one, painted(look), (x, y, scale), sweep.guess) for one, look in drawn]
-        axes = alt.TitleParams(text=f"Vertical: {sweep.label}. Horizontal: learning rate.", fontWeight="normal",
-                               color=FAINT, offset=12)  # fmt: skip
+        legend = [
+            f"Vertical: {sweep.label}. Horizontal: learning rate. Line: the mean of all runs, bars: its 95 % interval.",
+            "Crosses: runs that failed to learn. Dotted: a constant guess.",
+        ]
+        axes = alt.TitleParams(text=legend, fontWeight="normal", color=FAINT, offset=12)
         title = f"{sweep.place}: each run, and the mean by learning rate; dotted: a constant guess; crosses: failures."
         name = "rates" if len(found) == 1 else f"rates_{number + 1}"
         pictures.append(picture(name, title, alt.concat(*panels, columns=_COLUMNS, title=axes, spacing=18)))
@@ -162,7 +165,7 @@ def _panel(one: Form, paint: dict[str, Any], axes: tuple[Any, Any, Any], guess: 
         line,
         of(means).mark_line(color=paint["colour"], strokeWidth=1.5).encode(x=x, y=y),
         points(base.transform_filter("!datum.failed"), 18),
-        base.transform_filter("datum.failed").mark_point(shape=CROSS, size=26, filled=True, color="#d55e00", opacity=1),
+        base.transform_filter("datum.failed").mark_point(shape=CROSS, size=26, filled=True, color=INK, opacity=1),
     ]
     if lines:
         bars = of(lines).mark_rule(color=INK, strokeWidth=1.4, opacity=0.6, clip=True)

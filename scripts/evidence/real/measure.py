@@ -2,8 +2,8 @@
 
     python -m scripts.evidence.real.measure RUNS      # the output_dir of finished runs, with their adapters
 
-Measured is the whole inducer of `real_ablation`, with each eps and self score. `results/real/gates` keeps a file for each
-setting; its runs are not measured again.
+Measured is the whole inducer of `real_ablation`, with each eps and self score. `results/real/gates` keeps a file for
+each setting; its runs are not measured again.
 """
 
 import argparse
