@@ -149,7 +149,7 @@ def examples(score: str, metric: Metric, rows: Rows) -> Examples | None:
     groups, unit = GROUPS.get(metric.of, _own_group), UNITS.get(metric.of)
     try:
         rows = [row for row in rows if row["split"] == split and (not group or group in groups(row))]
-        if not rows or metric.name not in rows[0].get(_STATISTICS, metric.name):
+        if not rows or (_STATISTICS in rows[0] and metric.name not in rows[0][_STATISTICS]):
             return None
         statistics = np.array([_statistics(metric, row) for row in rows], dtype=np.float64)
         units = np.arange(len(rows)) if unit is None else np.unique([unit(row) for row in rows], return_inverse=True)[1]

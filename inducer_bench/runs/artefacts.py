@@ -1,14 +1,21 @@
 """The files that a finished run leaves beside its record, which has their checksums."""
 
-from collections.abc import Iterable
+import gzip
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from inducer_bench import files
+from inducer_bench import files, strict_json
 from inducer_bench.errors import UserError, listed, shown
 from inducer_bench.runs.record import FinishedRecord
 
 ADAPTER, PREDICTIONS = "adapter", "predictions.jsonl.gz"
 WEIGHTS, DESCRIPTION = f"{ADAPTER}/adapter.safetensors", f"{ADAPTER}/adapter.json"
+
+
+def packed(predictions: Iterable[Mapping[str, Any]]) -> bytes:
+    """The content of the file of predictions: a JSON line for each; equal bytes for equal predictions."""
+    return gzip.compress("".join(f"{strict_json.dumps(one)}\n" for one in predictions).encode(), mtime=0)
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The files of a run's folder, but for the record, the log and the checkpoint's own."""
 
 import dataclasses
-import gzip
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from inducer_bench import distributed, strict_json
+from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.files import write_atomic
 from inducer_bench.methods.tuned import TunedModel
-from inducer_bench.runs.artefacts import ADAPTER, DESCRIPTION, PREDICTIONS, WEIGHTS, checksums
+from inducer_bench.runs.artefacts import ADAPTER, DESCRIPTION, PREDICTIONS, WEIGHTS, checksums, packed
 from inducer_bench.tasks.base import Task
 from inducer_bench.training import tracking
 from inducer_bench.training.evaluation import Evaluation
@@ -47,14 +46,14 @@ def write_results(
     """
     if not distributed.is_main_process():
         return {}
-    lines = "".join(
-        strict_json.dumps({"split": split, "index": i, **prediction, **given}) + "\n"
+    lines = (
+        {"split": split, "index": i, **prediction, **given}
         for split, result in evaluations.items()
         for i, (prediction, given) in enumerate(
             zip(result.predictions, _kept(inputs.get(split, ()), len(result.predictions)), strict=True)
         )
     )
-    write_atomic(folder / PREDICTIONS, gzip.compress(lines.encode(), mtime=0))  # equal bytes for equal lines
+    write_atomic(folder / PREDICTIONS, packed(lines))
     if trial:
         return checksums(folder, [tracking.FILE, PREDICTIONS])
     tuned.save(folder / ADAPTER)

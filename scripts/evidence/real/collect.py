@@ -7,21 +7,18 @@ The data's licences do not let their texts be passed on, so the kept predictions
 checksums of these files. Paired tests give the same.
 """
 
-import gzip
-import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from inducer_bench import strict_json
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import read_predictions, without_texts
 from inducer_bench.report.store import DoneRun
 from inducer_bench.runs import record as records
-from inducer_bench.runs.artefacts import PREDICTIONS
+from inducer_bench.runs.artefacts import PREDICTIONS, checksums, packed
 from inducer_bench.search import record as searches
 from scripts.evidence.real.runs import EXPERIMENTS, Evidence, load
 
@@ -53,12 +50,10 @@ def collect(source: Path, runs: Path) -> None:
 
 def _pass_on(run: DoneRun, metric: Metric | None, target: Path) -> None:
     """Write the predictions without texts, and the record that has their checksum."""
-    rows = without_texts(read_predictions(run.folder, run.record), metric)
-    packed = gzip.compress("".join(f"{strict_json.dumps(row)}\n" for row in rows).encode(), mtime=0)
-    if len(packed) <= LARGEST:
-        write_atomic(target / PREDICTIONS, packed)
-        files = {**run.record.files, PREDICTIONS: hashlib.sha256(packed).hexdigest()}
-        records.write(target, replace(run.record, files=files))
+    content = packed(without_texts(read_predictions(run.folder, run.record), metric))
+    if len(content) <= LARGEST:
+        write_atomic(target / PREDICTIONS, content)
+        records.write(target, replace(run.record, files=run.record.files | checksums(target, [PREDICTIONS])))
 
 
 def _with_predictions(evidence: Evidence) -> Iterator[str]:
