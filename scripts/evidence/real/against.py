@@ -1,4 +1,4 @@
-"""(a) The inducer against prefix-tuning in both forms, fine-tuning and LoRA: per task and over tasks."""
+"""(a) The inducer against prefixes in both forms, fine-tuning and LoRA: per task, over tasks, and with all data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.naming import task_title
 from inducer_bench.report.ranks import MeanRank, mean_ranks
-from inducer_bench.report.store import DoneRun
+from inducer_bench.report.store import DoneRun, Group
 from inducer_bench.report.studies import Searched, Study
+from inducer_bench.tasks.options import TaskOptions
 from scripts.evidence.real.differences import Difference, Side, adjusted, averaged, between
-from scripts.evidence.real.runs import form
+from scripts.evidence.real.runs import alone, by_task, form
 
 OURS, OTHERS = "Inducer", ("Prefix", "Prefix, not reparameterised", "Fine-tuning", "LoRA")
 
@@ -64,6 +65,27 @@ def over_tasks(each: Compared) -> list[OverTasks]:
     return found
 
 
+def with_more_data(groups: Sequence[Group]) -> list[Difference]:
+    """The inducer against each other method, where all of a task's training data were used: one family.
+
+    Raises:
+        UserError: a method has several settings on a task.
+    """
+    found = []
+    for (_, plm), own in sorted(by_task([group for group in groups if group.done]).items()):
+        task, labels = own[0].config.task, sorted({form(group.config) for group in own})
+        what = f"{_place(task, [run for group in own for run in group.done])} on {plm}"
+        sides = [
+            Side(label, alone([group for group in own if form(group.config) == label], f"{what}, {label}").done)
+            for label in labels
+        ]
+        if OURS in labels:
+            ours = labels.index(OURS)
+            pairs = [(ours, other) for other in range(len(sides)) if other != ours]
+            found += between(what, measure("headline", task), sides, pairs)
+    return adjusted(found)
+
+
 def sides_of(study: Study) -> list[Side]:
     """Every method of a study; one that failed has no runs."""
     return [_side(method) for method in study.methods]
@@ -77,9 +99,13 @@ def headline(study: Study) -> Measure:
 def place(study: Study) -> str:
     """The task and the amount of training data, by which two studies of a task differ."""
     finals = [run for method in study.methods if method.finals for run in method.finals.done]
-    sizes = {run.record.examples["train"] for run in finals}
+    return _place(study.methods[0].config.task, finals)
+
+
+def _place(task: TaskOptions, runs: Sequence[DoneRun]) -> str:
+    sizes = {run.record.examples["train"] for run in runs}
     size = f" ({max(sizes):,} training examples)" if sizes else ""
-    return f"{task_title(study.methods[0].config.task)}{size}"
+    return f"{task_title(task)}{size}"
 
 
 def _of(study: Study) -> list[Difference]:

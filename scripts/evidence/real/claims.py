@@ -41,6 +41,7 @@ def page(evidence: Evidence, real: Path) -> list[str]:
         "",
         *_scores(evidence),
         *_against(evidence),
+        *_with_more_data(evidence.of_experiment("real_whole")),
         *_initialisation(evidence, real / START),
         *_changes("(c) What is each part of the inducer worth?", evidence, ABLATIONS),
         *_gate(evidence, gate.load(real / gate.FOLDER, evidence)),
@@ -80,6 +81,12 @@ def _against(evidence: Evidence) -> Iterator[str]:
     yield from (f"- {one.sentence()}" for one in found)
     yield ""
     yield from _differences(found)
+
+
+def _with_more_data(groups: Sequence[Group]) -> Iterator[str]:
+    if found := against.with_more_data(groups):
+        yield from ("### With all training data", "", *(f"- {one.sentence()}" for one in found), "")
+        yield from _differences(found)
 
 
 # -- (b) ---------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from inducer_bench.runs.identity import flat, setting
 
 REAL = Path(__file__).resolve().parents[3] / "results" / "real"
 START = "start.json"  # in that folder: what `start.py` measured
-EXPERIMENTS = ("real_initialisation", "real_ablation", "real_budget", "real_habits")
+EXPERIMENTS = ("real_initialisation", "real_whole", "real_ablation", "real_budget", "real_habits")
 
 
 @dataclass(frozen=True)
