@@ -2,12 +2,14 @@
 
 import gzip
 import json
+from statistics import fmean
 
 import pytest
 
 from inducer_bench.runs.artefacts import PREDICTIONS
 from scripts.evidence import pages
-from scripts.evidence.real import runs
+from scripts.evidence.real import against, runs
+from scripts.evidence.real.runs import form
 
 pytestmark = pytest.mark.skipif(not (runs.REAL / "runs").is_dir(), reason="there are no records in results/real/runs")
 
@@ -15,6 +17,19 @@ pytestmark = pytest.mark.skipif(not (runs.REAL / "runs").is_dir(), reason="there
 def test_the_page_is_what_its_records_say():
     page = (runs.REAL / "claims.md").read_text()
     assert pages.regenerated(page) == page, "run `make results`"
+
+
+def test_differences_on_parts_of_a_test_set_are_those_of_the_scores_in_records():
+    evidence = runs.load(runs.REAL / "runs")
+    found = [one for one in against.per_part(evidence.studies) if one.place.endswith("BLEU unseen")]
+    assert {one.other for one in found} == set(against.OTHERS)
+    (study,) = [study for study in evidence.studies if study.first.task == "webnlg"]
+    means = {
+        form(method.config): fmean(run.record.scores["bleu_unseen"].value for run in method.finals.done)
+        for method in study.methods
+    }
+    for one in found:
+        assert one.found.difference == pytest.approx(means["Inducer"] - means[one.other], abs=1e-6)
 
 
 def test_no_prediction_has_texts_of_the_data():

@@ -20,8 +20,8 @@ from scripts.evidence.real.claims import page
 from scripts.evidence.real.collect import collect
 from scripts.evidence.real.runs import REAL, Evidence, load
 
-_HEAD = ("# What the records say about the claims", "", "Made by this command; do not edit.", "")
-_COMMAND = "`python -m scripts.evidence.real.claims`"
+_HEAD = ("# What the records say about the claims", "")
+_COMMAND = ("All that follows is made by this command:", "", "`python -m scripts.evidence.real.claims`", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def text(evidence: Evidence, real: Path) -> str:
     """The page of claims; what is judged by a person stands in README.md."""
     shown = [f"![{path.stem}](figures/{path.name})" for path in sorted((real / "figures").glob("*.png"))]
-    head = [*_HEAD, *(line for figure in shown for line in (figure, "")), _COMMAND, ""]
+    head = [*_HEAD, *(line for figure in shown for line in (figure, "")), *_COMMAND]
     return "\n".join([*head, *page(evidence, real)]).rstrip() + "\n"
 
 

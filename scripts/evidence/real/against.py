@@ -13,6 +13,7 @@ from scripts.evidence.real.differences import Difference, Side, adjusted, averag
 from scripts.evidence.real.runs import alone, by_task, form
 
 OURS, OTHERS = "Inducer", ("Prefix", "Prefix, not reparameterised", "Fine-tuning", "LoRA")
+PARTS = ("seen", "unseen")  # WebNLG's categories: those that train has, and others
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,19 @@ Compared = Sequence[tuple[Study, list[Difference]]]  # each study that has ended
 
 def compared(studies: Sequence[Study]) -> Compared:
     """The inducer against each of the others, in each study that has ended."""
-    return [(study, _of(study)) for study in studies if not study.missing()]
+    return [(study, _of(study, headline(study), place(study))) for study in studies if not study.missing()]
 
 
 def per_task(each: Compared) -> list[Difference]:
     """All comparisons: one family."""
     return adjusted([difference for _, differences in each for difference in differences])
+
+
+def per_part(studies: Sequence[Study]) -> list[Difference]:
+    """The same comparisons on the parts of a test set, where it has some: one family."""
+    ended = [(study, part) for study in studies if not study.missing() for part in parts_of(study)]
+    found = [_of(study, part, f"{place(study)}, {part.label}") for study, part in ended]
+    return adjusted([one for differences in found for one in differences])
 
 
 def over_tasks(each: Compared) -> list[OverTasks]:
@@ -96,6 +104,14 @@ def headline(study: Study) -> Measure:
     return measure("headline", study.methods[0].config.task)
 
 
+def parts_of(study: Study) -> list[Measure]:
+    """The scores of `PARTS` that the final runs have."""
+    whole = headline(study)
+    known = {name for side in sides_of(study) for run in side.runs for name in run.record.scores}
+    names = [f"{whole.name}_{part}" for part in PARTS]
+    return [measure(name, study.methods[0].config.task) for name in names if name in known]
+
+
 def place(study: Study) -> str:
     """The task and the amount of training data, by which two studies of a task differ."""
     finals = [run for method in study.methods if method.finals for run in method.finals.done]
@@ -108,12 +124,12 @@ def _place(task: TaskOptions, runs: Sequence[DoneRun]) -> str:
     return f"{task_title(task)}{size}"
 
 
-def _of(study: Study) -> list[Difference]:
+def _of(study: Study, score: Measure, where: str) -> list[Difference]:
     sides = {side.label: side for side in sides_of(study) if side.runs}
     chosen = [sides[label] for label in (OURS, *OTHERS) if label in sides]
     if OURS not in sides or len(chosen) < 2:
         return []
-    return between(place(study), headline(study), chosen, [(0, other) for other in range(1, len(chosen))])
+    return between(where, score, chosen, [(0, other) for other in range(1, len(chosen))])
 
 
 def _side(method: Searched) -> Side:

@@ -19,7 +19,7 @@ from scripts.evidence.real.runs import REAL, START, Evidence, load
 _NONE = "No records yet: `{}`."
 _INTERVALS = (
     "Differences are in points of the task's main score, above zero where the first is better, with their own 95 % "
-    "intervals. Better and worse are said where Holm's p-value over the comparisons of the section is below 0.05."
+    "intervals. Better and worse are said where Holm's p-value over the comparisons of one table is below 0.05."
 )
 
 
@@ -72,6 +72,7 @@ def _against(evidence: Evidence) -> Iterator[str]:
             yield from (f"On {together.plm}, over {', '.join(together.tasks)}:", "")
             yield from (f"- {one.sentence()}" for one in together.means)
             yield ""
+            yield from _differences(together.means)
         if together.ranks:
             yield from _table(
                 ["method", "mean rank", "95 %"],
@@ -81,6 +82,9 @@ def _against(evidence: Evidence) -> Iterator[str]:
     yield from (f"- {one.sentence()}" for one in found)
     yield ""
     yield from _differences(found)
+    if parts := against.per_part(evidence.studies):
+        yield from ("### On the parts of a test set", "", *(f"- {one.sentence()}" for one in parts), "")
+        yield from _differences(parts)
 
 
 def _with_more_data(groups: Sequence[Group]) -> Iterator[str]:
@@ -132,10 +136,14 @@ def _spread(one: Form) -> str:
     if one.ratio is None:
         return f"{one.label}: its spread cannot be compared with the inducer's (too few runs, or equal scores)."
     low, high = one.ratio.interval
-    times = f"{one.ratio.ratio:.2g} times the inducer's ({low:.2g} to {high:.2g})"
+    times = f"{one.ratio.ratio:.2g} times the inducer's ({_times(low)} to {_times(high)})"
     if low <= 1 <= high:
         return f"{one.label} does not vary in a way that can be told apart from the inducer: the variance is {times}."
     return f"{one.label} varies {'more' if low > 1 else 'less'} with the seed: the variance is {times}."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _width(one: Form) -> str:
@@ -155,7 +163,7 @@ def _row(one: Form) -> list[str]:
         one.label,
         f"{one.best.rate:g}",
         f"{fmean(one.best.all_scores):.1f}{spread} ({len(one.best.all_scores)})" if one.best.all_scores else "none",
-        "" if ratio is None else "{:.2g} [{:.2g}, {:.2g}]".format(ratio.ratio, *ratio.interval),
+        "" if ratio is None else f"{ratio.ratio:.2g} [{', '.join(map(_times, ratio.interval))}]",
         "" if ratio is None else f"{ratio.p_value:.3f}",
         _share(one.best.failed, len(one.best.scores), one.failures_at_best),
         _share(one.failed, one.runs, one.failures),
@@ -344,7 +352,7 @@ def _differences(found: Sequence[Difference]) -> Iterator[str]:
             f"{signed(one.found.difference)} [{signed(low)}, {signed(high)}]",
             f"{one.p_value:.3f}", one.verdict, one.over,
         ])  # fmt: skip
-    head = ["where", "first", "second", "its mean", "its mean", "difference", "p (Holm)", "first is", "over"]
+    head = ["where", "first", "second", "mean of first", "mean of second", "difference", "p (Holm)", "first is", "over"]
     yield from _table(head, rows)
 
 

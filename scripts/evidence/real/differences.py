@@ -78,8 +78,8 @@ class Difference:
         low, high = self.found.interval()
         said = f"{self.place}: {self.one} "
         if self.verdict == "cannot be told apart":
-            alone = " (told apart if it were the only comparison)" if self.found.p_value < LEVEL else ""
-            return f"{said}and {self.other} cannot be told apart: {signed(low)} to {signed(high)}{alone}."
+            note = " (significant if it were the only comparison)" if self.found.p_value < LEVEL else ""
+            return f"{said}and {self.other} cannot be told apart: {signed(low)} to {signed(high)}{note}."
         by = signed(self.found.difference).lstrip("+-")
         return f"{said}is {self.verdict} than {self.other} by {by} points: {signed(low)} to {signed(high)}."
 

@@ -57,7 +57,7 @@ def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
     zero = of([{"at": 0}]).mark_rule(color=FAINT, strokeDash=[3, 3]).encode(x=alt.X("at:Q", scale=scale))
     lines = base.mark_rule(strokeWidth=2, opacity=0.7).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour)
     dots = base.mark_point(size=60, filled=True, opacity=1).encode(
-        x=alt.X("value:Q", title=axis, scale=scale), color=colour
+        x=alt.X("value:Q", title=f"{axis}; orange: significant", scale=scale), color=colour
     )
     return picture(name, title, alt.layer(zero, lines, dots, width=WIDTH, height=BAND * len(order)))
 

@@ -1,24 +1,21 @@
 """The scores of every method on every task, from the studies of equal effort that have ended."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from inducer_bench.report.measures import Measure, measure
 from inducer_bench.report.studies import Study
-from scripts.evidence.real.against import headline, place, sides_of
-
-PARTS = ("seen", "unseen")  # WebNLG's categories: those that train has, and others
+from scripts.evidence.real.against import headline, parts_of, place, sides_of
 
 
 def table(studies: Sequence[Study]) -> tuple[list[str], list[list[str]]]:
     """Head and rows: mean ± sample standard deviation over seeds, their number in brackets; a column for each study.
 
-    Scores of `PARTS` follow that of the whole. The best mean of a column is bold. Methods are in order of their mean
-    rank over the columns that have them.
+    Scores of the parts of a test set follow that of the whole. The best mean of a column is bold. Methods are in order
+    of their mean rank over the columns that have them.
     """
     ended = sorted((study for study in studies if not study.missing()), key=lambda one: (one.first.plm, place(one)))
     head, columns, ranked = ["method"], [], []
-    for study, shown in ((one, each) for one in ended for each in _measures(one)):
+    for study, shown in ((one, each) for one in ended for each in (headline(one), *parts_of(one))):
         scores = {side.label: side.scores(shown) for side in sides_of(study) if side.runs}
         head.append(f"{place(study)}, {shown.label}, {study.first.plm}")
         columns.append(scores)
@@ -30,15 +27,6 @@ def table(studies: Sequence[Study]) -> tuple[list[str], list[list[str]]]:
         for label in sorted(labels, key=lambda label: (means[label], label))
     ]
     return head, rows
-
-
-def _measures(study: Study) -> Iterator[Measure]:
-    whole = headline(study)
-    yield whole
-    known = {name for side in sides_of(study) for run in side.runs for name in run.record.scores}
-    for part in PARTS:
-        if (name := f"{whole.name}_{part}") in known:
-            yield measure(name, study.methods[0].config.task)
 
 
 def _cell(scores: Sequence[float] | None, best: bool) -> str:
