@@ -43,17 +43,22 @@ def collect(source: Path, runs: Path) -> None:
     wanted = set(_with_predictions(evidence))
     for name, (config, run) in evidence.store.runs.items():
         own = run.folder.relative_to(source)
-        _copy(source, runs, own / records.FILE)
-        if name in wanted and isinstance(run, DoneRun) and (run.folder / PREDICTIONS).is_file():
-            _pass_on(run, config.task.metric_of(config.task.metric), runs / own)
+        metric = config.task.metric_of(config.task.metric)
+        if isinstance(run, DoneRun) and name in wanted and (content := _passed_on(run, metric)):
+            (runs / own).mkdir(parents=True, exist_ok=True)
+            write_atomic(runs / own / PREDICTIONS, content)
+            files = run.record.files | checksums(runs / own, [PREDICTIONS])
+            records.write(runs / own, replace(run.record, files=files))
+        else:
+            _copy(source, runs, own / records.FILE)
 
 
-def _pass_on(run: DoneRun, metric: Metric | None, target: Path) -> None:
-    """Write the predictions without texts, and the record that has their checksum."""
+def _passed_on(run: DoneRun, metric: Metric | None) -> bytes | None:
+    """The predictions without texts, packed; None where there are none, or too many."""
+    if not (run.folder / PREDICTIONS).is_file():
+        return None
     content = packed(without_texts(read_predictions(run.folder, run.record), metric))
-    if len(content) <= LARGEST:
-        write_atomic(target / PREDICTIONS, content)
-        records.write(target, replace(run.record, files=run.record.files | checksums(target, [PREDICTIONS])))
+    return content if len(content) <= LARGEST else None
 
 
 def _with_predictions(evidence: Evidence) -> Iterator[str]:
