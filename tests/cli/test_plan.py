@@ -64,7 +64,7 @@ def launched(arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["experiment=nlg_mini", "method=lora,prefix", "seed=range(2)"],
+        ["experiment=mini", "method=lora,prefix", "seed=range(2)"],
         ["task=glob(m*)", "method=own,lora"],
         [*MINI, "trainer.lr=1e-3,2e-3", "+method.nonsense=1,2"],
         [*MINI, "plm=gpt2,mini_gpt2", "output_dir=x/${hydra:job.num}", "task.text=[a,b],[c,d]", "~tracker"],
