@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python -m scripts.mini.pretrain mini_gpt2
 
 Writes inducer_bench/mini/plms/<name>: config, weights, tokenizer, and the figures of this run in pretraining.json.
-About 20 and 40 minutes on one CPU core; equal seed, thread count, versions and kind of CPU give equal weights.
+About 20 and 30 minutes on one CPU core; equal seed, thread count, versions and kind of CPU give equal weights.
 
 Two abilities do not emerge within minutes on a CPU; `start_weights` builds them into the initial weights.
 """
