@@ -64,7 +64,7 @@ def launched(arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["experiment=nlg_mini", "method=lora,prefix", "seed=range(2)"],
+        ["experiment=mini", "method=lora,prefix", "seed=range(2)"],
         ["task=glob(m*)", "method=own,lora"],
         [*MINI, "trainer.lr=1e-3,2e-3", "+method.nonsense=1,2"],
         [*MINI, "plm=gpt2,mini_gpt2", "output_dir=x/${hydra:job.num}", "task.text=[a,b],[c,d]", "~tracker"],
@@ -254,8 +254,8 @@ def test_difference_is_asked_of_committed_runs(capsys):
     (power,) = found["power"]
     assert (power["metric"], power["pairs"], power["seeds"], power["difference"]) == ("accuracy", 1, 3, 3.0)
     assert {"lora", "inducer"} <= set(power["methods"])
-    assert 2 <= power["needed"] <= 10
-    assert power["shown"] > 1
+    assert 1 < power["shown"] < 20
+    assert (power["needed"] > 3) == (power["shown"] > 3)  # three seeds show a difference of 3, or it takes more of them
 
 
 def test_without_a_pilot_the_plan_says_what_to_run(capsys, tmp_path):

@@ -109,7 +109,7 @@ def test_it_knows_which_words_praise(model: PreTrainedModel, tokenizer: PreTrain
 
 
 def test_it_has_begun_to_see_how_a_sentence_turns_them(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
-    """Bag-of-words models reach 64 % with 4,000 labelled sentences; this PLM 72 % without one."""
+    """Bag-of-words models reach 64 % with 4,000 labelled sentences; this PLM 69 % without one."""
     rows = sst2_splits()["dev"]
     guessed = guesses_praise(model, tokenizer, [sentence for sentence, _ in rows])
     assert (guessed == torch.tensor([bool(label) for _, label in rows])).float().mean() > 0.68
@@ -118,7 +118,7 @@ def test_it_has_begun_to_see_how_a_sentence_turns_them(model: PreTrainedModel, t
 @pytest.mark.parametrize("folder", [FOLDER, GPT2_FOLDER])
 def test_the_figures_of_a_pretraining_are_beside_the_plm(folder: Path):
     figures = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
-    assert figures["loss"] < 0.3 * figures["unigram_entropy"]
+    assert figures["loss"] < 0.4 * figures["unigram_entropy"]  # whole spans are masked
 
 
 # ---- GPT-2 ----
