@@ -62,6 +62,14 @@ def test_signal_before_and_after_a_command_is_one_line(name):
     assert (process.returncode, process.stderr) == (130, "inducer-bench: interrupted\n")
 
 
+@pytest.fixture(autouse=True)
+def hangup_counts():
+    """Also where the tests run under nohup, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def short(overrides):
     """One epoch of two steps, then the final evaluation of two batches."""
