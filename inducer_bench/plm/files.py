@@ -27,6 +27,22 @@ _FIRST = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tok
           "merges.txt")  # fmt: skip
 
 
+def is_cut_off(file: Path) -> bool:
+    """Whether a safetensors file ends before the tensors of its header do, or has no header.
+
+    Format: https://huggingface.co/docs/safetensors
+    """
+    try:
+        with open(file, "rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            size = os.fstat(opened.fileno()).st_size
+            header = json.loads(opened.read(length)) if 8 + length <= size else {}
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        return bool(size < 8 + length + max(ends, default=0))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return True
+
+
 def read_from(folder: Path, key: str, weights: bool) -> list[Path]:
     """The files of a folder that are read, in the order in which they are hashed.
 

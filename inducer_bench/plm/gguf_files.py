@@ -33,9 +33,9 @@ def gguf_file(place: Path) -> Path | None:
     Raises:
         UserError: the folder holds several.
     """
-    if is_named_so(place) and place.is_file():
-        return place
     try:
+        if is_named_so(place) and place.is_file():
+            return place
         paths = sorted(place.iterdir())
     except (OSError, ValueError):  # it is no folder, or no path at all, which whoever reads it tells
         return None
@@ -63,20 +63,28 @@ def converted(file: Path) -> Path:
     """
     try:
         folder = copies.place(f"gguf-{_digest(file)}")
-        if folder.is_dir():
+        if _is_whole(folder):
             return folder
         with open(file, "rb", opener=regular) as opened:
             if opened.read(4) != b"GGUF":
                 raise UserError(f"plm.path: '{file}' is no GGUF file, in spite of its name; allowed: one that is")
         check_package(f"plm.path: '{file}'")
         told = f"converting '{file}' to float32, once, into '{folder}'"
-        copies.make(folder, f"the conversion of '{file.name}'", told, lambda draft: _convert(file, draft))
+        copies.make(folder, _is_whole, f"the conversion of '{file.name}'", told, lambda draft: _convert(file, draft))
     except OSError as error:
         raise UserError(
             f"plm.path: '{file}' cannot be read or converted ({shown(error, 200)}); INDUCER_BENCH_CACHE=FOLDER puts "
             "what it becomes elsewhere"
         ) from None
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a converted file is in a folder, with what it was made of."""
+    try:
+        return copies.is_whole(folder, ["config.json"]) and _ORIGIN in json_object(folder / "config.json")
+    except ValueError:
+        return False
 
 
 def check_package(what: str) -> None:
@@ -152,7 +160,10 @@ def write(file: Path, folder: Path) -> None:
         reader = gguf.GGUFReader(os.path.join(alone, file.name))
         for tensor in reader.tensors:
             weights[tensor.tensor_type.name.lower()] += int(tensor.n_elements)
-        model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32, output_loading_info=True)
+        model, info = loaded
+        if lacking := sorted(info["missing_keys"]):
+            raise ValueError(f"{len(lacking)} tensors are missing, first '{lacking[0]}'; is it one part of several?")
         if "tokenizer.ggml.model" in reader.fields:  # else `plm.tokenizer` names another one
             AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
     # `save_pretrained` refuses a model that came from GGUF; a new one of the same configuration takes over its weights.

@@ -1,6 +1,7 @@
 """Load a PLM and its tokenizer: from the hub, from a local folder, bundled, or with random weights."""
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from transformers.activations import ACT2FN, NewGELUActivation
 
 from inducer_bench.errors import UserError, lacks_memory, shown
 from inducer_bench.methods.layers import pooler_parameters, pretrained_parameters
+from inducer_bench.notices import tell
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import opened
 from inducer_bench.plm.location import architecture, plm_folder, tokenizer_folder
@@ -75,6 +77,7 @@ def read_model(
         )
     unfit = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     _check_whole(plm, model, unfit, folder)
+    _tell_dropped(plm, model, info["unexpected_keys"])
     model.config.name_or_path = str(folder)
     return _prepared(cast(PreTrainedModel, model)), frozenset(unfit)
 
@@ -97,6 +100,17 @@ def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folde
         raise UserError(
             f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "
             f"{len(own)} tensors are missing or of another shape, first '{own[0]}'"
+        )
+
+
+def _tell_dropped(plm: PlmOptions, model: PreTrainedModel, unexpected: Collection[str]) -> None:
+    """Say that the model has no place for some of the PLM's own weights; those of other heads do not count."""
+    body = f"{model.base_model_prefix}."
+    dropped = sorted(key for key in unexpected if key.startswith(body) and not key.startswith(f"{body}pooler."))
+    if dropped:
+        tell(
+            f"plm: '{plm.name}' has {len(dropped)} tensors without a place in the model of its config.json, first "
+            f"'{dropped[0]}'; they are left out"
         )
 
 
@@ -157,8 +171,9 @@ def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
         UserError: the tokenizer has more tokens than the PLM has embeddings, or no token for the padding of a task.
     """
     rows = len(next(model.get_input_embeddings().parameters()))
-    if len(tokenizer) > rows:
-        raise UserError(f"plm.tokenizer: found {len(tokenizer)} tokens; allowed: at most {rows}, the PLM's embeddings")
+    tokens = max(len(tokenizer), *(number + 1 for number in tokenizer.get_vocab().values()))  # ids may have gaps
+    if tokens > rows:
+        raise UserError(f"plm.tokenizer: found {tokens} tokens; allowed: at most {rows}, the PLM's embeddings")
     if tokenizer.pad_token_id is None and not model.can_generate():  # a task that generates has a token of its own
         raise UserError(
             "plm.tokenizer: found neither a padding token nor an end token; allowed: a tokenizer with one of them, as "

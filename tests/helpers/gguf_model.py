@@ -8,7 +8,9 @@ import numpy as np
 LAYERS, WIDTH, HEADS, KEY_HEADS, FFN, POSITIONS = 2, 64, 4, 2, 96, 48
 
 
-def write(path: Path, tokenizer: Path | None, kind: str = "Q4_1", seed: int = 0) -> dict[str, np.ndarray]:
+def write(
+    path: Path, tokenizer: Path | None, kind: str = "Q4_1", seed: int = 0, without: str = "none"
+) -> dict[str, np.ndarray]:
     """Write the file.
 
     Args:
@@ -16,6 +18,7 @@ def write(path: Path, tokenizer: Path | None, kind: str = "Q4_1", seed: int = 0)
         tokenizer: the tokenizer.json of a byte-level BPE, whose vocabulary it gets; None for a file without one.
         kind: what the matrices are rounded to.
         seed: of the weights.
+        without: tensors whose names begin so are left out, as in a file that is one part of several.
 
     Returns:
         The weights before they were rounded, by their names in transformers.
@@ -46,6 +49,8 @@ def write(path: Path, tokenizer: Path | None, kind: str = "Q4_1", seed: int = 0)
         writer.add_eos_token_id(0)
     random, written = np.random.default_rng(seed), {}
     for name, stored, shape, heads in _matrices(len(tokens)):
+        if stored.startswith(without):
+            continue
         weight = random.normal(0.0, 0.1, shape).astype(np.float32)
         written[name] = weight
         rows = weight if heads is None else _rotated(weight, heads)

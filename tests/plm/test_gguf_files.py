@@ -136,6 +136,26 @@ def test_file_that_is_not_what_its_name_says_is_told_in_a_line_and_leaves_nothin
     assert not list(cache_root().glob("plms/gguf-*[!k]")), "a lock at most"
 
 
+def test_part_of_a_model_is_refused_and_not_filled_up_with_random_weights(tiny_gpt2_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("INDUCER_BENCH_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "half-00001-of-00002.gguf"
+    gguf_model.write(file, tiny_gpt2_folder / "tokenizer.json", without="blk.1.")
+    told = refusal(plm_in, file)
+    assert "cannot be converted: ValueError: 7 tensors are missing, first 'model.layers.1.mlp.down_proj.weight'" in told
+    assert not list(cache_root().glob("plms/gguf-*[!k]"))
+
+
+def test_converted_copy_that_is_damaged_is_made_again(tiny, tmp_path, monkeypatch):
+    folder, _ = tiny
+    copy = plm_files(plm_in(folder))
+    fingerprint = plm_fingerprint(plm_in(folder))
+    for name in ("model.safetensors", "config.json"):
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(whole[:-9] if name == "model.safetensors" else b"{}")
+        assert plm_fingerprint(plm_in(folder)) == fingerprint
+        assert (copy / name).read_bytes() == whole
+
+
 def test_folder_with_several_files_asks_for_one_and_one_with_safetensors_is_read_as_such(tiny_gpt2_folder, tmp_path):
     for name in ("a.gguf", "b.gguf"):
         (tmp_path / name).write_bytes(b"GGUF")

