@@ -24,8 +24,10 @@ from random import Random
 from typing import Any
 
 from inducer_bench.config.overrides import quoted
-from inducer_bench.errors import ExitCode, UserError
+from inducer_bench.errors import ExitCode, UserError, listed
 from inducer_bench.files import write_atomic
+from inducer_bench.tasks.files import ending
+from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import InputColumn, read_table
 
 _DEV = 5  # of so many rows one becomes dev
@@ -88,6 +90,9 @@ def _split(file: Path, text: str, label: str, runs: Path) -> Path:
     Raises:
         UserError: see `_task`.
     """
+    kinds = ClassificationOptions.formats
+    if ending(file) not in kinds:
+        raise UserError(f"DATA: found '{file}'; allowed: a name that ends with {listed(kinds)}, or these with .gz")
     columns = [InputColumn("TEXT", (text,)), InputColumn("LABEL", (label,))]
     rows = []
     for where, cells in read_table(file, columns):

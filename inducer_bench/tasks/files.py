@@ -104,7 +104,7 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
     """
     with readable(path), open(path, "rb", opener=files.regular) as file:
         try:
-            yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            yield gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(f"{path}: not a whole gzip file ({error})") from None
 

@@ -131,10 +131,12 @@ def test_without_a_file_the_bundled_reviews_are_taken_and_that_is_said(typed, ca
 
 def test_file_that_is_not_there_or_lacks_the_column_is_one_line(typed, tmp_path, capsys):
     (tmp_path / "reviews.tsv").write_text("sentence\tlabel\na\t1\n")
+    (tmp_path / "reviews.txt").write_text("sentence,label\na,1\n")
     for arguments, told in (
         (["nowhere.tsv"], "DATA: found 'nowhere.tsv', which is not there"),
         (["reviews.tsv", "--text", "review"], "reviews.tsv, line 1: no column 'review' (TEXT)"),
         (["reviews.tsv"], "DATA: found 'reviews.tsv' with 1 rows; allowed: at least 5"),
+        (["reviews.txt"], "DATA: found 'reviews.txt'; allowed: a name that ends with tsv, csv, jsonl, json, parquet, "),
     ):
         code, commands = typed(*arguments)
         assert (code, commands) == (2, [])

@@ -64,6 +64,7 @@ def test_every_format_gives_the_same_rows_packed_or_not(tmp_path, kind, packed):
         path = path.rename(tmp_path / f"train.{kind}.gz")
         path.write_bytes(gzip.compress(path.read_bytes()))
     assert values(path) == ROWS
+    assert values(path.rename(tmp_path / path.name.upper())) == ROWS
 
 
 @pytest.mark.parametrize("kind", WRITERS)
