@@ -38,13 +38,13 @@ def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
     """A row for each difference, with its interval, and a line at zero."""
     if len({one.one for one in found}) == 1:  # the axis names what all of them have in common
         order = [f"{one.place}: against {one.other}" for one in found]
-        axis = f"points; right of zero {found[0].one} is better"
+        axis = f"points; right of zero, {found[0].one} is better"
     elif len({one.other for one in found}) == 1:
         order = [f"{one.place}: {one.one}" for one in found]
-        axis = f"points; left of zero {found[0].other} is better"
+        axis = f"points; left of zero, {found[0].other} is better"
     else:
         order = [f"{one.place}: {one.one} against {one.other}" for one in found]
-        axis = "points; right of zero the first is better"
+        axis = "points; right of zero, the first is better"
     ends = [one.found.interval() for one in found]
     rows = [
         {"row": row, "value": one.found.difference, "low": low, "high": high,
