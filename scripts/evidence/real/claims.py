@@ -233,8 +233,9 @@ def _budget(groups: Sequence[Group]) -> Iterator[str]:
     )  # fmt: skip
     found = budget.differences(groups)
     apart = [one for one in found if one.verdict in ("better", "worse")]
-    yield f"Of {len(found)} comparisons of the inducer with another method at one budget, {len(apart)} tell them apart:"
-    yield from ("", *(f"- {one.sentence()}" for one in apart), "")
+    yield from (f"{len(apart)} of {len(found)} comparisons at one budget tell the inducer and the other apart.", "")
+    if apart:
+        yield from (*(f"- {one.sentence()}" for one in apart), "")
     yield from _differences(found)
 
 
