@@ -81,17 +81,26 @@ def with_more_data(groups: Sequence[Group]) -> list[Difference]:
     """
     found = []
     for (_, plm), own in sorted(by_task([group for group in groups if group.done]).items()):
-        task, labels = own[0].config.task, sorted({form(group.config) for group in own})
-        what = f"{_place(task, [run for group in own for run in group.done])} on {plm}"
-        sides = [
-            Side(label, alone([group for group in own if form(group.config) == label], f"{what}, {label}").done)
-            for label in labels
-        ]
-        if OURS in labels:
-            ours = labels.index(OURS)
-            pairs = [(ours, other) for other in range(len(sides)) if other != ours]
-            found += between(what, measure("headline", task), sides, pairs)
+        place = _place(own[0].config.task, [run for group in own for run in group.done])
+        found += of_ours(f"{place} on {plm}", own)
     return adjusted(found)
+
+
+def of_ours(where: str, groups: Sequence[Group]) -> list[Difference]:
+    """The inducer minus each other method among settings of one task; none without inducers. Not adjusted yet.
+
+    Raises:
+        UserError: a method has several settings.
+    """
+    methods: dict[str, list[Group]] = {}
+    for group in groups:
+        methods.setdefault(form(group.config), []).append(group)
+    sides = [Side(label, alone(own, f"{where}, {label}").done) for label, own in sorted(methods.items())]
+    ours = next((number for number, side in enumerate(sides) if side.label == OURS), None)
+    if ours is None:
+        return []
+    pairs = [(ours, other) for other in range(len(sides)) if other != ours]
+    return between(where, measure("headline", groups[0].config.task), sides, pairs)
 
 
 def sides_of(study: Study) -> list[Side]:

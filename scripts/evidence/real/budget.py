@@ -8,8 +8,9 @@ from inducer_bench.report.measures import measure
 from inducer_bench.report.naming import task_title
 from inducer_bench.report.plots import interval
 from inducer_bench.report.store import Group
-from scripts.evidence.real.differences import Difference, Side, adjusted, between
-from scripts.evidence.real.runs import alone, by_task, form
+from scripts.evidence.real.against import of_ours
+from scripts.evidence.real.differences import Difference, Side, adjusted
+from scripts.evidence.real.runs import by_task, form
 
 BUDGETS = (0.1, 0.3, 1.0, 2.0, 5.0)  # % of the PLM, as `real_budget.yaml` sweeps them
 
@@ -55,17 +56,11 @@ def differences(groups: Sequence[Group]) -> list[Difference]:
     """The inducer minus each other method at the same budget: one family of comparisons."""
     found = []
     for (_, plm), own in sorted(by_task([group for group in groups if group.done]).items()):
-        of = measure("headline", own[0].config.task)
-        at: dict[float, dict[str, list[Group]]] = {}
+        at: dict[float, list[Group]] = {}
         for group in own:
-            budget = budget_of(group.done[0].record.parameters.percent)
-            at.setdefault(budget, {}).setdefault(form(group.config), []).append(group)
-        for budget, methods in sorted(at.items()):
-            place = f"{task_title(own[0].config.task)} on {plm}, {budget:g} %"
-            sides = [Side(label, alone(some, f"{place}, {label}").done) for label, some in sorted(methods.items())]
-            ours = next((number for number, side in enumerate(sides) if side.label == "Inducer"), None)
-            if ours is not None:
-                found += between(place, of, sides, [(ours, other) for other in range(len(sides)) if other != ours])
+            at.setdefault(budget_of(group.done[0].record.parameters.percent), []).append(group)
+        for budget, some in sorted(at.items()):
+            found += of_ours(f"{task_title(own[0].config.task)} on {plm}, {budget:g} %", some)
     return adjusted(found)
 
 

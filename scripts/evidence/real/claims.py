@@ -70,27 +70,21 @@ def _against(evidence: Evidence) -> Iterator[str]:
     for together in against.over_tasks(compared):
         if together.means:
             yield from (f"On {together.plm}, over {', '.join(together.tasks)}:", "")
-            yield from (f"- {one.sentence()}" for one in together.means)
-            yield ""
-            yield from _differences(together.means)
+            yield from _told(together.means)
         if together.ranks:
             yield from _table(
                 ["method", "mean rank", "95 %"],
                 [[name, f"{rank.mean:.1f}", "" if rank.interval is None else "{:.1f} to {:.1f}".format(*rank.interval)]
                  for name, rank in together.ranks.items()],
             )  # fmt: skip
-    yield from (f"- {one.sentence()}" for one in found)
-    yield ""
-    yield from _differences(found)
+    yield from _told(found)
     if parts := against.per_part(evidence.studies):
-        yield from ("### On the parts of a test set", "", *(f"- {one.sentence()}" for one in parts), "")
-        yield from _differences(parts)
+        yield from ("### On the parts of a test set", "", *_told(parts))
 
 
 def _with_more_data(groups: Sequence[Group]) -> Iterator[str]:
     if found := against.with_more_data(groups):
-        yield from ("### With all training data", "", *(f"- {one.sentence()}" for one in found), "")
-        yield from _differences(found)
+        yield from ("### With all training data", "", *_told(found))
 
 
 # -- (b) ---------------------------------------------------------------------------------------------------------------
@@ -214,9 +208,7 @@ def _changes(title: str, evidence: Evidence, question: Question) -> Iterator[str
     if not found:
         yield from (_NONE.format(f"inducer-bench -m experiment={question.experiment}"), "")
         return
-    yield from (f"- {one.sentence()}" for one in found)
-    yield ""
-    yield from _differences(found)
+    yield from _told(found)
 
 
 def _budget(groups: Sequence[Group]) -> Iterator[str]:
@@ -266,9 +258,7 @@ def _gate(evidence: Evidence, found: Sequence[Measured]) -> Iterator[str]:
         yield from (_NONE.format(f"inducer-bench -m experiment={GATE.experiment}, with the changes in its file"), "")
     if family := adjusted([*trained, *gate.after_training(found)]):
         yield from ("### Does it matter for the score?", "")
-        yield from (f"- {one.sentence()}" for one in family)
-        yield ""
-        yield from _differences(family)
+        yield from _told(family)
     for one in found:
         if one.published:
             yield from (f"### Layer by layer: {one.label}", "")
@@ -342,6 +332,11 @@ def _span(found: Mean) -> str:
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def _told(found: Sequence[Difference]) -> Iterator[str]:
+    """A sentence for each comparison, then the table of all."""
+    yield from (*(f"- {one.sentence()}" for one in found), "", *_differences(found))
 
 
 def _differences(found: Sequence[Difference]) -> Iterator[str]:
