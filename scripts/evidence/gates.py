@@ -9,14 +9,14 @@ Measured on the first examples of the task's dev split, one at a time, so that t
     gradients      root mean square at the start, per part; AdamW hardly moves what stays below `trainer.eps`
     moved          |W - W_0| / |W_0| of each part W, W_0 its start
     across         the same without what lies along W_0, such as the pull of weight decay towards 0
-    scores         of the trained model, without MLP_k, and with g = 1
+    scores         of the trained model, with g = 1, with each head's g held at its mean, and without MLP_k
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ def measure(run: FinishedRun, examples: int, scored: int) -> dict[str, Any]:
         gradients = gradients_at(experiment, layers, some, run)
         tuned.load_weights(run.folder / artefacts.WEIGHTS)
         after, end = gates(experiment, some), copied(layers)
-        scores = scores_of(experiment, layers, dev[:scored], config.trainer.eval_batch_size)
+        held = [log_odds.sigmoid().mean(dim=1) for log_odds in after]
+        scores = scores_of(experiment, layers, held, dev[:scored], config.trainer.eval_batch_size)
     eps = config.trainer.eps
     rows = [
         {"layer": number, "before": values(old), "after": values(new), "norms": norms(w_0, w),
@@ -102,16 +103,16 @@ def measure(run: FinishedRun, examples: int, scored: int) -> dict[str, Any]:
 
 
 def gates(experiment: Experiment, examples: EncodedExamples) -> list[Tensor]:
-    """s - lse of each layer, (tokens of all examples x heads,), in float32."""
+    """s - lse of each layer, (heads, tokens of all examples), in float32."""
     with recorded() as found:
         predict(experiment.accelerator, experiment.tuned, experiment.task, examples, batch_size=1)
     layers = sum(isinstance(part, Inducer) for part in experiment.tuned.modules())
-    return [torch.cat(found[layer::layers]) for layer in range(layers)]
+    return [torch.cat(found[layer::layers], dim=1) for layer in range(layers)]
 
 
 @contextmanager
 def recorded() -> Iterator[list[Tensor]]:
-    """Collect s - lse (B H T,) of each call of an inducer, in their order."""
+    """Collect s - lse (H, B T) of each call of an inducer, in their order."""
     found: list[Tensor] = []
 
     def recording_attend(*inputs: Any) -> Any:
@@ -119,7 +120,7 @@ def recorded() -> Iterator[list[Tensor]]:
         _, log_odds = f_and_log_odds(*inputs)
 
         def recording(*terms: Tensor, factor: Tensor | None = None) -> Tensor:
-            found.append(log_odds(*terms, factor=factor).flatten().float().cpu())
+            found.append(log_odds(*terms, factor=factor).transpose(0, 1).flatten(1).float().cpu())
             return gate(*terms, factor=factor)
 
         return f, recording
@@ -129,7 +130,7 @@ def recorded() -> Iterator[list[Tensor]]:
 
 
 def values(log_odds: Tensor) -> Values:
-    """Gates in numbers, from s - lse (n,)."""
+    """Gates in numbers, from s - lse of any shape."""
     g = log_odds.sigmoid()
     return {
         "mean": g.mean().item(), "median": g.median().item(), "open": (g > OPEN).float().mean().item(),
@@ -196,26 +197,39 @@ def sized(gradients: dict[str, Tensor], eps: float) -> dict[str, Values]:
 
 @dataclass(frozen=True)
 class _Constant:
-    """In place of `Inducer.gate`: g is this number."""
+    """In place of an inducer's `gate`: g of each head (H,) or of all of them (1,), for every token."""
 
-    g: float
+    g: Tensor
 
     def __call__(self, form: Any, terms: Any, query: Tensor) -> Tensor:
-        return query.new_full((*query.shape[:3], 1), self.g)
+        return self.g.to(query)[:, None, None].expand(*query.shape[:3], 1)
+
+
+@contextmanager
+def constant(layers: list[Inducer], gates: list[Tensor]) -> Iterator[None]:
+    """Each layer's gates are these, whatever the query."""
+    with ExitStack() as stack:
+        for layer, g in zip(layers, gates, strict=True):
+            stack.enter_context(patch.object(layer, "gate", _Constant(g)))
+        yield
 
 
 def scores_of(
-    experiment: Experiment, layers: list[Inducer], examples: EncodedExamples, batch_size: int
+    experiment: Experiment, layers: list[Inducer], held: list[Tensor], examples: EncodedExamples, batch_size: int
 ) -> dict[str, Values]:
-    """What is changed -> loss and scores by forward passes, of the model as it is trained and of it with one change."""
+    """What is changed -> loss and scores by forward passes, of the model as it is trained and of it with one change.
+
+    g = 1 also makes a branch larger. With g held at its mean, (H,) of each layer, it no longer depends on the token.
+    """
 
     def scored() -> Values:
         found = evaluate(experiment.accelerator, experiment.tuned, experiment.task, examples, batch_size)
         return {"loss": found.loss, **{name: score.value for name, score in found.scores.items()}}
 
     results = {"as trained": scored()}
-    with patch.object(Inducer, "gate", _Constant(1.0)):
-        results["g = 1"] = scored()
+    for change, g in {"g = 1": [torch.ones(1)] * len(layers), "g at its mean": held}.items():
+        with constant(layers, g):
+            results[change] = scored()
     if hasattr(layers[0], "A_k"):
         with torch.no_grad():
             for layer in layers:

@@ -1,7 +1,7 @@
 """(d) What the gates of finished inducers do, before and after training, from what `measure.py` keeps.
 
 Inducers trained otherwise (without gate, without MLP_k, with other self scores) are in `changes.py`. Here trained ones
-are changed, to g = 1 or no MLP_k, and each is compared with itself.
+are changed, to g = 1, to gates that no longer depend on the token, or to no MLP_k, and each is compared with itself.
 """
 
 import json
@@ -25,7 +25,11 @@ from scripts.evidence.real.runs import Evidence, by_task
 FOLDER = "gates"  # in results/real: a file for each setting
 OPEN = 0.95  # a gate above it is open, as `scripts/evidence/gates.py` counts
 HARDLY = 0.1  # the key side hardly moves if it moves less than this, with its interval, relative to the value side
-AFTER = {"g = 1": "g = 1 after training", "without MLP_k": "MLP_k left out after training"}
+AFTER = {
+    "g = 1": "g = 1 after training",
+    "g at its mean": "each head's g held at its mean after training",
+    "without MLP_k": "MLP_k left out after training",
+}
 _GATED = (("trainer.eps",), ("method.key_residual",), ("method.self_temperature",))  # changes that keep gate and MLP_k
 
 
