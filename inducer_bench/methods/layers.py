@@ -86,7 +86,8 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
         layout: module names of an architecture that this package does not know.
 
     Raises:
-        UserError: no layout is given or known, or it names a module that the model does not have.
+        UserError: no layout is given or known, it names a module that the model does not have, or the heads of the
+            model's config are not those of its projections.
     """
     layout = layout or known_layout(model.config.model_type)
     heads, key_heads, head_width, width = _head_sizes(model.config)
@@ -97,6 +98,8 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
         for (kind, size), name in zip(widths.items(), names, strict=True):
             projections[kind] = Projection(_submodule(layer, name, "projections"), kind, start, start + size)
             start = start + size if len(layout.projections) == 1 else 0
+        for projection in projections.values() if len(layout.projections) == 3 else [projections["value"]]:
+            _check_end(projection, heads, key_heads, head_width)
         yield Layer(
             attention=_submodule(layer, layout.attention, "attention"),
             **projections,
@@ -171,6 +174,16 @@ def _head_sizes(config: PreTrainedConfig) -> tuple[int, int, int, int]:
     heads, width = config.num_attention_heads, config.hidden_size
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     return heads, key_heads, getattr(config, "head_dim", None) or width // heads, width
+
+
+def _check_end(projection: Projection, heads: int, key_heads: int, head_width: int) -> None:
+    """A model may ignore a size of its config that methods go by, such as `head_dim`."""
+    if projection.module_outputs != projection.stop:
+        raise UserError(
+            f"plm: found a {projection.name} projection with {projection.module_outputs} outputs; allowed: "
+            f"{projection.stop}, as the configuration says {heads} heads, {key_heads} of keys and values, of width "
+            f"{head_width}"
+        )
 
 
 def _submodule(parent: nn.Module, path: str, key: str) -> nn.Module:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from inducer_bench import distributed
 from inducer_bench.config.schema import ExperimentConfig
-from inducer_bench.errors import UserError
+from inducer_bench.errors import UserError, first_line, lacks_memory, shown
 from inducer_bench.methods.attach import attach
 from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.frozen import keep_frozen
@@ -28,10 +28,13 @@ from inducer_bench.runs.identity import Identity, setting_key
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.runs.splits import select_splits
 from inducer_bench.runs.words import Rows
+from inducer_bench.tasks.base import Task
+from inducer_bench.tasks.cache import EncodedExamples
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training import interruption, memory
 from inducer_bench.training.batching import PlannedBatch
 from inducer_bench.training.checkpoint import Checkpoint, Progress
+from inducer_bench.training.decoding import inference
 from inducer_bench.training.device import make_accelerator, set_seed, settings
 from inducer_bench.training.evaluation import evaluate, evaluate_final
 from inducer_bench.training.loop import Experiment, add_gradients, longest_batch, make_optimizer, train
@@ -41,6 +44,8 @@ from inducer_bench.training.sink import Start
 from inducer_bench.training.tracking import Tracker
 
 log = logging.getLogger("inducer_bench")
+
+MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")  # of a batch
 
 
 def execute(
@@ -209,6 +214,7 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     with settings(config.trainer), reuse.borrowed(config.plm, config.task.auto_class, outputs) as model:
         check_finite(config.plm, model)
         match_padding(model, tokenizer)
+        check_forward(config.plm, model, task, splits.train)
         tuned = attach_method(config, model).to(accelerator.device)
         if config.trainer.compile != "none":
             tuned.compile_layers(config.trainer.compile)
@@ -226,6 +232,36 @@ def check_finite(plm: PlmOptions, model: PreTrainedModel) -> None:
     """
     if (name := first_not_finite(model.named_parameters())) is not None:
         raise UserError(f"plm: tensor '{name}' of '{plm.path or plm.name}' is not finite; allowed: a whole PLM")
+
+
+def check_forward(plm: PlmOptions, model: PreTrainedModel, task: Task, examples: EncodedExamples) -> None:
+    """Check that a PLM by itself computes something from an example, the longest one.
+
+    A config.json can fit every weight and yet describe a model that cannot run.
+
+    Raises:
+        UserError: it fails, or what it computes is not finite.
+    """
+    longest = max(range(len(examples)), key=examples.lengths.__getitem__)
+    batch, tokens = task.collate(examples.take([longest])), len(next(model.get_input_embeddings().parameters()))
+    inputs = {name: batch[name].to(model.device) for name in MODEL_INPUTS if name in batch}
+    inputs = {name: ids.where(ids < tokens, 0) for name, ids in inputs.items()}  # a task's own tokens are not there yet
+    try:
+        with inference(model):
+            outputs = model(**inputs)[0]
+    except Exception as error:  # transformers and torch raise all kinds of errors
+        if lacks_memory(error) or interruption.requested():
+            raise
+        raise _cannot_run(plm, f"{type(error).__name__}: {shown(first_line(error), 200)}") from None
+    if not outputs.isfinite().all():
+        raise _cannot_run(plm, "its outputs are not finite")
+
+
+def _cannot_run(plm: PlmOptions, why: str) -> UserError:
+    return UserError(
+        f"plm: '{plm.path or plm.name}' cannot compute the longest training example ({why}); allowed: a PLM whose "
+        "config.json describes the model that was saved"
+    )
 
 
 def attach_method(config: ExperimentConfig, model: PreTrainedModel) -> TunedModel:

@@ -248,6 +248,39 @@ def test_plm_with_a_weight_that_is_not_finite_is_no_result(overrides, tiny_rober
         run(compose([*overrides, f"plm.path={folder}", "trainer.epochs=0"]))
 
 
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ({"chunk_size_feed_forward": 7}, r"ValueError: The dimension to be chunked \d+ has to be a multiple of"),
+        ({"layer_norm_eps": -1.0}, "its outputs are not finite"),
+        ({"layer_norm_eps": float("nan")}, "its outputs are not finite"),
+        ({"type_vocab_size": 0}, "plm.path: '.*' does not load"),
+    ],
+)
+def test_plm_that_loads_and_cannot_run_is_refused_before_training(overrides, tiny_roberta_folder, tmp_path, size, told):
+    folder = resized(tiny_roberta_folder, tmp_path, size)
+    with pytest.raises(UserError, match=told):
+        run(compose([*overrides, f"plm.path={folder}"]))
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_plm_whose_heads_are_not_those_of_its_config_is_refused(overrides, tiny_roberta_folder, tmp_path):
+    """`head_dim` is no size of a RoBERTa, which ignores it."""
+    folder = resized(tiny_roberta_folder, tmp_path, {"head_dim": 3})
+    told = "plm: found a query projection with 32 outputs; allowed: 12, as the configuration says 4 heads, .* width 3"
+    with pytest.raises(UserError, match=told):
+        run(compose([*overrides, f"plm.path={folder}"]))
+
+
+def resized(plm, tmp_path, size):
+    """A copy of a PLM's folder whose config.json says something else."""
+    folder = tmp_path / "odd"
+    shutil.copytree(plm, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **size}))
+    return folder
+
+
 @pytest.mark.parametrize("background", [False, True])
 def test_full_disk_fails_without_hiding_the_reason(overrides, monkeypatch, background):
     if background:
