@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Iterable
-from functools import wraps
+from functools import reduce, wraps
 from importlib import import_module
+from operator import getitem
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from inducer_bench.errors import UserError, first_line, listed, nearest, shown, unknown
 
@@ -44,7 +46,7 @@ def options(cls: type[Options]) -> type[Options]:
         try:
             checked(self, *args, **values)
         except ValidationError as error:
-            raise _one_line(error, cls.__name__) from None
+            raise _one_line(error, cls.__name__, values) from None
 
     made.__init__ = init
     return cast(type[Options], made)
@@ -61,11 +63,12 @@ def typed(kind: type[Options], values: dict[str, Any], prefix: str = "") -> Opti
     Raises:
         UserError: one line for the first key that is unknown, missing, of the wrong type or impossible.
     """
+    adapter = TypeAdapter(kind)
     try:
-        found: Options = TypeAdapter(kind).validate_json(json.dumps(values, default=repr))  # strict, but plain dicts
+        found: Options = adapter.validate_json(json.dumps(values, default=repr))  # strict, but plain dicts
         return found
     except ValidationError as error:
-        raise _one_line(error, prefix) from None
+        raise _one_line(error, prefix, values, adapter) from None
 
 
 def check_name(key: str, name: str) -> None:
@@ -129,13 +132,21 @@ _TYPES = {
 }
 
 
-def _one_line(error: ValidationError, prefix: str) -> UserError:
+def _one_line(
+    error: ValidationError, prefix: str, values: dict[str, Any], adapter: TypeAdapter[Any] | None = None
+) -> UserError:
     """The first of pydantic's errors, with its key as a user writes it.
 
     The English that is edited here is that of pydantic 2; `pyproject.toml` bounds it.
+
+    Args:
+        prefix: the key above `values`.
+        values: what was checked.
+        adapter: checked it; says whether null is allowed in the place of the value.
     """
-    first = error.errors()[0]
-    key = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
+    first, *others = error.errors()
+    path = _path(first, values)
+    key = ".".join([*([prefix] if prefix else []), *map(str, path)])
     found = shown(_written(first["input"]))
     kind = first["type"]
     if kind == "unexpected_keyword_argument":
@@ -151,11 +162,41 @@ def _one_line(error: ValidationError, prefix: str) -> UserError:
         return UserError(f"{key}: found {found}; allowed: {bound} {entries} {'entry' if entries == 1 else 'entries'}")
     if kind == "string_pattern_mismatch":
         return UserError(f"{key}: found {found}; allowed: a text that matches {first['ctx']['pattern']}")
-    requirement = first["msg"].removeprefix("Input should be ").removeprefix("Value should ")
-    requirement = _TYPES.get(requirement, requirement)
-    if kind == "string_type" and isinstance(first["input"], int | float):
-        requirement += f""", such as '{key}="{found}"'"""
-    return UserError(f"{key}: found {found}; allowed: {requirement}")
+    of_this = [first, *(other for other in others if _path(other, values) == path)]  # one for each type of a union
+    allowed = list(dict.fromkeys(map(_requirement, of_this)))
+    if kind == "string_type" and isinstance(first["input"], int | float) and allowed == ["a text"]:
+        allowed = [f"""a text, such as '{key}="{found}"'"""]
+    if adapter is not None and first["input"] is not None and _takes_null(adapter, values, path):
+        allowed.append("null")
+    return UserError(f"{key}: found {found}; allowed: {' or '.join(allowed)}")
+
+
+def _path(error: ErrorDetails, values: Any) -> list[str | int]:
+    """Where the value of an error is: without the types of a union, which pydantic names beside the keys."""
+    path: list[str | int] = []
+    for part in error["loc"]:
+        inside = isinstance(values, dict) or (isinstance(values, list) and isinstance(part, int))
+        if inside:
+            path.append(part)
+            values = values.get(part) if isinstance(values, dict) else values[part]
+    return path
+
+
+def _requirement(error: ErrorDetails) -> str:
+    requirement = error["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    return _TYPES.get(requirement, requirement)
+
+
+def _takes_null(adapter: TypeAdapter[Any], values: dict[str, Any], path: list[str | int]) -> bool:
+    """Whether the value at a path could be null."""
+    other = json.loads(json.dumps(values, default=repr))
+    *above, last = path
+    reduce(getitem, above, other)[last] = None
+    try:
+        adapter.validate_json(json.dumps(other))
+    except ValidationError as error:
+        return path not in (_path(one, other) for one in error.errors())
+    return True
 
 
 def _written(value: Any) -> str:

@@ -28,7 +28,7 @@ def within_budget(config: ExperimentConfig, wanted: str, composed: DictConfig) -
     Raises:
         UserError: it is neither a number nor a percentage, the method has no ranks, or its smallest are too large.
     """
-    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", wanted)
+    match = re.fullmatch(r"(\d{1,12})|(\d{1,9}(?:\.\d+)?) ?%", wanted)
     if match is None or not float(match[1] or match[2]):
         raise UserError(
             f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage such as 0.49%"

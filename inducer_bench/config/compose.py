@@ -229,7 +229,7 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
     if isinstance(error, OverrideParseException):
         return _not_understood(error.override)
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", str(error)):
-        return UserError(f"{match[1]}: found several values, '{match[2]}'; for a sweep over them add -m")
+        return UserError(f"{match[1]}: found several values, '{match[2]}'; allowed: one, or with -m a sweep of runs")
     found = f"KeyError: {cause}" if type(cause) is KeyError else first_line(cause)  # its message is the key alone
     return UserError(f"{key}: {found}")
 

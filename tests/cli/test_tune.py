@@ -234,6 +234,7 @@ def test_several_values_of_a_key_make_a_study_of_each(run_cli, overrides, tmp_pa
         (["tune.epochs=1", "trainer.warmup=500"], "trainer.warmup: found 500"),
         (["tune.budget=1", "methods=[lora]"], "method.budget"),
         (["tune.budget=x", "methods=[lora]"], "method.budget: found 'x'"),
+        (["tune.budget=0.5"], "tune.budget: found 0.5; allowed: a text or a whole number or null"),
         (["method.r=4", "methods=[bitfit]"], "method.r: there is no such key"),
         (["trainer.lr=interval(0.1,1)"], "trainer.lr: found an interval; allowed in tune: values"),
     ],

@@ -123,6 +123,7 @@ def test_number_beyond_all_sense_is_refused(overrides, complaint):
             "trainer.micro_batch_size: found 17; allowed: null, or at most trainer.",
         ),
         (["protocol.held_out=0.1"], "protocol.held_out: found 0.1; allowed: 0.0 with protocol.select_on=dev"),
+        (["protocol=clean", "task.max_train=1"], "task.max_train: found 1; allowed: more, of which protocol.held_out"),
         (
             ["task=stsb", "trainer.label_smoothing=0.1"],
             "trainer.label_smoothing: found 0.1; allowed: 0.0 for numbers",

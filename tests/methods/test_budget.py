@@ -301,7 +301,7 @@ def test_equal_ranks_are_the_same_run_whether_solved_for_or_given():
     assert solved.method == compose(["method=lora", "method.r=16"]).method
 
 
-@pytest.mark.parametrize("given", ["some", "-5", "0%", "1.5"])
+@pytest.mark.parametrize("given", ["some", "-5", "0%", "1.5", "9" * 500, "9" * 500 + "%"])
 def test_budget_that_is_neither_is_rejected(given):
     with pytest.raises(UserError, match=r"method\.budget: found .*; allowed: a number of parameters"):
         compose([f"method.budget='{given}'"])
