@@ -164,9 +164,10 @@ def _one_line(
         return UserError(f"{key}: found {found}; allowed: a text that matches {first['ctx']['pattern']}")
     of_this = [first, *(other for other in others if _path(other, values) == path)]  # one for each type of a union
     allowed = list(dict.fromkeys(map(_requirement, of_this)))
+    is_type = {*allowed} <= {*_TYPES.values()}  # and not a bound, nor what is wrong with JSON as a whole
     if kind == "string_type" and isinstance(first["input"], int | float) and allowed == ["a text"]:
         allowed = [f"""a text, such as '{key}="{found}"'"""]
-    if adapter is not None and first["input"] is not None and _takes_null(adapter, values, path):
+    if adapter is not None and is_type and first["input"] is not None and _takes_null(adapter, values, path):
         allowed.append("null")
     return UserError(f"{key}: found {found}; allowed: {' or '.join(allowed)}")
 

@@ -87,7 +87,7 @@ def _check_effects(task: TaskOptions, trainer: TrainerOptions, protocol: Protoco
             f"trainer.micro_batch_size: found {trainer.micro_batch_size}; allowed: null, or at most "
             f"trainer.batch_size, {trainer.batch_size}"
         )
-    if task.max_train is not None and math.ceil(protocol.held_out * task.max_train) == task.max_train:
+    if task.max_train is not None and protocol.held_out_of(task.max_train) == task.max_train:
         raise UserError(
             f"task.max_train: found {task.max_train}; allowed: more, of which protocol.held_out={protocol.held_out} "
             "leaves some to train on"

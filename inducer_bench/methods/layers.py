@@ -87,7 +87,7 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
 
     Raises:
         UserError: no layout is given or known, it names a module that the model does not have, or the heads of the
-            model's config are not those of its projections.
+            model's config are not those of its queries.
     """
     layout = layout or known_layout(model.config.model_type)
     heads, key_heads, head_width, width = _head_sizes(model.config)
@@ -98,8 +98,8 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
         for (kind, size), name in zip(widths.items(), names, strict=True):
             projections[kind] = Projection(_submodule(layer, name, "projections"), kind, start, start + size)
             start = start + size if len(layout.projections) == 1 else 0
-        for projection in projections.values() if len(layout.projections) == 3 else [projections["value"]]:
-            _check_end(projection, heads, key_heads, head_width)
+        *_, last = (one for one in projections.values() if one.module is projections["query"].module)
+        _check_end(last, heads, key_heads, head_width)
         yield Layer(
             attention=_submodule(layer, layout.attention, "attention"),
             **projections,
@@ -177,7 +177,13 @@ def _head_sizes(config: PreTrainedConfig) -> tuple[int, int, int, int]:
 
 
 def _check_end(projection: Projection, heads: int, key_heads: int, head_width: int) -> None:
-    """A model may ignore a size of its config that methods go by, such as `head_dim`."""
+    """Check that the last map of the module that computes queries ends where its output does.
+
+    A model may ignore a size of its config that every method in attention goes by, such as `head_dim`.
+
+    Raises:
+        UserError: it does not.
+    """
     if projection.module_outputs != projection.stop:
         raise UserError(
             f"plm: found a {projection.name} projection with {projection.module_outputs} outputs; allowed: "

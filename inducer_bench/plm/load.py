@@ -170,7 +170,7 @@ def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
     Raises:
         UserError: the tokenizer has more tokens than the PLM has embeddings, or no token for the padding of a task.
     """
-    rows = len(next(model.get_input_embeddings().parameters()))
+    rows = embedded_tokens(model)
     tokens = max([len(tokenizer), *(number + 1 for number in tokenizer.get_vocab().values())])  # ids may have gaps
     if tokens > rows:
         raise UserError(f"plm.tokenizer: found {tokens} tokens; allowed: at most {rows}, the PLM's embeddings")
@@ -180,6 +180,11 @@ def match_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
             "the texts of a batch are padded to one length"
         )
     model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def embedded_tokens(model: PreTrainedModel) -> int:
+    """The tokens that a model has embeddings for; a tokenizer may have fewer."""
+    return len(next(model.get_input_embeddings().parameters()))
 
 
 def _random_model(plm: PlmOptions, auto: Any, extra: dict[str, int]) -> PreTrainedModel:

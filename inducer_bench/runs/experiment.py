@@ -19,7 +19,7 @@ from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.frozen import keep_frozen
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.plm import reuse
-from inducer_bench.plm.load import load_tokenizer, match_padding, quiet_libraries
+from inducer_bench.plm.load import embedded_tokens, load_tokenizer, match_padding, quiet_libraries
 from inducer_bench.plm.location import architecture
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs import files, header, places, recording, words
@@ -243,7 +243,7 @@ def check_forward(plm: PlmOptions, model: PreTrainedModel, task: Task, examples:
         UserError: it fails, or what it computes is not finite.
     """
     longest = max(range(len(examples)), key=examples.lengths.__getitem__)
-    batch, tokens = task.collate(examples.take([longest])), len(next(model.get_input_embeddings().parameters()))
+    batch, tokens = task.collate(examples.take([longest])), embedded_tokens(model)
     inputs = {name: batch[name].to(model.device) for name in MODEL_INPUTS if name in batch}
     inputs = {name: ids.where(ids < tokens, 0) for name, ids in inputs.items()}  # a task's own tokens are not there yet
     try:

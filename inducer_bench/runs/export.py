@@ -14,7 +14,7 @@ from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.files import write_atomic
 from inducer_bench.methods import peft_format
 from inducer_bench.methods.tuned import TunedModel
-from inducer_bench.plm.load import load_tokenizer, match_padding
+from inducer_bench.plm.load import embedded_tokens, load_tokenizer, match_padding
 from inducer_bench.runs.card import model_card, without_places
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.runs.snippet import MERGED, base_model
@@ -106,7 +106,7 @@ def _merged(run: FinishedRun, tuned: TunedModel) -> tuple[str, Callable[[Path], 
     """transformers, and how to write the whole model and its tokenizer."""
     tokenizer = load_tokenizer(run.config.plm)
     match_padding(tuned.model, tokenizer)
-    size = len(next(tuned.model.get_input_embeddings().parameters()))
+    size = embedded_tokens(tuned.model)
     model = tuned.merge()
     model.config.name_or_path = base_model(run.config.plm)
 

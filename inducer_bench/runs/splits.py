@@ -1,6 +1,5 @@
 """The examples that a run trains on, and those that select its best epoch."""
 
-import math
 import random
 from collections.abc import Sequence
 
@@ -24,7 +23,7 @@ def select_splits(task: Task, protocol: ProtocolOptions, seed: int) -> Splits:
     train = task.examples("train")
     if protocol.select_on == "dev":
         return Splits(train, task.examples("dev")[: protocol.select_first])
-    size = math.ceil(protocol.held_out * len(train))
+    size = protocol.held_out_of(len(train))
     sources = train.sources if protocol.hold_out == "sources" else None
     held_out = _drawn(range(len(train)) if sources is None else sources, size, seed)
     rest = sorted({*range(len(train))} - {*held_out})

@@ -136,6 +136,10 @@ class ProtocolOptions:
     # sources: all texts of an entry and all turns of a dialogue are on one side; examples: any text or turn, as before
     hold_out: Literal["sources", "examples"] = "examples"
 
+    def held_out_of(self, examples: int) -> int:
+        """The size of the held-out slice of so many training examples, in examples."""
+        return math.ceil(self.held_out * examples)
+
 
 def _wandb_name(name: str) -> str:
     """A name as W&B takes it for projects and entities."""
