@@ -4,6 +4,7 @@ Without that, two jobs of two threads each on two cores wait for one another mos
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from inducer_bench import notices
 from inducer_bench.errors import UserError
 
 _VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS")  # what torch goes by; of two that differ, the first one counts
+_REPLACED = "A worker stopped while some jobs"  # joblib replaces one that has grown by 300 MB, and calls it a leak
 
 
 @contextmanager
@@ -43,7 +45,9 @@ def shared(hydra: DictConfig, jobs: int | None) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update({name: str(threads) for name, value in before.items() if value is None})
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _REPLACED, UserWarning)  # the job goes on in the new one
+            yield
     finally:
         for name, value in before.items():
             if value is None:

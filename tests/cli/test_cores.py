@@ -1,8 +1,13 @@
 """Jobs that run side by side share the cores of a machine."""
 
+import inspect
 import os
+import re
+import threading
+import warnings
 
 import pytest
+from joblib.externals.loky import process_executor
 from omegaconf import OmegaConf
 
 from inducer_bench.cli.cores import shared
@@ -105,3 +110,13 @@ def test_workers_of_a_launcher_have_their_part(launcher, given, jobs, run_cli, t
     assert process.returncode == 0, process.stderr
     found = [record for _, record in records.find(tmp_path / "runs")[0]]
     assert [record.device.threads for record in found] == [int(given or max(joblib.cpu_count() // 2, 1))] * jobs
+
+
+def test_a_worker_that_joblib_replaces_is_no_news(machine, recwarn):
+    (text,) = re.findall(r'"(A worker stopped[^"]*)"', inspect.getsource(process_executor))
+    with shared(OmegaConf.create({"launcher": JOBLIB, "sweeper": {"max_batch_size": None}}), 4):
+        warner = threading.Thread(target=warnings.warn, args=(text, UserWarning))  # joblib's warns in a thread, too
+        warner.start()
+        warner.join()
+        warnings.warn("another one", UserWarning, stacklevel=1)
+    assert [str(warning.message) for warning in recwarn] == ["another one"]
