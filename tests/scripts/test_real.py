@@ -257,13 +257,40 @@ def test_every_figure_is_one_specification_of_its_numbers(swept):
     sweeps = initialisation.sweeps(runs.load(swept).of_experiment("real_initialisation"))
     (drawn,) = figures.rates(sweeps)
     assert [panel["title"] for panel in drawn.spec["concat"]] == [one.label for one in sweeps[0].forms]
-    apart = differences.Difference("SST-2", "Inducer", "LoRA", (84.0, 85.0), Contrast(-1.0, 0.1, 0.2, 8.0), "", 0.2)
-    found = figures.differences("against", "title", [apart]).spec
-    (row,) = next(rows for rows in found["datasets"].values() if "low" in rows[0])
-    assert (row["value"], row["low"], row["high"]) == (-1.0, *apart.found.interval())
     points = [budget.Point("SST-2 on minilm", "lora", "LoRA", 0.3, 0.28, 81.0, (80.0, 82.0), 3)]
     (drawn,) = figures.budgets(points)
     assert drawn.spec["layer"][1]["encoding"]["y2"]["field"] == "high"
+
+
+def test_differences_are_drawn_in_groups_and_an_interval_that_is_far_wider_than_others_is_cut():
+    def apart(place, one, other, variance):
+        return differences.Difference(place, one, other, (84.0, 85.0), Contrast(-1.0, variance, variance, 8.0), "", 0.2)
+
+    def drawn(*found):
+        spec = figures.differences("against", "title", found).spec
+        base, dots = spec["layer"][1]["encoding"], spec["layer"][2]["encoding"]
+        rows = next(rows for rows in spec["datasets"].values() if "low" in rows[0])
+        assert sorted((row["value"], row["low"], row["high"]) for row in rows) == sorted(
+            (-1.0, *one.found.interval()) for one in found
+        )
+        return base["y"]["scale"]["domain"], dots["x"]["scale"]["domain"], dots["x"]["title"]
+
+    usual = [apart(place, "Inducer", other, 0.1) for place in ("RTE", "CoLA") for other in ("LoRA", "Prefix")]
+    order, span, title = drawn(*usual[::2], *usual[1::2])
+    mark = figures._HEADING
+    assert order == [
+        f"against LoRA{mark}", f"against LoRA{mark}RTE", f"against LoRA{mark}CoLA",
+        f"against Prefix{mark}", f"against Prefix{mark}RTE", f"against Prefix{mark}CoLA",
+    ]  # fmt: skip
+    ends = usual[0].found.interval()
+    assert tuple(span) == figures.limits([*ends, 0.0])
+    assert "go on" not in title
+    _, cut, title = drawn(*usual, apart("MRPC", "Inducer", "LoRA", 10.0))
+    assert cut == span
+    assert "go on" in title
+    order, _, title = drawn(apart("RTE", "no gate", "the whole", 0.1), apart("RTE", "no MLP_k", "the whole", 0.1))
+    assert order == [f"RTE{mark}", f"RTE{mark}no gate", f"RTE{mark}no MLP_k"]
+    assert "left of zero, the whole is better" in title
 
 
 @pytest.mark.slow

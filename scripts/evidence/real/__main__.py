@@ -64,6 +64,7 @@ def pictures(evidence: Evidence, real: Path) -> dict[str, bytes]:
 
 def _drawn(evidence: Evidence, real: Path) -> Iterator[Picture]:
     if found := against.per_task(against.compared(evidence.studies)):
+        found.sort(key=lambda one: against.OTHERS.index(one.other))
         yield figures.differences("against", "(a) The inducer against other methods, 95 % intervals", found)
     for question, name in ((ABLATIONS, "ablations"), (GATE, "other gates"), (HABITS, "habits")):
         if found := changes.differences(evidence.of_experiment(question.experiment), question):

@@ -1,7 +1,7 @@
 """The figures of `results/real`: differences with intervals, gates by layer, scores by learning rate and by budget."""
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import altair as alt
@@ -20,7 +20,6 @@ from inducer_bench.report.plots import (
     painted,
     picture,
     points,
-    rows_axis,
     span_of,
     ticks,
 )
@@ -29,37 +28,62 @@ from scripts.evidence.real.differences import Difference
 from scripts.evidence.real.gate import Measured
 from scripts.evidence.real.initialisation import Form, Sweep
 
+_HEADING = "\u2063"  # an invisible separator, which ends the name of a group
+_IS_HEADING = f"indexof(datum.value, '{_HEADING}') == length(datum.value) - 1"
+_MUCH_WIDER = 4  # times the median width of an interval
 _PANEL = (190, 150)  # pixels
 _COLUMNS = 3
 _WHEN = {"before": "before training", "after": "after training"}
 
 
 def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
-    """A row for each difference, with its interval, and a line at zero."""
+    """A row for each difference, with its interval, and a line at zero, in groups.
+
+    A group has the comparisons with one other side, if one side is the same in all of them, or else those of one place.
+    An interval that is much wider than the others is cut at the edge.
+    """
     if len({one.one for one in found}) == 1:  # the axis names what all of them have in common
-        order = [f"{one.place}: against {one.other}" for one in found]
+        placed = [(f"against {one.other}", one.place, one) for one in found]
         axis = f"points; right of zero, {found[0].one} is better"
-    elif len({one.other for one in found}) == 1:
-        order = [f"{one.place}: {one.one}" for one in found]
-        axis = f"points; left of zero, {found[0].other} is better"
     else:
-        order = [f"{one.place}: {one.one} against {one.other}" for one in found]
-        axis = "points; right of zero, the first is better"
-    ends = [one.found.interval() for one in found]
-    rows = [
-        {"row": row, "value": one.found.difference, "low": low, "high": high,
-         "colour": INK if one.verdict == "cannot be told apart" else "#d55e00"}
-        for row, one, (low, high) in zip(order, found, ends, strict=True)
-    ]  # fmt: skip
-    scale = span_of(*limits([0.0, *(end for pair in ends for end in pair)]))
-    base = of(rows).encode(y=rows_axis(order))
-    colour = alt.Color("colour:N", scale=None)
+        placed = [(one.place, one.one, one) for one in found]
+        axis = f"points; left of zero, {found[0].other} is better"
+    rows: list[dict[str, Any]] = []
+    order: list[str] = []
+    for group in dict.fromkeys(group for group, *_ in placed):
+        order.append(f"{group}{_HEADING}")
+        for _, label, one in (each for each in placed if each[0] == group):
+            order.append(f"{group}{_HEADING}{label}")
+            low, high = one.found.interval()
+            colour = INK if one.verdict == "cannot be told apart" else "#d55e00"
+            rows.append({"row": order[-1], "value": one.found.difference, "low": low, "high": high, "colour": colour})
+    low, high = _near(rows)
+    cut = any(row["low"] < low or row["high"] > high for row in rows)
+    axis += f"; orange: significant{'; lines that reach the edge go on' if cut else ''}"
+    scale = span_of(low, high)
+    labels = alt.Axis(
+        domain=False, ticks=False, labelFontWeight=alt.condition(_IS_HEADING, alt.value("bold"), alt.value("normal")),
+        labelExpr=f"{_IS_HEADING} ? split(datum.value, '{_HEADING}')[0] : split(datum.value, '{_HEADING}')[1]",
+    )  # fmt: skip
+    base = of(rows).encode(y=alt.Y("row:N", title=None, scale=alt.Scale(domain=order), axis=labels))
+    colours = alt.Color("colour:N", scale=None)
     zero = of([{"at": 0}]).mark_rule(color=FAINT, strokeDash=[3, 3]).encode(x=alt.X("at:Q", scale=scale))
-    lines = base.mark_rule(strokeWidth=2, opacity=0.7).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour)
-    dots = base.mark_point(size=60, filled=True, opacity=1).encode(
-        x=alt.X("value:Q", title=f"{axis}; orange: significant", scale=scale), color=colour
-    )
-    return picture(name, title, alt.layer(zero, lines, dots, width=WIDTH, height=BAND * len(order)))
+    lines = base.mark_rule(strokeWidth=2, opacity=0.7, clip=True)
+    dots = base.mark_point(size=60, filled=True, opacity=1)
+    chart = alt.layer(
+        zero,
+        lines.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colours),
+        dots.encode(x=alt.X("value:Q", title=axis, scale=scale), color=colours),
+        width=WIDTH, height=BAND * len(order),
+    )  # fmt: skip
+    return picture(name, title, chart)
+
+
+def _near(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """The range of an axis: zero, every value, and the intervals but those that are far wider than the usual one."""
+    usual = median(row["high"] - row["low"] for row in rows)
+    kept = [row for row in rows if row["high"] - row["low"] <= _MUCH_WIDER * usual]
+    return limits([0.0, *(row["value"] for row in rows), *(row[key] for row in kept for key in ("low", "high"))])
 
 
 def gates(found: Sequence[Measured]) -> Picture:
