@@ -15,13 +15,12 @@ import argparse
 import gzip
 import json
 import random
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from inducer_bench.files import write_atomic
+from inducer_bench.files import read_bytes, write_atomic
 
 COPIED = {  # file in SHARED_DATA -> file in OUT
     **{f"sst2/{split}.tsv": f"sst2/{split}.tsv" for split in ("train", "dev")},
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     for source, target in COPIED.items():
         (args.out / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(args.data / source, args.out / target)
+        write_atomic(args.out / target, read_bytes(args.data / source))  # in the place of a link, too
     with gzip.open(args.data / "coqa/dev.jsonl.gz", "rt", encoding="utf-8") as lines:
         train, scored = parts([json.loads(line) for line in lines])
     folder = args.out / "coqa_dev_split"

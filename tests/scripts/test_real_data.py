@@ -1,10 +1,11 @@
 """The development split of CoQA: so many dialogues of each source, no passage on both sides, in the official layout."""
 
+import gzip
 import json
 
 from inducer_bench.config.compose import compose
 from inducer_bench.tasks.coqa import read_dialogues
-from scripts.evidence.real_data import COQA, official, parts
+from scripts.evidence.real_data import COPIED, COQA, main, official, parts
 
 
 def dialogue(name, source="cnn", story=None):
@@ -34,3 +35,22 @@ def test_what_is_written_is_read_as_coqa_under_another_name(tmp_path):
     assert task.name == "coqa_dev_split"
     answers = json.loads((tmp_path / "dev.json").read_text())["data"][0]["answers"]
     assert [answer["span_text"] for answer in answers] == ["a sat", "unknown"]
+
+
+def test_a_second_time_gives_the_same_folder_and_what_was_linked_there_is_left_alone(tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    for source in COPIED:
+        (data / source).parent.mkdir(parents=True, exist_ok=True)
+        (data / source).write_text(source)
+    (data / "coqa").mkdir()
+    (data / "coqa/dev.jsonl.gz").write_bytes(gzip.compress(json.dumps(dialogue("a")).encode()))
+    (out / "sst2").mkdir(parents=True)
+    (out / "sst2/dev.tsv").symlink_to(data / "sst2/dev.tsv")
+    for _ in range(2):
+        main([str(data), str(out)])
+        assert {target: (out / target).read_text() for target in COPIED.values()} == {
+            target: source for source, target in COPIED.items()
+        }
+    assert not any(path.is_symlink() for path in out.rglob("*"))
+    assert (data / "sst2/dev.tsv").read_text() == "sst2/dev.tsv"
+    assert f"task=mrpc task.data_dir={out / 'mrpc'}\n" in capsys.readouterr().out
