@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from inducer_bench.config.overrides import quoted
+from inducer_bench.config.overrides import literal
 from inducer_bench.errors import ExitCode, UserError, listed
 from inducer_bench.files import write_atomic
 from inducer_bench.tasks.files import ending
@@ -74,14 +73,9 @@ def _task(data: Path, text: str, label: str, runs: Path) -> list[str]:
         )
     folder = data if data.is_dir() else _split(data, text, label, runs)
     return [
-        "task=classification", _override("task.data_dir", str(folder)), _override("task.text", text),
-        _override("task.label", label), "task.max_train=4000", "task.max_eval=1000",
+        "task=classification", f"task.data_dir={literal(str(folder))}", f"task.text={literal(text)}",
+        f"task.label={literal(label)}", "task.max_train=4000", "task.max_eval=1000",
     ]  # fmt: skip
-
-
-def _override(key: str, text: str) -> str:
-    """A text as an override; in quotes where the grammar of overrides would read something else."""
-    return f"{key}={text}" if re.fullmatch(r"[\w./-]*", text) else f"{key}={quoted(text)}"
 
 
 def _split(file: Path, text: str, label: str, runs: Path) -> Path:

@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from inducer_bench import strict_json
 from inducer_bench.cli.columns import print_rows
-from inducer_bench.config.overrides import quoted
+from inducer_bench.config.overrides import literal
 from inducer_bench.errors import LONGEST_MESSAGE, ExitCode, shown
 from inducer_bench.files import read_bytes, write_atomic
 from inducer_bench.metrics.table import written
@@ -92,7 +92,7 @@ class Sweep:
 
     def folder_override(self) -> str:
         """The override that makes Hydra use this folder: its own would have the time of a second composition."""
-        return f"hydra.sweep.dir={quoted(str(self.folder))}"
+        return f"hydra.sweep.dir={literal(str(self.folder))}"
 
     def is_here(self) -> bool:
         """Whether this is the process that started the sweep; a launcher may run jobs in others, several at once."""

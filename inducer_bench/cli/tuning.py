@@ -213,7 +213,7 @@ class _Tuning:
 
 def _is_result(job: Job) -> bool:
     """Whether a job is a trial that diverged."""
-    return "protocol.score='held_out'" in job.overrides and job.message.startswith("diverged")
+    return "protocol.score=held_out" in job.overrides and job.message.startswith("diverged")
 
 
 def _print_study(study: Sequence[Plan]) -> None:

@@ -20,7 +20,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from inducer_bench.config import recipe, resolvers
 from inducer_bench.config.budget import within_budget
 from inducer_bench.config.choices import choices, groups
-from inducer_bench.config.overrides import as_meant, quoted
+from inducer_bench.config.overrides import as_meant, literal
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import check_new, validated, with_true_name
 from inducer_bench.errors import UserError, first_line, lacks_memory, nearest, shown, unknown
@@ -275,7 +275,7 @@ def composition(overrides: list[str], config_dir: Path | None = None, return_hyd
     Raises:
         HydraException, OmegaConfBaseException: see `explain`.
     """
-    own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(f'file://{config_dir.resolve()}')}]"]
+    own = [] if config_dir is None else [f"hydra.searchpath=[{literal(f'file://{config_dir.resolve()}')}]"]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return hydra_compose("config", [*own, *overrides], return_hydra_config)
 

@@ -22,6 +22,7 @@ from inducer_bench.methods.options import METHODS, MethodOptions
 from inducer_bench.tasks.options import KINDS, TaskOptions
 
 _KEY_VALUE = re.compile(r"(\+{0,2})([\w$-]+(?:\.[\w$-]+)*)=(.*)", re.DOTALL)
+_PLAIN = re.compile(r"(?!(true|false|null|nan|inf)$)[a-z_/.][\w/.-]*", re.IGNORECASE | re.ASCII)  # needs no quotes
 # One of several values: commas within quotes, brackets, parentheses and interpolations belong to it.
 _VALUE = re.compile(
     r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[[^\]]*\]|\([^)]*\)|\$\{[^}]*\}|\\.|[^,])+""", re.DOTALL
@@ -34,8 +35,14 @@ def as_meant(overrides: list[str]) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """A text as the value of an override."""
+    """A text as the value of an override; `${` in it begins an interpolation."""
     return QuotedString(text, Quote.single).with_quotes()
+
+
+def literal(text: str) -> str:
+    """A text as the value of an override that means just that, whatever is in it; in quotes where it has to be."""
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # OmegaConf halves backslashes before an escaped `${`
+    return text if _PLAIN.fullmatch(text) else quoted(escaped)
 
 
 def alternatives(key: str) -> list[str]:

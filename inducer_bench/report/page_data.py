@@ -5,7 +5,6 @@ Scores, settings, learning curve, files and command of a run; nothing here is co
 
 import dataclasses
 import os
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from urllib.parse import quote
 
 from inducer_bench import strict_json
 from inducer_bench.config.choices import choices
-from inducer_bench.config.overrides import quoted
+from inducer_bench.config.overrides import literal
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.files import read_bytes
@@ -35,7 +34,6 @@ METRICS = "metrics.jsonl"
 _FILES = (records.FILE, "log.txt", METRICS, "config.yaml", "predictions.jsonl.gz")
 _MOST_POINTS = 200  # of a curve
 _DIGITS = 6  # significant, of numbers that a reader hovers over; files have all of them
-_PLAIN = re.compile(r"(?!(true|false|null|nan|inf)$)[a-z_/.][\w/.-]*", re.IGNORECASE | re.ASCII)  # needs no quotes
 _GIVEN = ("seed", "method.name")  # said by the command anyway
 Point = tuple[float, float]
 
@@ -244,9 +242,7 @@ def _written(value: Any) -> str:
     """A value as an override has it."""
     if isinstance(value, list):
         return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else quoted(value)
-    return strict_json.dumps(value)
+    return literal(value) if isinstance(value, str) else strict_json.dumps(value)
 
 
 def _text(value: Any) -> str:

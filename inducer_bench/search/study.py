@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench.config.compose import composition, experiment_config, explain
 from inducer_bench.config.methods import named, title
-from inducer_bench.config.overrides import quoted
+from inducer_bench.config.overrides import literal
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.errors import UserError
 from inducer_bench.methods.budget import decided
@@ -313,7 +313,7 @@ def _hash(value: Any) -> str:
 
 def _words(values: Mapping[str, Value]) -> list[str]:
     """Values as overrides."""
-    return [f"{key}={quoted(value) if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
+    return [f"{key}={literal(value) if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
 
 
 def in_turn(each: Sequence[dict[int, list[str]]]) -> Iterator[list[str]]:

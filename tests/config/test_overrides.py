@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 
 from inducer_bench.config.compose import compose
-from inducer_bench.config.overrides import as_meant, quoted
+from inducer_bench.config.overrides import as_meant, literal, quoted
 
 
 def meaning(override):
@@ -76,6 +76,12 @@ def test_quoted_text_is_read_back():
     for _ in range(300):
         text = "".join(draw.choices("ab'\"\\,=[]() #é${}~\n", k=draw.randrange(9)))
         assert meaning(f"key={quoted(text)}") == text
+
+
+def test_literal_text_reaches_the_configuration_as_it_is():
+    for text in ("${x}", "a${trainer.lr}b", r"\${x}", r"\\${x}", "${", r"a\\b", "null", "$x", "'${x}'", "[${x}]"):
+        config = compose(["task=classification", f"task.data_dir={literal(text)}", "task.text=a", "task.label=b"])
+        assert config.task.data_dir == text
 
 
 def test_numbers_that_are_names_reach_the_configuration():

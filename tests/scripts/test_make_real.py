@@ -166,3 +166,11 @@ def test_makefile_passes_its_variables():
         called, capture_output=True, text=True, check=True, cwd=Path(real.__file__).parents[1]
     ).stdout
     assert r"-m scripts.real 'it'\''s a b.tsv' --text 'x' --label 'y' seed=1 method=lora" in printed
+
+
+@pytest.mark.parametrize("column", ["null", "True", "2024", "Review text", "${stars}", "it's", "a,b", "é"])
+def test_a_column_of_any_name_is_read(typed, tmp_path, column):
+    rows = [json.dumps({column: f"text {number}", "label": number % 2}) for number in range(10)]
+    (tmp_path / "d.jsonl").write_text("\n".join(rows) + "\n")
+    code, (*_, run) = typed("d.jsonl", "--text", column)
+    assert (code, compose(run).task.text) == (0, [column])
