@@ -12,7 +12,7 @@ from scripts.evidence.real import against, runs
 from scripts.evidence.real.runs import form
 
 _FRONT = {  # column of the front table -> task and score on the page
-    "SST-2": ("SST-2", "accuracy"), "WebNLG": ("WebNLG", "BLEU"), "unseen": ("WebNLG", "BLEU unseen"),
+    "SST-2": ("SST-2", "accuracy"), "MRPC": ("MRPC", "F1"), "WebNLG": ("WebNLG", "BLEU"), "unseen": ("WebNLG", "BLEU unseen"),
     "CoQA split": ("CoQA dev split", "F1"),
 }  # fmt: skip
 
