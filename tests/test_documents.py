@@ -181,7 +181,8 @@ def test_every_key_of_the_configuration_has_a_meaning():
 
 
 COLUMNS = {
-    "SST-2": "accuracy, minilm",
+    "SST-2": "SST-2 (",
+    "MRPC": "MRPC (",
     "WebNLG": ", BLEU, smollm2",
     "unseen": ", BLEU unseen",
     "CoQA split": "CoQA dev split",
