@@ -91,9 +91,11 @@ def _split(file: Path, text: str, label: str, runs: Path) -> Path:
     rows = []
     for where, cells in read_table(file, columns):
         for column, cell in zip((text, label), cells, strict=True):
-            if not isinstance(cell, str | int | float) or cell == "" or cell != cell:  # the last: not a number
+            number = column == label and isinstance(cell, int | float) and cell == cell  # the last: not nan
+            if not number and (not isinstance(cell, str) or cell == ""):
                 found = "nothing" if cell in (None, "") else f"{cell!r} ({type(cell).__name__})"
-                raise UserError(f"{where}: found {found} in column '{column}'; allowed: a text or a number")
+                allowed = "a text or a number" if column == label else "a text"
+                raise UserError(f"{where}: found {found} in column '{column}'; allowed: {allowed}")
         rows.append(dict(zip((text, label), cells, strict=True)))
     if len(rows) < _DEV:
         raise UserError(f"DATA: found '{file}' with {len(rows)} rows; allowed: at least {_DEV}")

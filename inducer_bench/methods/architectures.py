@@ -5,10 +5,19 @@ This module does not import torch, so that parameters are counted and configurat
 
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from inducer_bench.errors import UserError, shown
 from inducer_bench.options import options
+
+
+def _one_or_three(names: list[str]) -> list[str]:
+    if len(names) not in (1, 3):
+        raise PydanticCustomError("names", "one name, or three")
+    return names
 
 
 @options
@@ -23,9 +32,13 @@ class Layout:
 
     layers: str  # the list of layers in the model without its head
     attention: str  # the module that calls transformers' attention interface
-    projections: list[str]  # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
+    projections: Annotated[
+        list[str], AfterValidator(_one_or_three)
+    ]  # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
     output: str  # W_O: merged heads (B, T, H p) -> (B, T, d)
-    ffn_up: list[str]  # first linear maps of the FFN; two if it is gated, the same name twice if one module has both
+    ffn_up: Annotated[
+        list[str], Field(min_length=1)
+    ]  # first linear maps of the FFN; two if it is gated, the same name twice if one module has both
     ffn_down: str  # last linear map of the FFN
     final_norm: str | None = None  # LayerNorm after the FFN's residual (post-norm architectures)
     encoder: bool = False  # cannot generate text

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from inducer_bench import strict_json
-from inducer_bench.errors import UserError, first_line, shown, unknown
+from inducer_bench.errors import UserError, first_line, lacks_memory, shown, unknown
 from inducer_bench.files import read_bytes
 from inducer_bench.methods import tokens
 from inducer_bench.methods.architectures import Layout, sizes
@@ -28,6 +29,8 @@ from inducer_bench.methods.published import defaults, over_defaults
 from inducer_bench.methods.saved import DESCRIPTION_FILE, WEIGHTS_FILE, Description, check_folder
 from inducer_bench.methods.tuned import ATTACHED, TunedModel
 from inducer_bench.options import typed, user_module
+
+_EXAMPLE = 8  # tokens of the example by which a user's layout is tried
 
 
 def attach(
@@ -100,6 +103,8 @@ def attach(
         for part in tuned.modules():
             if id(part) not in old:
                 part.training = model.training  # new modules start in training mode: a loaded adapter would drop out
+        if layout is not None:
+            _check_reached(tuned)
     except BaseException as error:
         try:
             tuned.detach()
@@ -151,6 +156,39 @@ def name_outputs(config: PreTrainedConfig, labels: Sequence[str]) -> None:
     """Give a model's configuration the names of the outputs of its head."""
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: code for code, label in enumerate(labels)}
+
+
+def _check_reached(tuned: TunedModel) -> None:
+    """Check that what the model computes depends on every part that a method has put into it.
+
+    A layout of the user's may name modules that are there, and yet are not those that the method takes them for.
+
+    Raises:
+        UserError: it does not, or it cannot be computed.
+    """
+    base: Any = tuned.model.base_model
+    ids = torch.arange(_EXAMPLE, device=tuned.model.device) % len(base.get_input_embeddings().weight)
+    new = {id(parameter) for part in tuned.parts() for parameter in part.parameters()}
+    parts = {name: parameter for name, parameter in tuned.method_parameters().items() if id(parameter) in new}
+    if not parts:
+        return
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            hidden = base(ids.unsqueeze(0))[0]
+            found: Sequence[Tensor | None] = [None] * len(parts)
+            if hidden.requires_grad:
+                found = torch.autograd.grad(hidden.sum(), [*parts.values()], allow_unused=True)
+    except Exception as error:  # a module that takes other inputs than the method expects raises all kinds of errors
+        if lacks_memory(error):
+            raise
+        told = shown(f"{type(error).__name__}: {first_line(error)}", 200)
+        raise UserError(f"layout: '{tuned.options.name}' fails in the modules that it names ({told})") from None
+    unused = [name for name, gradient in zip(parts, found, strict=True) if gradient is None]
+    if unused:
+        raise UserError(
+            f"layout: what {type(tuned.model).__name__} computes does not depend on '{unused[0]}'; allowed: the names "
+            f"of the modules that '{tuned.options.name}' works in, such as the one that calls the attention interface"
+        )
 
 
 def _check_model(model: Any) -> None:

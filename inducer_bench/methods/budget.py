@@ -119,6 +119,7 @@ class _Choice:
 
 def _nearest(choices: list[_Choice], room: int) -> list[int]:
     """The ranks that add at most `room` parameters to the least ones; see `solve`."""
+    room = min(room, sum(choice.unit * (choice.most - choice.least) for choice in choices))
     factor, above = 0.0, float(max(choice.most / choice.given for choice in choices))
     for _ in range(100):  # of bisection: halves of a float no longer differ
         middle = (factor + above) / 2

@@ -86,8 +86,8 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
         layout: module names of an architecture that this package does not know.
 
     Raises:
-        UserError: no layout is given or known, it names a module that the model does not have, or the heads of the
-            model's config are not those of its queries.
+        UserError: no layout is given or known, it names a module that the model does not have or that is no linear map
+            where it should be one, or the heads of the model's config are not those of its queries.
     """
     layout = layout or known_layout(model.config.model_type)
     heads, key_heads, head_width, width = _head_sizes(model.config)
@@ -96,7 +96,7 @@ def layers(model: PreTrainedModel, layout: Layout | None = None) -> Iterator[Lay
         names = layout.projections if len(layout.projections) == 3 else layout.projections * 3
         start, projections = 0, {}
         for (kind, size), name in zip(widths.items(), names, strict=True):
-            projections[kind] = Projection(_submodule(layer, name, "projections"), kind, start, start + size)
+            projections[kind] = Projection(_linear(layer, name, "projections"), kind, start, start + size)
             start = start + size if len(layout.projections) == 1 else 0
         *_, last = (one for one in projections.values() if one.module is projections["query"].module)
         _check_end(last, heads, key_heads, head_width)
@@ -214,8 +214,15 @@ def _ffn_up(layer: nn.Module, names: list[str]) -> tuple[Projection, ...]:
     return tuple(maps)
 
 
+def _linear(layer: nn.Module, path: str, key: str) -> nn.Module:
+    module = _submodule(layer, path, key)
+    if not isinstance(weight := getattr(module, "weight", None), nn.Parameter) or weight.dim() != 2:
+        raise UserError(f"layout.{key}: found '{path}', a {type(module).__name__}; allowed: a linear map")
+    return module
+
+
 def _whole(layer: nn.Module, path: str, key: str) -> Projection:
-    whole = Projection(_submodule(layer, path, key), key, 0, 0)
+    whole = Projection(_linear(layer, path, key), key, 0, 0)
     return replace(whole, stop=whole.module_outputs)
 
 

@@ -50,12 +50,21 @@ def data_dir(task: str) -> Path:
         KeyError: there is no such mini task.
         UserError: nothing can be written in the temporary folder either.
     """
-    if task not in _WRITERS:
-        raise KeyError(f"no mini task {task!r}; there are: {', '.join(_WRITERS)}")
+    check_task(task)
     try:
         return _in_cache(task)
     except OSError as error:
         return _in_temporary_folder(task, shown(error))
+
+
+def check_task(task: str) -> None:
+    """Check that there is such a mini task.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if task not in _WRITERS:
+        raise KeyError(f"no mini task {task!r}; there are: {', '.join(_WRITERS)}")
 
 
 def _in_cache(task: str) -> Path:

@@ -4,16 +4,17 @@ A run takes what is there: `plm.path`, then the copy from a wheel, then the one 
 PLM changes only if someone deletes a copy, or fetches one by name.
 """
 
+import dataclasses
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from inducer_bench import hub
 from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.notices import tell
 from inducer_bench.plm import gguf_files, wheels
 from inducer_bench.plm.files import SUFFIXES
-from inducer_bench.plm.location import check_wheel, plm_folder, plm_wheel, wheel_of
+from inducer_bench.plm.location import architecture, check_wheel, plm_folder, plm_wheel, wheel_of
 from inducer_bench.plm.options import PlmOptions
 
 _FILES = [f"*{suffix}" for suffix in SUFFIXES]
@@ -49,6 +50,18 @@ def plm_files(plm: PlmOptions) -> Path:
     if not os.path.isdir(folder):
         raise UserError(f"plm.path: found '{folder}', which is not a folder; allowed: one in transformers' format")
     return folder
+
+
+def fetched_architecture(plm: PlmOptions) -> dict[str, Any]:
+    """As `location.architecture`, of a PLM that has been fetched: its config.json says what its options leave open.
+
+    Raises:
+        UserError: the config.json cannot be read.
+    """
+    known = architecture(plm)
+    if plm.weights == "random" or plm_folder(plm) is not None:
+        return known
+    return {**architecture(dataclasses.replace(plm, path=str(plm_files(plm)))), **known}
 
 
 def fetch(plm: PlmOptions, online: bool) -> None:

@@ -21,7 +21,7 @@ from inducer_bench.methods.layers import pooler_parameters, pretrained_parameter
 from inducer_bench.notices import tell
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import opened
-from inducer_bench.plm.location import architecture, plm_folder, tokenizer_folder
+from inducer_bench.plm.location import architecture, plm_folder, source_key, tokenizer_folder
 from inducer_bench.plm.options import PlmOptions
 
 
@@ -57,14 +57,14 @@ def load_model(plm: PlmOptions, auto_class: str, num_labels: int | None = None) 
 def read_model(
     plm: PlmOptions, auto_class: str, num_labels: int | None = None
 ) -> tuple[PreTrainedModel, frozenset[str]]:
-    """The model of `load_model`, and the names of its new weights, which the PLM's files lack: those of a head."""
+    """The model of `load_model`, and the names of its new weights: those of a head, but for a pooler in the files."""
     auto: Any = getattr(transformers, auto_class)
     extra = {} if num_labels is None else {"num_labels": num_labels}
     if plm.weights == "random":
         model = _prepared(_random_model(plm, auto, extra))
         return model, frozenset(name for name, _ in model.named_parameters())
     folder = plm_files(plm)
-    with opened(folder, "plm.path", weights=True) as view:
+    with opened(folder, source_key(plm), weights=True) as view:
         model, info = auto.from_pretrained(
             view,
             dtype=torch.float32,
@@ -79,7 +79,37 @@ def read_model(
     _check_whole(plm, model, unfit, folder)
     _tell_dropped(plm, model, info["unexpected_keys"])
     model.config.name_or_path = str(folder)
+    if trained := _head(model) - unfit:
+        tell(f"plm: '{plm.name}' was saved with a head of its own ('{min(trained)}'); the run's starts from the seed")
+        unfit |= trained
+        draw_anew(model, unfit)
     return _prepared(cast(PreTrainedModel, model)), frozenset(unfit)
+
+
+def draw_anew(model: Any, names: Collection[str]) -> None:
+    """Draw parameters from torch's global generator, as loading draws those that the files lack: on the CPU.
+
+    Afterwards they are on the device of the others again. `_is_hf_initialized` is private to transformers:
+    `initialize_weights` skips the modules and parameters that it marks.
+
+    Args:
+        model: of transformers, whose methods are not typed.
+        names: of parameters, all of their modules.
+    """
+    device = model.device
+    for name in names:
+        parameter = model.get_parameter(name)
+        parameter.data = parameter.data.cpu()
+        for drawn in (parameter, model.get_submodule(name.rpartition(".")[0])):
+            drawn._is_hf_initialized = False
+    model.initialize_weights()
+    model.to(device).eval()
+
+
+def _head(model: PreTrainedModel) -> set[str]:
+    """The names of the head's parameters, without a pooler."""
+    own = {id(parameter) for parameter in [*pretrained_parameters(model), *pooler_parameters(model).values()]}
+    return {name for name, parameter in model.named_parameters() if id(parameter) not in own}
 
 
 def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folder: Path) -> None:
@@ -93,12 +123,14 @@ def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folde
         if type(value) is int and found != value:
             raise UserError(f"plm.architecture.{name}: found {value}; allowed: {found}, as in the files of '{plm.hub}'")
     if getattr(model.config, "quantization_config", None) is not None:
-        raise UserError(f"plm.path: '{folder}' holds quantised weights (quantization_config); allowed: others")
-    body = unfit - pooler_parameters(model).keys()
-    own = sorted(key for key in body if key.startswith(f"{model.base_model_prefix}."))
+        raise UserError(f"{source_key(plm)}: '{folder}' holds quantised weights (quantization_config); allowed: others")
+    pretrained = {id(parameter) for parameter in pretrained_parameters(model)}
+    known = {name: id(parameter) for name, parameter in model.named_parameters(remove_duplicate=False)}
+    body = f"{model.base_model_prefix}."  # also of what is no parameter
+    own = sorted(key for key in unfit if (known[key] in pretrained if key in known else key.startswith(body)))
     if own:
         raise UserError(
-            f"plm.path: '{folder}' does not load: its weights do not fit its config.json; "
+            f"{source_key(plm)}: '{folder}' does not load: its weights do not fit its config.json; "
             f"{len(own)} tensors are missing or of another shape, first '{own[0]}'"
         )
 
@@ -124,6 +156,7 @@ def _prepared(model: PreTrainedModel) -> PreTrainedModel:
     """
     model.generation_config = GenerationConfig()
     model.config.return_dict = True
+    model.config.output_attentions = model.config.output_hidden_states = False
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
@@ -161,6 +194,7 @@ def load_tokenizer(plm: PlmOptions) -> PreTrainedTokenizerBase:
         raise UserError(f"plm.tokenizer: '{folder}' holds no vocabulary; allowed: a folder with tokenizer.json")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"  # generation pads by itself; elsewhere absolute positions count from the left
     return tokenizer
 
 
@@ -197,4 +231,5 @@ def _random_model(plm: PlmOptions, auto: Any, extra: dict[str, int]) -> PreTrain
         if lacks_memory(error):
             raise
         told = shown(f"{type(error).__name__}: {error}", 300)
-        raise UserError(f"plm.architecture: no model can be made of it ({told})") from None
+        key = "plm.architecture" if plm_folder(plm) is None else f"{source_key(plm)}: config.json"
+        raise UserError(f"{key}: no model can be made of it ({told})") from None

@@ -43,6 +43,13 @@ def plm_folder(plm: PlmOptions) -> Path | None:
     return place if file is None else converted(file)
 
 
+def source_key(plm: PlmOptions) -> str:
+    """The key of the configuration that says where a PLM is, for messages about its files."""
+    if plm.path is not None:
+        return "plm.path"
+    return "plm.name" if plm.hub is None else "plm.hub"
+
+
 def plm_gguf(plm: PlmOptions) -> Path | None:
     """The GGUF file of a PLM; None if it has none."""
     place = _place(plm)

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -26,7 +25,8 @@ from inducer_bench.methods.layers import pooler_parameters
 from inducer_bench.methods.tuned import ATTACHED
 from inducer_bench.plm.fetch import plm_files
 from inducer_bench.plm.files import read_from
-from inducer_bench.plm.load import read_model
+from inducer_bench.plm.load import draw_anew, read_model
+from inducer_bench.plm.location import source_key
 from inducer_bench.plm.options import PlmOptions
 
 log = logging.getLogger("inducer_bench")
@@ -80,7 +80,7 @@ def _take(plm: PlmOptions, auto_class: str, num_labels: int | None) -> _Loaded:
     source = _source(plm, auto_class, num_labels)
     if kept is not None:
         if kept.source == source:
-            _renew(kept)
+            draw_anew(kept.model, kept.new)
             return kept
         del kept  # before another one is loaded
         free_memory()
@@ -103,25 +103,9 @@ def _source(plm: PlmOptions, auto_class: str, num_labels: int | None) -> Hashabl
     """The identity of a loaded PLM: its files as they are now, and its head. None for random weights."""
     if plm.weights == "random":
         return None
-    files = read_from(plm_files(plm), "plm.path", weights=True)
+    files = read_from(plm_files(plm), source_key(plm), weights=True)
     stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
     return stamps, plm.tokenizer, auto_class, num_labels  # the tokenizer decides `pad_token_id`
-
-
-def _renew(plm: _Loaded) -> None:
-    """Draw the new weights from torch's global generator, as loading does: on the CPU, in the same order.
-
-    Afterwards they are on the device of the others again. `_is_hf_initialized` is private to transformers:
-    `initialize_weights` skips the modules that it marks.
-    """
-    model: Any = plm.model  # its methods are not typed
-    device = model.device
-    for name in plm.new:
-        parameter = model.get_parameter(name)
-        parameter.data = parameter.data.cpu()
-        model.get_submodule(name.rpartition(".")[0])._is_hf_initialized = False
-    model.initialize_weights()
-    model.to(device).eval()
 
 
 def _fingerprint(model: PreTrainedModel, new: frozenset[str]) -> int:

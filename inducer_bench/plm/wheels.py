@@ -23,9 +23,9 @@ def unpacked(wheel: Wheel) -> Path | None:
     """The folder of a wheel's PLM in the cache; None if it is not there."""
     try:
         folder = _folder(wheel)
-    except OSError:  # there is no place for a cache
+        return folder if _is_whole(wheel, folder) else None
+    except OSError:  # there is no place for a cache, or it cannot be read
         return None
-    return folder if _is_whole(wheel, folder) else None
 
 
 def fetch(wheel: Wheel) -> Path:

@@ -19,8 +19,8 @@ from inducer_bench.methods.finite import first_not_finite
 from inducer_bench.methods.frozen import keep_frozen
 from inducer_bench.methods.tuned import TunedModel
 from inducer_bench.plm import reuse
+from inducer_bench.plm.fetch import fetched_architecture
 from inducer_bench.plm.load import embedded_tokens, load_tokenizer, match_padding, quiet_libraries
-from inducer_bench.plm.location import architecture
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.runs import files, header, places, recording, words
 from inducer_bench.runs.header import tell_no_one
@@ -205,7 +205,7 @@ def build(config: ExperimentConfig) -> Iterator[Experiment]:
     reuse.free_memory()
     memory.reset_gpu_peak()
     tokenizer = load_tokenizer(config.plm)
-    task = make_task(config.task, tokenizer, architecture(config.plm), layout=config.plm.layout)
+    task = make_task(config.task, tokenizer, fetched_architecture(config.plm), layout=config.plm.layout)
     splits = select_splits(task, config.protocol, config.seed)
     reported = config.task.report if config.protocol.score == "reported" else []
     eval_data = {split: task.eval_data(split) for split in reported}

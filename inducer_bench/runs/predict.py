@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from inducer_bench.errors import UserError
+from inducer_bench.plm.fetch import fetched_architecture
 from inducer_bench.plm.load import load_tokenizer, match_padding
-from inducer_bench.plm.location import architecture
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.tasks.registry import make_task
 from inducer_bench.training.device import make_accelerator
@@ -29,7 +29,7 @@ def predict(run: FinishedRun, inputs: Iterable[tuple[str, dict[str, Any]]]) -> l
     """
     plm, trainer = run.config.plm, run.config.trainer
     tokenizer = load_tokenizer(plm)
-    task = make_task(run.config.task, tokenizer, architecture(plm), run.record.labels, plm.layout)
+    task = make_task(run.config.task, tokenizer, fetched_architecture(plm), run.record.labels, plm.layout)
     given = list(inputs)
     rows = [task.new_row(values, where) for where, values in given]
     if not rows:

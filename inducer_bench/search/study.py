@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,10 @@ def plans(overrides: Sequence[str], options: TuneOptions, config_dir: Path | Non
 def _plan(common: list[str], choice: str, study: str, options: TuneOptions, config_dir: Path | None) -> Plan:
     final = _asked([*common, f"method={choice}"], config_dir)
     if options.budget is not None and options_class(str(final.composed.method.name)).ranks:
-        final = final.with_values({"method.budget": options.budget})
-    final = _with_ranks(final)
+        with _own_keys("method.budget"):
+            final = _with_ranks(final.with_values({"method.budget": options.budget}))
+    else:
+        final = _with_ranks(final)
     confirmation = final.with_values({"protocol.score": "held_out", "protocol.held_out": options.held_out})
     part = _part(final.composed, options)
     trial = confirmation.with_values(part)
@@ -183,7 +186,8 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
     tried, seed = [], int(final.composed.seed)
     for number, point in enumerate(points(options.trials, len(dimensions), options.points)):
         settings = {one.key: setting(one, at) for one, at in zip(dimensions, point, strict=True)}
-        config = trial.config(settings, seed)
+        with _own_keys("protocol.held_out", *(key for key in part if part[key] in (options.max_train, options.epochs))):
+            config = trial.config(settings, seed)
         tried.append((config, Trial(number=number, point=point, settings=settings, run=identify(config).hash)))
     first = tried[0][0]
     seeds = tuple(range(seed + 1, seed + 1 + options.seeds))
@@ -215,6 +219,16 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
         title=title(choice, first.method.name, config_dir),
     )
     return Plan(search, Path(first.output_dir), trial, confirmation, final, seeds)
+
+
+@contextmanager
+def _own_keys(*keys: str) -> Iterator[None]:
+    """What is wrong with these values of a run is told of the values of `tune` that they come from."""
+    try:
+        yield
+    except UserError as error:
+        key, colon, rest = str(error).partition(":")
+        raise UserError(f"tune.{key.rpartition('.')[2]}{colon}{rest}" if key in keys else str(error)) from None
 
 
 def _part(final: DictConfig, options: TuneOptions) -> dict[str, Value]:

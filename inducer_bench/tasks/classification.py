@@ -54,7 +54,7 @@ class ClassificationTask(Task):
         """
         texts = [list(column) for column in zip(*(row.texts for row in rows), strict=True)]
         self._check_room(len(texts))
-        tokens = self.tokenizer(*texts, truncation=True, max_length=self.config.max_length, return_attention_mask=False)
+        tokens = self._tokens(*texts, truncation=True, max_length=self.config.max_length)
         encoded = []
         for i, row in enumerate(rows):
             inputs = {key: tokens[key][i] for key in tokens} if tokens["input_ids"][i] else self._blank
@@ -72,8 +72,21 @@ class ClassificationTask(Task):
     @cached_property
     def _blank(self) -> dict[str, list[int]]:
         """The inputs of an empty text where the tokenizer adds no special tokens, as a decoder's: those of a blank."""
-        tokens = self.tokenizer(" ", return_attention_mask=False)
+        tokens = self._tokens(" ")
         return {key: tokens[key] or [self.tokenizer.pad_token_id] for key in tokens}
+
+    def _tokens(self, *texts: Any, **options: Any) -> Any:
+        """What the tokenizer makes of texts; a model that takes segments for tokens is given none."""
+        segments = None if self._has_segments else False  # None: as the tokenizer says
+        return self.tokenizer(*texts, return_attention_mask=False, return_token_type_ids=segments, **options)
+
+    @property
+    def _has_segments(self) -> bool:
+        return self.layout is None or not self.layout.adds_segments
+
+    def encoding_key(self) -> dict[str, Any]:
+        """A model may take no segments, whatever its tokenizer gives."""
+        return {**super().encoding_key(), **({} if self._has_segments else {"segments": False})}
 
     def collate(self, examples: Sequence[Encoded], length: int | None = None, terms: int | None = None) -> Batch:
         """Examples padded to one length: input_ids, attention_mask (B, T); labels (B), which are all terms."""

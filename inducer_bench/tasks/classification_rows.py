@@ -1,5 +1,6 @@
 """Rows of classification tasks: one text or a pair of texts, and the code of their label, or a number."""
 
+import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from inducer_bench.tasks.table_files import InputColumn, checked_text
 
 # What data sets write where there is no label: SNLI a hyphen, GLUE -1, tables of pandas nothing or nan.
 _NO_LABEL = {"", "-", "-1", "-1.0", "nan"}
-_LARGEST = 2.0**127  # of numbers in float32
+_LARGEST = 1e18  # of numbers: in float32 the sum of their squares over a batch is finite
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def read_rows(task: ClassificationOptions, split: str, labels: Sequence[str] | N
         UserError: a file or column is missing, a line is malformed, a label is unknown, or the split is empty.
     """
     columns = [*text_columns(task), _column(task, "label", task.label)]
-    target = _number if labels is None else partial(_code, _codes(labels))
+    codes = None if labels is None else _codes(labels, and_codes=isinstance(task.labels, list))
+    target = _number if codes is None else partial(_code, codes)
     rows = (
         LabelledTexts(tuple(map(checked_text, texts, repeat(where), task.text)), target(label, where))
         for where, [*texts, label] in source.rows(task, split, columns, task.header)
@@ -112,10 +114,12 @@ def _label(value: Any, where: str) -> str:
     return str(value)
 
 
-def _codes(labels: Sequence[str]) -> dict[str, int]:
-    """Code by name; a code also stands for itself, unless a name is a number."""
+def _codes(labels: Sequence[str], and_codes: bool) -> dict[str, int]:
+    """Code by name; if `and_codes`, a code also stands for itself, unless a name is a number."""
     codes = {name: code for code, name in enumerate(labels)}
-    return codes if any(map(_is_number, labels)) else codes | {str(code): code for code in codes.values()}
+    if not and_codes or any(map(_is_number, labels)):
+        return codes
+    return codes | {str(code): code for code in codes.values()}
 
 
 def _is_number(name: str) -> bool:
@@ -137,7 +141,8 @@ def _number(value: Any, where: str) -> float:
     try:
         number = float("nan" if isinstance(value, bool) else value)
     except (TypeError, ValueError, OverflowError):
-        number = _LARGEST
+        number = float("nan")
     if not abs(number) < _LARGEST:
-        raise UserError(f"{where}: found {reprlib.repr(value)}; expected a number")
+        below = f" below {_LARGEST:g}" if math.isfinite(number) else ""
+        raise UserError(f"{where}: found {reprlib.repr(value)}; expected a number{below}")
     return number

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
+from inducer_bench.errors import UserError
 from inducer_bench.methods.architectures import Layout
 from inducer_bench.metrics.generation import PERPLEXITY
 from inducer_bench.metrics.metric import compute
@@ -37,6 +38,8 @@ class GenerationTask(Task):
         layout: Layout | None = None,
     ) -> None:
         super().__init__(config, tokenizer, architecture, labels, layout)
+        if "vocab_size" not in architecture:
+            raise UserError("plm: the configuration has no vocab_size; allowed: the number of tokens that it embeds")
         self.first_special: int = architecture["vocab_size"]
         self.segments = self.layout is not None and self.layout.adds_segments
         self.sequences = Sequences(self.frame, tokenizer, self.first_special, config.max_length, config.source_tokens)

@@ -25,16 +25,18 @@ class ReadSplit:
 
 
 def read_local(task: TaskOptions) -> list[ReadSplit]:
-    """Read the local files of each split, a large one for a few seconds; no files, nothing.
+    """Read the local files of each split, a large one for a few seconds; nothing of data that are none of the user's.
 
     Rows of tasks with a format of their own are left to the run.
 
     Raises:
         UserError: the line that a run would end with.
     """
-    folder = source.data_folder(task) if task.data_dir is not None else None
-    if folder is None:
+    if task.data_dir is None:
+        source.check_source(task)
         return []
+    folder = source.data_folder(task)
+    assert folder is not None
     labels = find_labels(task) if isinstance(task, ClassificationOptions) else None
     unlimited = task.unlimited()
     found = []

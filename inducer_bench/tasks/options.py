@@ -16,7 +16,7 @@ from inducer_bench.errors import UserError, listed, nearest, shown, unknown
 from inducer_bench.metrics.classification import of_class
 from inducer_bench.metrics.metric import Metric, Scored
 from inducer_bench.metrics.table import is_users, metric_of, metrics_of, user_metric
-from inducer_bench.options import NonNegativeInt, PositiveFloat, PositiveInt, options, unknown_name, user_module
+from inducer_bench.options import NonNegativeInt, PositiveInt, options, unknown_name, user_module
 
 # In the order of the released code; their ids follow those of the PLM's own tokens.
 SPECIAL_TOKENS = (
@@ -245,10 +245,10 @@ class Decoding:
 
     max_new_tokens: PositiveInt  # of each text; shorter where the model ends it
     beams: Annotated[int, Field(gt=0, le=100)]  # above 1: beam search
-    length_penalty: float  # of beam search: above 0 prefers longer texts
+    length_penalty: Annotated[float, Field(ge=-10.0, le=10.0)]  # of beam search: above 0 prefers longer texts
     no_repeat_ngram: NonNegativeInt  # no n-gram of this size occurs twice; 0: no such rule
     sample: bool  # draw each token instead of taking the most likely one
-    temperature: PositiveFloat  # of sampling
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)]  # of sampling
     top_p: Annotated[float, Field(gt=0.0, le=1.0)]  # of sampling: draw from the most likely tokens of this total mass
 
 

@@ -126,16 +126,25 @@ def data_folder(task: TaskOptions) -> Path | None:
             if folder.is_dir():
                 return folder
         raise UserError(f"task.data_dir: found '{folder}', which is not a folder; allowed: one with {_wanted(task)}")
-    if task.source == "hub":
-        return None
+    check_source(task)
+    return None if task.source == "hub" else suite.data_dir(task.name)
+
+
+def check_source(task: TaskOptions) -> None:
+    """Check that data come from somewhere, if they are in no folder of the user's.
+
+    Raises:
+        UserError: `task.data_dir` has to be given, or the mini suite has no such task.
+    """
     if task.source == "files":
         raise UserError(
             f"task.data_dir: missing; task '{task.name}' reads local files: give a folder with {_wanted(task)}"
         )
-    try:
-        return suite.data_dir(task.name)
-    except KeyError as error:
-        raise UserError(f"preset: {error.args[0]}") from None
+    if task.source == "mini":
+        try:
+            suite.check_task(task.name)
+        except KeyError as error:
+            raise UserError(f"preset: {error.args[0]}") from None
 
 
 def _wanted(task: TaskOptions) -> str:

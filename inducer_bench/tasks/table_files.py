@@ -149,9 +149,11 @@ def _headed(
     number, cells = first
     try:
         found, names = cells, _names(cells, columns, f"{name}, line {number}")
-    except UserError:
-        if header is None or len(header) != len(cells):
+    except UserError as error:
+        if header is None:
             raise
+        if len(header) != len(cells):
+            raise UserError(f"{error}; task.header has {len(header)} names for {len(cells)} columns") from None
         found, names = header, _names(header, columns, "task.header")
         lines = chain([first], lines)
     return found, names, _whole(name, lines, len(found))
@@ -214,8 +216,19 @@ def json_lines(lines: Iterable[str], name: str) -> Iterator[Located]:
 def _json(path: Path) -> Iterator[Located]:
     text = read_text(path)
     if not text.lstrip().startswith("["):
+        _check_lines(text, path)
         return json_lines(read_lines(path), str(path))
     return json_entries(read_json(path), str(path))
+
+
+def _check_lines(text: str, path: Path) -> None:
+    """Check that a text is not a single value of JSON in several lines."""
+    try:
+        strict_json.loads(text)
+    except ValueError:
+        return
+    if "\n" in text.strip():
+        raise UserError(f"{path}: found one object; allowed: a list of objects, or an object in each line")
 
 
 def json_entries(values: list[Any], name: str) -> Iterator[Located]:

@@ -1,6 +1,8 @@
 """An architecture that the package does not know, with a layout of the user's."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -124,3 +126,38 @@ def test_models_laid_out_as_roberta_are_tuned_as_it(kind):
         for name, parameter in found.trained_parameters().items():
             parameter.copy_(expected.trained_parameters()[name])
     assert torch.equal(logits(found, tokens(2, 6)), logits(expected, tokens(2, 6)))
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "told"),
+    [
+        (
+            "prefix",
+            {"attention": "mlp"},
+            "layout: what PhiForCausalLM computes does not depend on 'model.layers.0.mlp.",
+        ),
+        ("inducer", {"attention": "mlp"}, "layout: 'inducer' fails in the modules that it names (AssertionError: "),
+        (
+            "lora",
+            {"output": "input_layernorm"},
+            "layout.output: found 'input_layernorm', a LayerNorm; allowed: a linear",
+        ),
+        (
+            "adapter",
+            {"ffn_up": ["mlp.activation_fn"]},
+            "layout.ffn_up: found 'mlp.activation_fn', a NewGELUActivation;",
+        ),
+    ],
+)
+def test_layout_with_modules_that_are_there_and_are_others_is_refused(method, changes, told):
+    model = build_outside("phi")
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    with pytest.raises(UserError, match=re.escape(told)):
+        ib.attach(model, method, layout=replace(OUTSIDE["phi"][1], **changes), **ON_THEM[method])
+    assert all(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+
+
+def test_layout_has_as_many_names_as_there_can_be():
+    for changes in ({"projections": ["a", "b"]}, {"ffn_up": []}):
+        with pytest.raises(UserError, match=f"{next(iter(changes))}"):
+            replace(OUTSIDE["phi"][1], **changes)

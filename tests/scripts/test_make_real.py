@@ -79,7 +79,8 @@ def test_files_of_one_name_are_kept_apart_and_no_input_is_overwritten(typed, tmp
     ("line", "told"),
     [
         ('{"sentence": "a", "label": null}', "line 3: found nothing in column 'label'; allowed: a text or a number"),
-        ('{"sentence": "", "label": 1}', "line 3: found nothing in column 'sentence'; allowed: a text or a number"),
+        ('{"sentence": "", "label": 1}', "line 3: found nothing in column 'sentence'; allowed: a text"),
+        ('{"sentence": 3, "label": 1}', "line 3: found 3 (int) in column 'sentence'; allowed: a text"),
         ('{"sentence": ["a"], "label": 1}', "line 3: found ['a'] (list) in column 'sentence'; allowed: a text"),
     ],
 )

@@ -158,7 +158,16 @@ def test_header_names_the_columns_of_a_file_without_one(tmp_path, kind):
 
 def test_header_that_does_not_fit_is_not_used(tmp_path):
     (tmp_path / "a.tsv").write_text("gj04\t1\t\tfine\n")
-    assert "line 1: no column 'sentence'" in refusal(tmp_path / "a.tsv", header=["label", "sentence"])
+    found = refusal(tmp_path / "a.tsv", header=["label", "sentence"])
+    assert "line 1: no column 'sentence'" in found
+    assert found.endswith("; task.header has 2 names for 4 columns")
+
+
+def test_one_object_over_several_lines_is_no_table(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"data": [{"sentence": "a", "label": "1"}]}, indent=1))
+    assert refusal(tmp_path / "a.json").endswith(
+        "found one object; allowed: a list of objects, or an object in each line"
+    )
 
 
 DAMAGE = {
