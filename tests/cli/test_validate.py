@@ -100,3 +100,18 @@ def test_neither_torch_nor_transformers_is_imported(reviews):
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert found.stdout.splitlines()[-1] == "0 set()"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["task=classification", "plm=mini_roberta"],
+            "task.data_dir: missing; task 'classification' reads local files",
+        ),
+        (["preset=mini", "task=cola"], "preset: no mini task 'cola'; there are: "),
+    ],
+)
+def test_data_that_come_from_nowhere_are_told(words, told):
+    with pytest.raises(UserError, match=f"^{told}"):
+        commands.run("validate", words)

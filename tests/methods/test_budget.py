@@ -305,3 +305,12 @@ def test_equal_ranks_are_the_same_run_whether_solved_for_or_given():
 def test_budget_that_is_neither_is_rejected(given):
     with pytest.raises(UserError, match=r"method\.budget: found .*; allowed: a number of parameters"):
         compose([f"method.budget='{given}'"])
+
+
+@pytest.mark.parametrize("method", ["inducer_ffn", "mam", "lora"])
+def test_a_budget_beyond_all_ranks_gives_the_largest_ones_at_once(method):
+    chosen = compose([f"method={method}", "plm=roberta-base"])
+    sized = sizes(chosen.plm.architecture)
+    largest = budget.solve(chosen.method, 10**12, sized)
+    assert budget.solve(chosen.method, largest.parameters(sized), sized) == largest
+    assert budget.solve(chosen.method, 2 * largest.parameters(sized), sized) == largest

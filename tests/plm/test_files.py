@@ -282,9 +282,10 @@ def test_bert_that_lacks_more_than_its_pooler_is_refused(tmp_path):
 @pytest.mark.parametrize("auto_class", [CLASSIFIER, GENERATOR])
 def test_settings_that_change_what_a_model_returns_are_not_obeyed(gpt2_copy, auto_class):
     config = json.loads((gpt2_copy / "config.json").read_text())
-    (gpt2_copy / "config.json").write_text(json.dumps({**config, "return_dict": False}))
+    (gpt2_copy / "config.json").write_text(json.dumps({**config, "return_dict": False, "output_attentions": True}))
     model = load_model(plm_in(gpt2_copy, "plm=gpt2"), auto_class, 2 if auto_class == CLASSIFIER else None)
     assert model(torch.arange(1).view(1, 1)).logits.shape[0] == 1
+    assert not model.config.output_attentions
 
 
 def test_sizes_that_were_counted_with_are_those_of_the_files_from_the_hub(tiny_roberta_folder, monkeypatch):

@@ -303,3 +303,14 @@ def test_labels_of_a_finished_run_need_no_data(tiny_roberta_folder):
         "prediction": "good",
         "probabilities": {"bad": 0.25, "good": 0.75},
     }
+
+
+def test_a_model_that_takes_segments_for_tokens_is_given_none(tiny_gpt2_folder):
+    tokenizer = load_tokenizer(compose([f"plm.path={tiny_gpt2_folder}", "plm=gpt2"]).plm)
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    config = compose([f"plm.path={tiny_gpt2_folder}", "plm=gpt2", "task.max_length=32", "task.labels=[bad,good,odd]"])
+    keys = []
+    for architecture in ({"model_type": "gpt2"}, {}):
+        task = ClassificationTask(config.task, tokenizer, architecture)
+        keys.append(set(task.encode(ROWS)[0]))
+    assert keys == [{"input_ids", "labels", "length"}, {"input_ids", "token_type_ids", "labels", "length"}]
