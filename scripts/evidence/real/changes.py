@@ -73,7 +73,7 @@ HABITS = Question(
         ("protocol.gate_before_mask", "protocol.name", "protocol.select_first", "protocol.train_head"):
             "all habits of as_released",
     },
-    unchanged="our protocol",
+    unchanged="protocol=paper",
 )  # fmt: skip
 QUESTIONS = (ABLATIONS, GATE, HABITS)
 

@@ -19,7 +19,7 @@ from scripts.evidence.real.runs import REAL, START, Evidence, load
 _NONE = "No records yet: `{}`."
 _INTERVALS = (
     "Differences are in points of the task's main score, above zero where the first is better, with their own 95 % "
-    "intervals. Better and worse are said where Holm's p-value over the comparisons of one table is below 0.05."
+    "intervals. 'Better' and 'worse' mean p < 0.05 after Holm's correction over the comparisons of one table."
 )
 
 
