@@ -32,13 +32,11 @@ class Layout:
 
     layers: str  # the list of layers in the model without its head
     attention: str  # the module that calls transformers' attention interface
-    projections: Annotated[
-        list[str], AfterValidator(_one_or_three)
-    ]  # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
+    # of Q, K and V; one name if a single module computes [Q, K, V] in its output columns
+    projections: Annotated[list[str], AfterValidator(_one_or_three)]
     output: str  # W_O: merged heads (B, T, H p) -> (B, T, d)
-    ffn_up: Annotated[
-        list[str], Field(min_length=1)
-    ]  # first linear maps of the FFN; two if it is gated, the same name twice if one module has both
+    # first linear maps of the FFN; two if it is gated, the same name twice if one module has both
+    ffn_up: Annotated[list[str], Field(min_length=1)]
     ffn_down: str  # last linear map of the FFN
     final_norm: str | None = None  # LayerNorm after the FFN's residual (post-norm architectures)
     encoder: bool = False  # cannot generate text
