@@ -168,8 +168,7 @@ def _check_reached(tuned: TunedModel) -> None:
     """
     base: Any = tuned.model.base_model
     ids = torch.arange(_EXAMPLE, device=tuned.model.device) % len(base.get_input_embeddings().weight)
-    new = {id(parameter) for part in tuned.parts() for parameter in part.parameters()}
-    parts = {name: parameter for name, parameter in tuned.method_parameters().items() if id(parameter) in new}
+    parts = tuned.part_parameters()
     if not parts:
         return
     try:

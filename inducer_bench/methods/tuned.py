@@ -163,15 +163,14 @@ class TunedModel(nn.Module):
         body.compile(mode=mode, dynamic=True)
         self._undo.append(partial(setattr, body, "_compiled_call_impl", None))
 
-    def parts(self) -> list[nn.Module]:
-        """The modules that a method has added; none of special tokens and of a library."""
-        tokens = {id(parameter) for parameter in self._tokens}
-        modules = [part for part in self._parts if isinstance(part, nn.Module)]
-        return [part for part in modules if tokens.isdisjoint(map(id, part.parameters()))]
-
     def method_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the method: what is trained apart from head and special tokens."""
         return self._named(self._method)
+
+    def part_parameters(self) -> dict[str, nn.Parameter]:
+        """Those of `method_parameters` in modules that were added: neither the PLM's own nor those of a library."""
+        added = {id(p) for part in self._parts if isinstance(part, nn.Module) for p in part.parameters()}
+        return {name: p for name, p in self.method_parameters().items() if id(p) in added}
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of the task's head, trained or not; a pooler is part of it."""

@@ -34,6 +34,10 @@ from inducer_bench.search.space import points, setting, space
 # What the same command runs: a trial that diverged would do so again.
 AGAIN = ("planned", "interrupted", "failed", "oom")
 _METHODS_OWN = ("method.", "ablation")  # keys of overrides that are about the method
+_OWN_KEYS = {  # key of a run -> what `tune` calls its value
+    "method.budget": "budget", "protocol.held_out": "held_out", "task.max_train": "max_train",
+    "trainer.epochs": "epochs",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -175,9 +179,8 @@ def plans(overrides: Sequence[str], options: TuneOptions, config_dir: Path | Non
 def _plan(common: list[str], choice: str, study: str, options: TuneOptions, config_dir: Path | None) -> Plan:
     final = _asked([*common, f"method={choice}"], config_dir)
     if options.budget is not None and options_class(str(final.composed.method.name)).ranks:
-        with _own_keys("method.budget"):
-            final = _with_ranks(final.with_values({"method.budget": options.budget}))
-    else:
+        final = final.with_values({"method.budget": options.budget})
+    with _own_keys(final, options):
         final = _with_ranks(final)
     confirmation = final.with_values({"protocol.score": "held_out", "protocol.held_out": options.held_out})
     part = _part(final.composed, options)
@@ -186,7 +189,7 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
     tried, seed = [], int(final.composed.seed)
     for number, point in enumerate(points(options.trials, len(dimensions), options.points)):
         settings = {one.key: setting(one, at) for one, at in zip(dimensions, point, strict=True)}
-        with _own_keys("protocol.held_out", *(key for key in part if part[key] in (options.max_train, options.epochs))):
+        with _own_keys(trial, options):
             config = trial.config(settings, seed)
         tried.append((config, Trial(number=number, point=point, settings=settings, run=identify(config).hash)))
     first = tried[0][0]
@@ -222,13 +225,17 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
 
 
 @contextmanager
-def _own_keys(*keys: str) -> Iterator[None]:
-    """What is wrong with these values of a run is told of the values of `tune` that they come from."""
+def _own_keys(asked: Asked, options: TuneOptions) -> Iterator[None]:
+    """What is wrong with a value of a run that comes from `tune` is told of the key of `tune`."""
     try:
         yield
     except UserError as error:
-        key, colon, rest = str(error).partition(":")
-        raise UserError(f"tune.{key.rpartition('.')[2]}{colon}{rest}" if key in keys else str(error)) from None
+        key, _, problem = str(error).partition(":")
+        name = _OWN_KEYS.get(key)
+        given = None if name is None else getattr(options, name)
+        if given is None or OmegaConf.select(asked.composed, key) != given:
+            raise
+        raise UserError(f"tune.{name}:{problem}") from None
 
 
 def _part(final: DictConfig, options: TuneOptions) -> dict[str, Value]:

@@ -48,12 +48,15 @@ def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
     else:
         placed = [(one.place, one.one, one) for one in found]
         axis = f"points; left of zero, {found[0].other} is better"
+    groups: dict[str, list[tuple[str, Difference]]] = {}
+    for group, label, one in placed:
+        groups.setdefault(f"{group}{_HEADING}", []).append((label, one))
     rows: list[dict[str, Any]] = []
     order: list[str] = []
-    for group in dict.fromkeys(group for group, *_ in placed):
-        order.append(f"{group}{_HEADING}")
-        for _, label, one in (each for each in placed if each[0] == group):
-            order.append(f"{group}{_HEADING}{label}")
+    for heading, members in groups.items():
+        order.append(heading)
+        for label, one in members:
+            order.append(f"{heading}{label}")
             low, high = one.found.interval()
             colour = INK if one.verdict == "cannot be told apart" else "#d55e00"
             rows.append({"row": order[-1], "value": one.found.difference, "low": low, "high": high, "colour": colour})
@@ -63,7 +66,7 @@ def differences(name: str, title: str, found: Sequence[Difference]) -> Picture:
     scale = span_of(low, high)
     labels = alt.Axis(
         domain=False, ticks=False, labelFontWeight=alt.condition(_IS_HEADING, alt.value("bold"), alt.value("normal")),
-        labelExpr=f"{_IS_HEADING} ? split(datum.value, '{_HEADING}')[0] : split(datum.value, '{_HEADING}')[1]",
+        labelExpr=f"split(datum.value, '{_HEADING}')[{_IS_HEADING} ? 0 : 1]",
     )  # fmt: skip
     base = of(rows).encode(y=alt.Y("row:N", title=None, scale=alt.Scale(domain=order), axis=labels))
     colours = alt.Color("colour:N", scale=None)
