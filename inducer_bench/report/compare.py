@@ -8,7 +8,7 @@ from inducer_bench.errors import UserError, printable
 from inducer_bench.metrics.confusion import by_class
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.examples import Rows, read_predictions, same_examples
-from inducer_bench.report.statistics import paired_test
+from inducer_bench.report.statistics import paired_test, written_p_value
 from inducer_bench.runs.finished import FinishedRun
 from inducer_bench.runs.identity import flat
 from inducer_bench.runs.record import FinishedRecord
@@ -141,8 +141,7 @@ def _score(
     if abs(test.difference - (right - left)) > _ROUNDING:
         return name, *shown, _NONE, _NONE, "none: the predictions give other scores"
     low, high = test.interval
-    p_value = "< 0.001" if test.p_value < 0.001 else f"{test.p_value:.3f}"
-    return name, *shown, f"{low:+.2f} to {high:+.2f}", p_value, test.name
+    return name, *shown, f"{low:+.2f} to {high:+.2f}", written_p_value(test.p_value), test.name
 
 
 def _by_class(one: FinishedRecord, two: FinishedRecord) -> Iterator[Table]:

@@ -269,6 +269,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
+def written_p_value(p_value: float) -> str:
+    """A p-value for a table, with three decimals."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def _of_models(left: Examples, right: Examples, difference: float, resamples: int) -> PairedTest:
     changes = np.subtract(*bootstrap([right, left], resamples).T)
     low, high = np.nanquantile(changes, (0.025, 0.975))

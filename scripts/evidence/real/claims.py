@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from inducer_bench.report.statistics import written_p_value
 from inducer_bench.report.store import Group
 from scripts.evidence.real import against, budget, changes, gate, initialisation, scores
 from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS, Question
@@ -158,7 +159,7 @@ def _row(one: Form) -> list[str]:
         f"{one.best.rate:g}",
         f"{fmean(one.best.all_scores):.1f}{spread} ({len(one.best.all_scores)})" if one.best.all_scores else "none",
         "" if ratio is None else f"{ratio.ratio:.2g} [{', '.join(map(_times, ratio.interval))}]",
-        "" if ratio is None else f"{ratio.p_value:.3f}",
+        "" if ratio is None else written_p_value(ratio.p_value),
         _share(one.best.failed, len(one.best.scores), one.failures_at_best),
         _share(one.failed, one.runs, one.failures),
         "none" if good is None else f"{good.low:.1e} to {good.high:.1e}",
@@ -346,7 +347,7 @@ def _differences(found: Sequence[Difference]) -> Iterator[str]:
         rows.append([
             one.place, one.one, one.other, *(f"{mean:.1f}" for mean in one.means),
             f"{signed(one.found.difference)} [{signed(low)}, {signed(high)}]",
-            f"{one.p_value:.3f}", one.verdict, one.over,
+            written_p_value(one.p_value), one.verdict, one.over,
         ])  # fmt: skip
     head = ["where", "first", "second", "mean of first", "mean of second", "difference", "p (Holm)", "first is", "over"]
     yield from _table(head, rows)
