@@ -1,6 +1,7 @@
 """The claims of `results/real`, from records whose truth is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from helpers.evidence import composed, ran, varied
 from inducer_bench.errors import UserError
 from inducer_bench.report.statistics import Contrast
 from inducer_bench.runs import record as records
+from inducer_bench.runs.artefacts import PREDICTIONS
+from inducer_bench.search import record as search_records
 from scripts.evidence.real import __main__ as real
 from scripts.evidence.real import (
     against,
@@ -245,6 +248,17 @@ def test_the_page_of_collected_records_says_in_words_what_was_found(studied, swe
     assert "No records yet: `inducer-bench -m experiment=real_ablation`." in page
     claims.main(str(tmp_path))
     assert page.endswith(f"\n\n{capsys.readouterr().out.rstrip()}\n")
+
+
+def test_predictions_of_trials_are_kept_where_confirmations_decided(tmp_path):
+    folder = searches.tune(tmp_path / "runs", "task=sst2", "method=lora", tried=(60.0, 70.0))
+    search = search_records.read(folder)
+    assert search is not None
+    confirmed = replace(search.trials[1], run=search.finals[0].run, score=80.0)  # as a confirmation may be a final run
+    search_records.write(folder, replace(search, confirmations=[confirmed]))
+    collect(tmp_path / "runs", tmp_path / "kept")
+    kept = {path.parent.name for path in (tmp_path / "kept").rglob(PREDICTIONS)}
+    assert kept == {run.run for run in (*search.trials, *search.finals)}
 
 
 def test_a_folder_without_runs_is_not_collected(tmp_path):

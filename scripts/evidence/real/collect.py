@@ -1,6 +1,6 @@
 """Keep what the pages are made from: records and searches, and the predictions that tests over examples need.
 
-Predictions are kept of final runs, of the trials that decided, and of the runs of `real_ablation`, `real_budget` and
+Predictions are kept of the runs of searches and of final runs, and of the runs of `real_ablation`, `real_budget` and
 `real_habits`, as far as their file is small. What lacks them is compared over seeds alone, and the page says so.
 
 The data's licences do not let their texts be passed on, so the kept predictions have none, and records have the
@@ -65,7 +65,7 @@ def _with_predictions(evidence: Evidence) -> Iterator[str]:
     """The hashes of runs whose examples are compared."""
     for study in evidence.studies:
         for method in study.methods:
-            yield from (trial.run for trial in method.search.deciding())
+            yield from (trial.run for trial in (*method.search.trials, *method.search.confirmations))
             yield from (final.run for final in method.search.finals)
     for name in EXPERIMENTS[1:]:  # the first one is about seeds alone
         yield from (run.record.config_hash for group in evidence.of_experiment(name) for run in group.runs)
