@@ -16,7 +16,8 @@ def choices(group: str, config_dir: Path | None = None) -> list[str]:
 
 def files(group: str, config_dir: Path | None = None) -> list[Path]:
     """The files of a config group: first the shipped ones, then the user's."""
-    return [path for folder in _folders(config_dir) for path in sorted((folder / group).glob("*.yaml"))]
+    found = [path for folder in _folders(config_dir) for path in sorted((folder / group).glob("*.yaml"))]
+    return [path for path in found if path.is_file()]
 
 
 def groups(config_dir: Path | None = None) -> list[str]:

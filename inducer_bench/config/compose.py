@@ -16,8 +16,9 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Quoted
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError
 
-from inducer_bench.config import recipe, resolvers
+from inducer_bench.config import recipe, resolvers, yaml_files
 from inducer_bench.config.budget import within_budget
 from inducer_bench.config.choices import choices, groups
 from inducer_bench.config.overrides import as_meant, literal
@@ -209,6 +210,9 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         named = [name for name in error.options or [] if not name.startswith("_")]
         return _unknown_choice(group or "--config-name", choice, choices(group, config_dir) or named)
+    unreadable = isinstance(error, OSError | UnicodeError | YAMLError)
+    if unreadable and config_dir is not None and (problem := yaml_files.problem_in(config_dir)):
+        return problem
     if isinstance(error, OSError) and error.filename is not None:
         key = "hydra.run.dir" if "hydra.run.dir" in " ".join(overrides) else "hydra.sweep.dir"
         return UserError(f"{key}: '{error.filename}' cannot be written ({error.strerror}); give another folder")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from inducer_bench.config import yaml_files
 from inducer_bench.config.choices import choices, files
 from inducer_bench.config.compose import composition, explain
 from inducer_bench.errors import UserError, unknown
@@ -47,7 +48,7 @@ def title(choice: str, method: str, config_dir: Path | None = None) -> str:
         config_dir: the user's folder of configuration files.
     """
     path = next(path for path in files("method", config_dir) if path.stem == choice)
-    given = OmegaConf.select(OmegaConf.load(path), "title")
+    given = yaml_files.value(path, "title")
     if given is not None:
         return str(given)
     return method_title(method) if choice in (method, method.rpartition(".")[2]) else choice

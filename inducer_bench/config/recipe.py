@@ -21,15 +21,12 @@ from typing import Annotated, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import AfterValidator
-from yaml import MarkedYAMLError, YAMLError
 
+from inducer_bench.config import yaml_files
 from inducer_bench.config.overrides import quoted
 from inducer_bench.config.schema import SearchId
-from inducer_bench.errors import UserError, first_line, nearest, shown, unknown
-from inducer_bench.files import read_bytes
+from inducer_bench.errors import UserError, nearest, shown, unknown
 from inducer_bench.options import options, typed
 
 _KEY = "recipe"
@@ -73,25 +70,14 @@ def read(name: str, folder: Path = Path()) -> Recipe:
         UserError: there is no such file, or it is not a recipe.
     """
     try:
-        found = OmegaConf.to_container(OmegaConf.create(read_bytes(folder / name).decode()))
-        if not isinstance(found, dict):
-            raise UserError("found a list; allowed: keys and values")
+        found = yaml_files.read(folder / name)
         known = [field.name for field in dataclasses.fields(Recipe)]
         for key in found:
             if key not in known:
-                raise UserError(
-                    f"there is no key '{shown(key)}'; {nearest(str(key), known)}allowed: {', '.join(known)}"
-                )
-        return typed(Recipe, {str(key): value for key, value in found.items()})
-    except OSError as error:
-        raise _refused(name, f"cannot be read ({error.strerror}); allowed: a file with a recipe", "") from None
+                raise UserError(f"there is no key '{shown(key)}'; {nearest(key, known)}allowed: {', '.join(known)}")
+        return typed(Recipe, found)
     except UserError as error:
         raise _refused(name, error) from None
-    except MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
-        raise _refused(name, f"{line}{error.problem}") from None
-    except (ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
-        raise _refused(name, first_line(error)) from None
 
 
 def expanded(overrides: list[str], methods: Sequence[str], folder: Path = Path()) -> list[str]:

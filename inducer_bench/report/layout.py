@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
-from yaml import YAMLError
 
+from inducer_bench.config import yaml_files
 from inducer_bench.config.choices import choices, files
-from inducer_bench.errors import UserError, first_line, listed, nearest, shown
+from inducer_bench.errors import UserError, listed, nearest, shown
 from inducer_bench.options import PositiveInt, options, typed
 
 FigureKind = Literal["tradeoff", "learning_curves", "seed_spread", "differences", "budget_curve", "across"]
@@ -154,12 +152,9 @@ def read(path: Path) -> TableLayout:
     """
     name = f"table/{path.stem}"
     try:
-        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{name}: '{path}' cannot be read ({first_line(error)})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{name}: '{path}' has no keys")
-    named = {str(key): value for key, value in values.items()}
+        named = yaml_files.read(path, resolve=True)
+    except UserError as error:
+        raise UserError(f"{name}: '{path}': {error}") from None
     _check_keys(TableLayout, named, name)
     for key, kind in (("columns", ColumnLayout), ("rows", RowChoice)):
         entries = named.get(key)

@@ -12,8 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from inducer_bench.config import yaml_files
 from inducer_bench.config.choices import choices, files
 from inducer_bench.config.methods import named
 from inducer_bench.config.schema import ExperimentConfig
@@ -231,7 +230,7 @@ def _titles(config_dir: Path | None) -> dict[str, str]:
     """Task -> title, of the files of `conf/task`: records of earlier releases have none."""
     found = {}
     for path in reversed(files("task", config_dir)):
-        name, title = (OmegaConf.select(OmegaConf.load(path), f"task.{key}") for key in ("name", "title"))
+        name, title = (yaml_files.value(path, f"task.{key}") for key in ("name", "title"))
         if isinstance(name, str) and isinstance(title, str):
             found[name] = title
     return found

@@ -1,12 +1,11 @@
 """Published figures with their sources: `results/reference/*.yaml`."""
 
-import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import Field
 
+from inducer_bench.config import yaml_files
 from inducer_bench.errors import UserError
 from inducer_bench.options import options, typed
 
@@ -76,14 +75,6 @@ def sources(folder: Path = FOLDER) -> list[Source]:
 
 def _read(path: Path) -> Source:
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: found no keys; allowed: name, source, read_on, figures")
-    if isinstance(content.get("read_on"), datetime.date):
-        content["read_on"] = content["read_on"].isoformat()
-    try:
-        return typed(Source, content)
+        return typed(Source, yaml_files.read(path))
     except UserError as error:
-        raise UserError(f"{path}, {error}") from None
+        raise UserError(f"{path}: {error}") from None

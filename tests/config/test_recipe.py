@@ -102,7 +102,7 @@ def test_ablation_may_be_part_of_a_recipe(winner):
 def test_sweep_over_recipes_is_left_to_its_jobs_but_its_files_are_checked(winner):
     overrides = as_meant(["recipe=winner.yaml,full_nlg", "seed=1"])
     assert with_recipe(overrides) == overrides
-    with pytest.raises(UserError, match=r"^recipe: 'nope\.yaml' cannot be read"):
+    with pytest.raises(UserError, match=r"^recipe: 'nope\.yaml': cannot be read"):
         with_recipe(as_meant(["recipe=winner.yaml,nope.yaml"]))
 
 
@@ -163,8 +163,8 @@ def test_bytes_folders_and_missing_files_are_told(winner):
     winner.write_bytes(b"\xff")
     for name, message in {
         "winner.yaml": ": 'utf-8' codec",
-        "./": " cannot be read",
-        "nope.yaml": " cannot be read",
+        "./": ": cannot be read",
+        "nope.yaml": ": cannot be read",
     }.items():
         with pytest.raises(UserError, match=f"^recipe: '{name}'{message}"):
             composed(f"recipe={name}")

@@ -125,10 +125,10 @@ def test_methods_by_an_unknown_word_are_refused_in_one_line(config_dir):
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (b"title: [", "cannot be read"),
-        (b"\xff\xfe\xff", "cannot be read"),
-        (b"- one\n", "has no keys"),
-        (b"title: ${nowhere}\n", "cannot be read"),
+        (b"title: [", "line 1: expected the node content"),
+        (b"\xff\xfe\xff", "'utf-8' codec can't decode byte 0xff"),
+        (b"- one\n", "found a list; allowed: keys and values"),
+        (b"title: ${nowhere}\n", "Interpolation key 'nowhere' not found"),
         (
             b"title: 'x {other}'\norder: 1\ncolumns: [{value: accuracy}]\n",
             "title: found 'x {other}'; allowed in braces",

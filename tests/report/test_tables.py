@@ -255,7 +255,7 @@ def test_every_published_figure_has_a_source():
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("name: x\nread_on: y\nfigures: []\n", "source: missing"), ("a: [", "not YAML"), ("", "found no keys")],
+    [("name: x\nread_on: y\nfigures: []\n", "source: missing"), ("a: [", "line 1: "), ("", "name: missing")],
 )
 def test_reference_without_a_source_is_refused(tmp_path, text, told):
     from inducer_bench.errors import UserError
