@@ -1,10 +1,12 @@
 """JSON as the standard has it (RFC 8259), read and written: what Python's own module lets through is an error here.
 
-Python reads and writes NaN and Infinity, reads half a surrogate pair that no encoder takes, and leaves its own parser
-by other errors than its own where values are nested too deeply or an integer has too many digits.
+Python reads and writes NaN and Infinity, makes infinity of a number that is too large, reads half a surrogate pair that
+no encoder takes, and leaves its own parser by other errors than its own where values are nested too deeply or an
+integer has too many digits.
 """
 
 import json
+import math
 import re
 from collections import Counter
 from json import JSONDecodeError
@@ -22,17 +24,20 @@ def loads(text: str, unique_keys: bool = False) -> Any:
         unique_keys: an object that has a key twice is an error; by default the last one counts.
 
     Raises:
-        JSONDecodeError: the text is not JSON, holds NaN, Infinity or half a surrogate pair, is nested too deeply, or
-            holds an integer of too many digits. `lineno` is the line, where it is known; else `pos` is 0.
+        JSONDecodeError: the text is not JSON, holds NaN, Infinity, a number too large for a float or half a surrogate
+            pair, is nested too deeply, or holds an integer of too many digits. `lineno` is the line, where it is known;
+            else `pos` is 0.
     """
     try:
-        value = json.loads(text, parse_constant=_reject, object_pairs_hook=_unique if unique_keys else None)
+        pairs = _unique if unique_keys else None
+        value = json.loads(text, parse_constant=_reject, parse_float=_finite, object_pairs_hook=pairs)
     except JSONDecodeError:
         raise
     except _RepeatedKeyError as error:
         raise JSONDecodeError(f"an object has the key {error} twice", text, 0) from None
     except _NotFiniteError as error:
-        raise JSONDecodeError(f"{error} is not a JSON value", text, max(text.find(str(error)), 0)) from None
+        number, problem = error.args
+        raise JSONDecodeError(f"{number} is {problem}", text, max(text.find(number), 0)) from None
     except RecursionError:
         raise JSONDecodeError("nested too deeply", text, 0) from None
     except ValueError as error:  # int() of more than 4,300 digits
@@ -54,7 +59,7 @@ def dumps(value: Any, **options: Any) -> str:
 
 
 class _NotFiniteError(Exception):
-    """NaN, Infinity or -Infinity."""
+    """NaN, Infinity or -Infinity, or a number that would become one of them; and what is wrong with it."""
 
 
 class _RepeatedKeyError(Exception):
@@ -69,4 +74,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reject(constant: str) -> NoReturn:
-    raise _NotFiniteError(constant)
+    raise _NotFiniteError(constant, "not a JSON value")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise _NotFiniteError(number, "too large for a float")
+    return value

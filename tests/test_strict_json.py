@@ -22,6 +22,7 @@ def test_json_is_read_as_pythons_module_reads_it(value, ascii):
         ('{"a": 1', "Expecting", 1),
         ('{"a": 1,\n "b": NaN}', "NaN is not", 2),
         ("[-Infinity]", "-Infinity is not", 1),
+        ('{"a": 1.5,\n "b": -1e400}', "-1e400 is too large for a float", 2),
         ("[" * 100_000, "nested too deeply", 1),
         ('{"a":' * 100_000, "nested too deeply", 1),
         ("1" * 5000, "too many digits", 1),

@@ -1,5 +1,6 @@
 """What a single run tells once it is done: its costs, the task's other runs so far, its result, and what to do next."""
 
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from inducer_bench.distributed import on_main_process
 from inducer_bench.errors import UserError, shown
 from inducer_bench.methods.options import method_title
-from inducer_bench.metrics.table import METRICS, metric_of, written
+from inducer_bench.metrics.table import known, written
 from inducer_bench.runs import checksummed, header
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import flat
@@ -54,9 +55,9 @@ def alike(record: FinishedRecord, output_dir: Path) -> list[Run]:
         return []
     found = [(folder, other) for folder in folders[:_MOST] if (other := _read(folder)) is not None]
     found = [(folder, other) for folder, other in found if _same_examples(record, other)]
-    metric = metric_of(record.metric, METRICS)
+    metric = known(record.metric)
     sign = metric.better if metric else 1
-    return sorted(found, key=lambda run: -sign * (run[1].score or 0.0))
+    return sorted(found, key=lambda run: math.inf if run[1].score is None else -sign * run[1].score)
 
 
 def so_far(folder: Path, record: FinishedRecord, runs: Sequence[Run]) -> Rows:

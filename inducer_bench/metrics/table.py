@@ -53,6 +53,14 @@ def metric_of(score: str, among: Sequence[Metric]) -> Metric | None:
     return max(fitting, key=lambda metric: len(metric.name), default=None)
 
 
+def known(score: str) -> Metric | None:
+    """The metric of a score in a record, a user's included; None where its module is gone, or for a loss."""
+    try:
+        return user_metric("task.metrics", score) if is_users(score) else metric_of(score, METRICS)
+    except UserError:  # the module is gone, or the name is that of a part
+        return None
+
+
 def written(score: str, value: float | None) -> str:
     """A score with the decimals of its metric, a loss with four; `-` where there is none.
 
@@ -62,9 +70,6 @@ def written(score: str, value: float | None) -> str:
     """
     if value is None:
         return "-"
-    try:
-        found = user_metric("task.metrics", score) if is_users(score) else metric_of(score, METRICS)
-    except UserError:  # the module is gone, or the name is that of a part
-        found = None
+    found = known(score)
     decimals = found.decimals if found else _LOSS_DECIMALS if score == "loss" else _DECIMALS
     return f"{value:.{decimals}f}"

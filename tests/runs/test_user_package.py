@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from inducer_bench.cli import main
+from inducer_bench.cli import closing, main
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
 from inducer_bench.report import figures, reference, render, store, tables
@@ -124,6 +124,21 @@ def test_lowest_score_selects_the_epoch_where_lower_is_better(runs):
     for folder in runs[1]:
         record = records.read(folder)
         assert record.selection_score == min(e["elsewhere.scoring.errors"] for e in record.evaluations)
+
+
+def test_closing_lists_the_lowest_first_where_lower_is_better_and_runs_without_a_score_last(runs):
+    root, folders = runs
+    record = records.read(folders[0])
+    scores = [other.score for _, other in closing.alike(record, root)]
+    assert len(scores) == 4
+    assert scores == sorted(scores)
+    folder, _ = closing.alike(record, root)[0]
+    kept = (folder / records.FILE).read_bytes()
+    best = records.read(folder)
+    none = {name: dataclasses.replace(score, value=None, reason="none") for name, score in best.scores.items()}
+    records.write(folder, dataclasses.replace(best, scores=none))
+    assert [place for place, _ in closing.alike(record, root)][-1] == folder
+    (folder / records.FILE).write_bytes(kept)
 
 
 def test_model_of_a_users_task_predicts_new_input_with_names_of_labels(runs, tmp_path, capsys):
