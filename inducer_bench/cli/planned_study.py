@@ -12,7 +12,7 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.runs.state import State, States
 from inducer_bench.search.record import Trial
-from inducer_bench.search.study import Plan
+from inducer_bench.search.study import Plan, without_methods_own
 
 
 def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
@@ -29,7 +29,7 @@ def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:
     """
     with explained(overrides := as_meant(with_long_names(overrides)), config_dir), hub.offline(True):
         check_choices(overrides, config_dir)
-        composed = composed_with_hydra(overrides, config_dir)
+        composed = composed_with_hydra(without_methods_own(overrides), config_dir)
         states = States()
         jobs = [
             job

@@ -35,7 +35,7 @@ from inducer_bench.search import record as searches
 from inducer_bench.search.options import TuneOptions
 from inducer_bench.search.recipe import write_winner
 from inducer_bench.search.record import ENDED
-from inducer_bench.search.study import Plan, in_turn, plans
+from inducer_bench.search.study import Plan, in_turn, plans, without_methods_own
 
 _SHORT = ("methods", "trials", "seeds")  # keys that need no `tune.` before them here
 
@@ -51,7 +51,7 @@ def tune(args: argparse.Namespace) -> int:
     jobs = Jobs(_of_jobs(overrides), config_dir)
     with explained(overrides, config_dir):
         check_choices(overrides, config_dir)
-        composed = composed_with_hydra(overrides, config_dir)
+        composed = composed_with_hydra(without_methods_own(overrides), config_dir)
         studies = planned_studies(overrides, composed, config_dir)
         jobs.sweep = begun(_of_jobs(overrides), composed, None, args.config_dir)
     args.overrides = [*_of_jobs(overrides), jobs.sweep.folder_override()]
@@ -65,7 +65,7 @@ def planned_studies(overrides: Sequence[str], composed: DictConfig, config_dir: 
 
     Args:
         overrides: of the command line, with long names.
-        composed: from them, with Hydra's own configuration.
+        composed: from those without keys of methods, with Hydra's own configuration.
         config_dir: the user's folder of configuration files.
 
     Raises:

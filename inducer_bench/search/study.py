@@ -171,9 +171,22 @@ def plans(overrides: Sequence[str], options: TuneOptions, config_dir: Path | Non
     """
     common = _with_protocol(list(overrides), config_dir)
     methods = list(named(options.methods, config_dir))
-    reference = [word for word in common if not word.lstrip("+").startswith(_METHODS_OWN)]
+    reference = without_methods_own(common)
     study = _study(_asked([*reference, "method=head_only"], config_dir), sorted({*common} - {*reference}), options)
-    return [_plan(common, choice, study, options, config_dir) for choice in methods]
+    found = [_plan(common, choice, study, options, config_dir) for choice in methods]
+    by_id: dict[str, Plan] = {}
+    for plan in found:
+        if (same := by_id.setdefault(plan.search.id, plan)) is not plan:
+            raise UserError(
+                f"tune.methods: found '{same.search.choice}' and '{plan.search.choice}', which have the same settings; "
+                "allowed: one of them"
+            )
+    return found
+
+
+def without_methods_own(overrides: Sequence[str]) -> list[str]:
+    """The overrides that have a meaning for every method."""
+    return [word for word in overrides if not word.lstrip("+").startswith(_METHODS_OWN)]
 
 
 def _plan(common: list[str], choice: str, study: str, options: TuneOptions, config_dir: Path | None) -> Plan:
@@ -265,7 +278,7 @@ def _with_protocol(overrides: list[str], config_dir: Path | None) -> list[str]:
     """
     chosen = any(word.startswith("protocol=") for word in overrides)
     words = overrides if chosen else ["protocol=clean", *overrides]
-    asked = _asked([*words, "method=head_only"], config_dir) if chosen else None
+    asked = _asked([*without_methods_own(words), "method=head_only"], config_dir) if chosen else None
     if asked is not None and asked.composed.protocol.select_on != "held_out":
         found = asked.composed.protocol.name
         raise UserError(f"protocol: found '{found}', which selects on what is reported; allowed in tune: clean")

@@ -249,6 +249,35 @@ def test_trials_that_have_ended_are_done(capsys, tmp_path):
     assert {row["kind"]: (row["runs"], row["done"]) for row in rows} == {"trial": (2, 2), "final": (1, 0)}
 
 
+@pytest.mark.parametrize("protocol", [[], ["protocol=clean"]], ids=["default", "named"])
+@pytest.mark.parametrize(
+    ("method", "own"), [("lora", "method.r=8"), ("inducer", "method.r_k=2"), ("prefix", "method.length=3")]
+)
+def test_a_study_takes_keys_of_its_methods(method, own, protocol, capsys, tmp_path):
+    study = [*MINI, f"methods=[{method}]", "trials=2", "seeds=1", f"output_dir={tmp_path}", *protocol, own]
+    key, value = own.removeprefix("method.").split("=")
+    jobs = planned_study.planned_study(study, None).jobs
+    assert {getattr(run.config.method, key) for job in jobs for run in job.runs} == {int(value)}
+
+
+def test_a_key_that_one_of_the_methods_lacks_is_told_with_what_it_takes(capsys):
+    assert main.main(["plan", "tune", *MINI, "methods=[lora,bitfit]", "method.r=8"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("inducer-bench: method.r: there is no such key; allowed in method: name")
+    assert "r_k" not in told
+
+
+def test_two_choices_with_the_same_settings_are_refused(capsys, tmp_path):
+    (tmp_path / "method").mkdir()
+    shipped = (CONF_DIR / "method" / "bitfit.yaml").read_text()
+    (tmp_path / "method" / "again.yaml").write_text(f"# the same\n{shipped}")
+    own = ["--config-dir", str(tmp_path), "methods=[bitfit,lora,again]", "trials=1", "seeds=1"]
+    assert main.main(["plan", "tune", *MINI, *own]) == 2
+    assert capsys.readouterr().err == (
+        "inducer-bench: tune.methods: found 'bitfit' and 'again', which have the same settings; allowed: one of them\n"
+    )
+
+
 def test_difference_is_asked_of_committed_runs(capsys):
     found = plan(capsys, *MINI, "method=lora,inducer", "seed=range(3)", f"output_dir={RECORDS}", "--difference", "3")
     (power,) = found["power"]
