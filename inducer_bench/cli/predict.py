@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inducer_bench.cli.parser import Parser
 from inducer_bench.cli.predicted import FORMATS as OUTPUTS
-from inducer_bench.cli.predicted import check_target, to_json, written
+from inducer_bench.cli.predicted import check_target, kind_of, merged, to_json, written
 from inducer_bench.errors import ExitCode, UserError
 from inducer_bench.notices import tell
 
@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     from inducer_bench.runs.predict import predict
 
     predictions = predict(run, inputs)
-    rows = [{**values, **found} for (_, values), found in zip(inputs, predictions, strict=True)]
+    rows = merged([values for _, values in inputs], predictions, kind_of(args.output))
     if args.output is None:
         for row in rows:
             print(to_json(row))

@@ -10,8 +10,11 @@ from typing import Any
 from inducer_bench import strict_json
 from inducer_bench.errors import UserError, listed
 from inducer_bench.files import write_atomic
+from inducer_bench.notices import tell
 
 FORMATS = ("jsonl", "csv", "tsv")
+
+Row = Mapping[str, Any]
 
 
 def check_target(path: Path) -> None:
@@ -28,13 +31,38 @@ def check_target(path: Path) -> None:
         raise UserError(f"--output: '{path}' is not a file in a folder that exists; give another name")
 
 
-def written(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def kind_of(path: Path | None) -> str:
+    """The format of a file by its suffix; on stdout lines of JSON."""
+    return "jsonl" if path is None else path.suffix.removeprefix(".")
+
+
+def merged(inputs: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]], kind: str) -> list[Row]:
+    """The values of each input, then what the model says of it.
+
+    Where the model has a value of the same name, the input's is kept as `input NAME`, which is told.
+    """
+    rows: list[Row] = []
+    renamed = set()
+    for given, found in zip(inputs, predictions, strict=True):
+        own = dict(found if kind == "jsonl" else _columns(found))
+        names = {name: name for name in given}
+        for name in given.keys() & own.keys():
+            while names[name] in own or names[name] in given:
+                names[name] = f"input {names[name]}"
+            renamed.add(f"'{name}' is '{names[name]}'")
+        rows.append({**{names[name]: value for name, value in given.items()}, **own})
+    if renamed:
+        tell(f"of the input, {listed(sorted(renamed))} in the output, where the model has a value of that name")
+    return rows
+
+
+def written(path: Path, rows: Sequence[Row]) -> None:
     """Write predictions, whole or not at all.
 
     Raises:
         UserError: the file cannot be written; an earlier one is as it was.
     """
-    kind = path.suffix.removeprefix(".")
+    kind = kind_of(path)
     text = "".join(f"{to_json(row)}\n" for row in rows) if kind == "jsonl" else _table(rows, kind)
     try:
         write_atomic(path, text.encode())
@@ -42,17 +70,19 @@ def written(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         raise UserError(f"--output: '{path}' cannot be written ({error.strerror}); give another name") from None
 
 
-def to_json(row: Mapping[str, Any]) -> str:
-    """One row as a line of JSON; what ends a line for other programs, or steers a terminal, is written as an escape."""
+def to_json(row: Any) -> str:
+    """A row or a value as a line of JSON.
+
+    What ends a line for other programs, or steers a terminal, is written as an escape.
+    """
     text = strict_json.dumps(row, ensure_ascii=False)
     return "".join(c if c.isprintable() else strict_json.dumps(c)[1:-1] for c in text)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
+def _table(rows: Sequence[Row], kind: str) -> str:
     """csv as in RFC 4180; tsv has no quotes, so that tabs and line ends become blanks."""
-    flat = [dict(_cells(row)) for row in rows]
-    columns = list(dict.fromkeys(name for row in flat for name in row))
-    lines = [columns, *([row.get(name, "") for name in columns] for row in flat)] if columns else []
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [columns, *([_cell(row.get(name, "")) for name in columns] for row in rows)] if columns else []
     if kind == "tsv":
         return "".join("\t".join(re.sub(r"[\t\r\n]+", " ", cell) for cell in line) + "\n" for line in lines)
     text = io.StringIO(newline="")
@@ -60,9 +90,13 @@ def _table(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     return text.getvalue()
 
 
-def _cells(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in row.items():
+def _columns(found: Row) -> Iterator[tuple[str, Any]]:
+    for name, value in found.items():
         if name == "probabilities":
-            yield from ((f"probability of {label}", str(number)) for label, number in value.items())
+            yield from ((f"probability of {label}", number) for label, number in value.items())
         else:
-            yield name, value if isinstance(value, str) else to_json(value)
+            yield name, value
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else to_json(value)

@@ -167,6 +167,22 @@ def test_output_goes_to_a_file_whose_suffix_names_its_form(finished, tmp_path, c
         assert cells[-1]["more"] == "[1]"
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_values_of_the_input_with_names_of_the_output_are_kept_under_other_names(finished, capsys, tmp_path, kind):
+    label = "negative"
+    taken = {"prediction": "mine", "input prediction": "older", "probabilities": "none", f"probability of {label}": "?"}
+    (tmp_path / "new.jsonl").write_text(json.dumps({"sentence": "a delight", **taken}))
+    target = tmp_path / f"out.{kind}"
+    code, _, told = predicted(capsys, finished, "--input", tmp_path / "new.jsonl", "--output", target)
+    assert code == 0
+    assert "'prediction' is 'input input prediction'" in told
+    row = json.loads(target.read_text()) if kind == "jsonl" else next(csv.DictReader(target.open(newline="")))
+    assert (row["input prediction"], row["input input prediction"]) == ("older", "mine")
+    assert row["prediction"] in ("negative", "positive")
+    assert row["input probabilities" if kind == "jsonl" else "probabilities"] == "none"
+    assert row[f"probability of {label}" if kind == "jsonl" else f"input probability of {label}"] == "?"
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
