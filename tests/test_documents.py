@@ -183,6 +183,7 @@ def test_every_key_of_the_configuration_has_a_meaning():
 COLUMNS = {
     "SST-2": "SST-2 (",
     "MRPC": "MRPC (",
+    "STS-B": "STS-B (",
     "WebNLG": ", BLEU, smollm2",
     "unseen": ", BLEU unseen",
     "CoQA split": "CoQA dev split",
