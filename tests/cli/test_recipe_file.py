@@ -86,7 +86,7 @@ def test_sweep_of_an_experiment_may_go_through_recipes(folder, run_cli, override
     process = run_cli("--config-dir", "conf", "-m", *overrides, "experiment=mine", cwd=folder)
     assert process.returncode == 2
     assert "refused" in process.stderr
-    assert "recipe: 'nope.yaml' cannot be read" in process.stderr
+    assert "recipe: 'nope.yaml': cannot be read" in process.stderr
     assert runs(folder) == [("lora", 0.02, 0, SEARCH)]
 
 
