@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from inducer_bench.config import yaml_files
@@ -47,12 +47,13 @@ def count(overrides: list[str], hydra: DictConfig, config_dir: Path | None) -> i
 def jobs_of_experiment(path: Path, config_dir: Path | None) -> str:
     """The number of jobs that a file of conf/experiment makes by itself, in words; empty if the file does not say."""
     try:
-        params = yaml_files.value(path, "hydra.sweeper.params") or {}
+        experiment = yaml_files.read(path)
+        params = OmegaConf.select(OmegaConf.create(experiment), "hydra.sweeper.params") or {}
         given = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
         number = math.prod(_size(override, config_dir) for override in given)
     except (UserError, HydraException, OmegaConfBaseException, AttributeError):
         return ""
-    name = ("study", "studies") if yaml_files.value(path, "tune") is not None else ("job", "jobs")
+    name = ("study", "studies") if "tune" in experiment else ("job", "jobs")
     return f"{number} {name[number != 1]}"
 
 
