@@ -3,11 +3,13 @@
 #
 #   sh scripts/gpu_check.sh prepare            # beforehand, where there is an index: fills .gpu/
 #   sh scripts/gpu_check.sh a                  # imports, contract tests, gradients, one step profiled
-#   sh scripts/gpu_check.sh b                  # step times, CUDA graphs, attention, seeds, several runs at a time
-#   sh scripts/gpu_check.sh c                  # an epoch of SST-2 with its score, resume, lack of memory, decoding
+#   sh scripts/gpu_check.sh b                  # step times, CUDA graphs, attention, decoding
+#   sh scripts/gpu_check.sh c                  # resume, lack of memory, several runs at a time
+#   sh scripts/gpu_check.sh d                  # seeds side by side, an epoch of SST-2 with its score
+#   sh scripts/gpu_check.sh e                  # torch.compile
 #   sh scripts/gpu_check.sh a --device cpu --small     # a rehearsal
 #
-# Each of the three takes less than nine minutes and leaves JSON files in results/bench/<device>/. Further options are
+# Each of the five takes less than nine minutes and leaves JSON files in results/bench/<device>/. Further options are
 # those of scripts.gpu.check (--only ITEM..., --out FOLDER); PYTHON names the interpreter (default: python3).
 cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-python3}

@@ -56,13 +56,14 @@ def tuned_attention(
                 f"plm: {type(module).__name__} has '{name}' in its attention; allowed: methods that do not work inside "
                 "attention, such as lora"
             )
+    if (dtype := autocast_dtype(query.device.type)) is not None:
+        # As SDPA does outside `torch.vmap`. Rotary positions give float32, as do linear maps with a bias inside it.
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     part = cast(AttentionPart | None, module._modules.get(PART))
     if part is None and not slow_in_sdpa(query, key, value, dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
-    if (dtype := autocast_dtype(query.device.type)) is not None:  # as SDPA does: rotary positions give float32
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     scale = query.shape[-1] ** -0.5
     if scaling is not None and scaling != scale:
         # So that s_ij = Q_i.K_j / sqrt p for every part: OPT passes queries that are scaled already.

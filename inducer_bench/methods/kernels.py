@@ -36,9 +36,8 @@ def slow_in_sdpa(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> b
     """
     if query.device.type != "cpu":
         return False
-    mapped = torch._C._functorch.is_batchedtensor
-    in_16_bits = (autocast_dtype("cpu") or query.dtype).itemsize == 2
-    return dropout > 0 or (in_16_bits and _trains_on_short(query, key)) or mapped(query) or mapped(key) or mapped(value)
+    slow_backward = query.dtype.itemsize == 2 and _trains_on_short(query, key)
+    return dropout > 0 or slow_backward or any(map(torch._C._functorch.is_batchedtensor, (query, key, value)))
 
 
 def attend_with_logsumexp(

@@ -1,6 +1,6 @@
 """Run the items of one call, each a process of its own with a limit of time, and say which passed.
 
-    sh scripts/gpu_check.sh a|b|c [--device cpu] [--small] [--only ITEM...] [--out FOLDER]
+    sh scripts/gpu_check.sh a|b|c|d|e [--device cpu] [--small] [--only ITEM...] [--out FOLDER]
 
 Items run in order of their value. One that fails or takes too long does not stop the others; one for which no time is
 left is skipped. Any of them can be run alone: its command is printed, and its output is in .gpu/logs.
@@ -62,25 +62,25 @@ def items(call: str, small: bool, device: str) -> list[Item]:
                  ["--task", "webnlg", "--batch", half, "--lengths", *long, *methods, *precision]),
             Item("graphs", 110, "scripts.gpu.graphs", ["--methods", *(FEW if small else GRAPHED)]),
             Item("attention", 60, "scripts.gpu.attention"),
-            Item("seeds", 60, RUNS, ["seeds", "--methods", "lora", "inducer"]),
-            Item("jobs", 80, RUNS, ["jobs"]),
-            *(Item(f"compile_{mode}", 100, "scripts.bench.compile",
-                   ["--task", "sst2", "--methods", *compiled, "--batches", "2", "--mode", mode, *precision])
-              for mode in (["default"] if device == "cpu" else ["default", "reduce-overhead"])),
+            Item("decoding", 120, "scripts.bench.decoding", ["--slow", "2", *precision]),
         ]  # fmt: skip
+    if call == "c":
+        return [Item("resume", 180, RUNS, ["resume"]), Item("memory", 90, RUNS, ["memory"]),
+                Item("jobs", 180, RUNS, ["jobs"])]  # fmt: skip
+    if call == "d":
+        return [Item("seeds", 240, RUNS, ["seeds", "--methods", "lora", "inducer"]),
+                Item("epoch", 260, RUNS, ["epoch", "--methods", *FEW])]  # fmt: skip
     return [
-        Item("epoch", 260, RUNS, ["epoch", "--methods", *FEW]),
-        Item("resume", 90, RUNS, ["resume"]),
-        Item("memory", 60, RUNS, ["memory"]),
-        *(Item(f"decoding_{kind}", 60, "scripts.bench.decoding", ["--slow", "2", "--precision", kind])
-          for kind in ("bf16", "fp32")),
+        Item(f"compile_{mode}", 250, "scripts.bench.compile",
+             ["--task", "sst2", "--methods", *compiled, "--batches", "2", "--mode", mode, *precision])
+        for mode in (["default"] if device == "cpu" else ["default", "reduce-overhead"])
     ]  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one line for each item as it ends, the ends of outputs of those that failed, and a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("call", choices=["a", "b", "c"])
+    parser.add_argument("call", choices=["a", "b", "c", "d", "e"])
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--small", action="store_true", help="the mini PLM and data, few steps")
     parser.add_argument("--times", type=float, default=1.0, help="of all limits, for a rehearsal on a busy machine")

@@ -2,8 +2,9 @@
 
     python -m scripts.gpu.prepare [--have scripts/gpu/machine.txt] [--data ../shared/data] [--out .gpu]
 
-Needs pip and a package index. Afterwards the folder and the checkout are all that has to be taken there, in two loads
-of at most --most MB each: the checkout with `wheels` and `data`, enough for call a, and the checkout with `minilm`.
+Needs pip and a package index. Afterwards the folder and the checkout, without its `results`, are all that has to be
+taken there, in two loads of at most --most MB each: the checkout with `wheels` and `data`, enough for the calls a, b
+and e, and the checkout with `minilm`.
 
     wheels/   what `pyproject.toml` asks for and that machine does not have, in the versions of constraints.txt
     data/     SST-2, WebNLG, and the tokenizers of RoBERTa and GPT-2
@@ -58,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (args.out / part).mkdir()
         fill(args.out / part)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    sizes = {"checkout": sum((ROOT / name).stat().st_size for name in listed.split("\0") if name)}
+    taken = [name for name in listed.split("\0") if name and not name.startswith("results/")]
+    sizes = {"checkout": sum((ROOT / name).stat().st_size for name in taken)}
     sizes |= {part.name: size_of(part) for part in sorted(args.out.iterdir())}
-    loads = {"a": ("checkout", "wheels", "data"), "b and c": ("checkout", "minilm")}
-    totals = {f"load of {call}": sum(sizes[part] for part in parts) for call, parts in loads.items()}
+    loads = {"a, b and e": ("checkout", "wheels", "data"), "c and d": ("checkout", "minilm")}
+    totals = {f"load of {calls}": sum(sizes[part] for part in parts) for calls, parts in loads.items()}
     print(table([{"part": part, "MB": size / 1e6} for part, size in (sizes | totals).items()]), end="")
     if (most := max(totals.values())) > args.most * 1e6:
         sys.exit(f"prepare: found a load of {most / 1e6:.1f} MB; allowed: {args.most:g} MB")

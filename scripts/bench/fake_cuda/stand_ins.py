@@ -59,8 +59,9 @@ def attention(
 ) -> Tensor:
     """`F.scaled_dot_product_attention` as CUDA dispatches it.
 
-    Autocast casts all arguments. Flash attention in half precision without a mask; otherwise the memory-efficient
-    kernel, for which torch makes the mask additive, and pads it in memory unless its rows begin at multiples of 8.
+    Autocast casts all arguments, except inside `torch.vmap`, where they are checked before autocast sees them. Flash
+    attention in half precision without a mask; otherwise the memory-efficient kernel, for which torch makes the mask
+    additive, and pads it in memory unless its rows begin at multiples of 8.
 
     Raises:
         TypeError: the arguments are not all of one type, which CUDA's kernels refuse.
@@ -68,7 +69,7 @@ def attention(
     """
     if query.device.type != "cuda":
         return _cpu_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
-    if torch.is_autocast_enabled("cuda"):
+    if torch.is_autocast_enabled("cuda") and not torch._C._functorch.is_batchedtensor(query):
         query, key, value = (tensor.to(torch.bfloat16) for tensor in (query, key, value))
         if attn_mask is not None and attn_mask.is_floating_point():
             attn_mask = attn_mask.to(torch.bfloat16)
