@@ -29,6 +29,7 @@ from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.recipe import is_file
 from inducer_bench.errors import ExitCode, UserError, printable
 from inducer_bench.files import CONF_DIR
+from inducer_bench.metrics.table import written
 from inducer_bench.options import typed
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.search import record as searches
@@ -204,7 +205,7 @@ class _Tuning:
         for plan in self.plans():
             try:
                 plan.folder.mkdir(parents=True, exist_ok=True)
-                searches.write(plan.folder, plan.search)
+                searches.write(plan.folder, plan.with_earlier())
                 if plan.winner() is not None:
                     write_winner(plan.folder / searches.RECIPE, plan.search)
             except OSError as error:
@@ -232,7 +233,7 @@ def _print_study(study: Sequence[Plan]) -> None:
         records = [plan.record(run.run) for run in search.finals]
         scores = [record.score for record in records if isinstance(record, FinishedRecord)]
         known = [score for score in scores if score is not None]
-        spread = f" ± {stdev(known):.2f}" if len(known) > 1 else ""
-        final = f"{fmean(known):.2f}{spread} ({len(known)} seeds)" if known else "no runs yet"
+        spread = f" ± {written(reported, stdev(known), finer=1)}" if len(known) > 1 else ""
+        final = f"{written(reported, fmean(known), finer=1)}{spread} ({len(known)} seeds)" if known else "no runs yet"
         recipe = printable(str(plan.folder / searches.RECIPE))
-        print(f"  {search.choice:<14}{winner.score:.2f}  {final}  {settings}  {recipe}")
+        print(f"  {search.choice:<14}{written(search.metric, winner.score, finer=1)}  {final}  {settings}  {recipe}")

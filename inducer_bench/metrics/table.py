@@ -49,8 +49,13 @@ def metric_of(score: str, among: Sequence[Metric]) -> Metric | None:
 
     None if none of the metrics has such a score.
     """
-    fitting = [metric for metric in among if f"{score}_".startswith(f"{metric.name}_")]
+    fitting = [metric for metric in among if fits(score, metric.name)]
     return max(fitting, key=lambda metric: len(metric.name), default=None)
+
+
+def fits(score: str, metric: str) -> bool:
+    """Whether a score may be that of a metric, of all rows or of a part."""
+    return f"{score}_".startswith(f"{metric}_")
 
 
 def known(score: str) -> Metric | None:
@@ -61,15 +66,17 @@ def known(score: str) -> Metric | None:
         return None
 
 
-def written(score: str, value: float | None) -> str:
+def written(score: str, value: float | None, finer: int = 0, sign: str = "") -> str:
     """A score with the decimals of its metric, a loss with four; `-` where there is none.
 
     Args:
         score: its name in a record, that of a user's metric with its dotted name.
-        value: of it.
+        value: of it, or a difference.
+        finer: so many further decimals.
+        sign: `+` to write that of a positive number, too.
     """
     if value is None:
         return "-"
     found = known(score)
-    decimals = found.decimals if found else _LOSS_DECIMALS if score == "loss" else _DECIMALS
-    return f"{value:.{decimals}f}"
+    decimals = found.decimals + finer if found else _LOSS_DECIMALS if score == "loss" else _DECIMALS
+    return f"{value:{sign}.{decimals}f}"

@@ -186,7 +186,10 @@ def _remarks(group: Group, measure: Measure) -> list[str]:
         ended = "out of memory" if status == "oom" else status
         found.append(f"{ended}: seed {', '.join(map(str, seeds))}; not in the mean")
     if group.superseded and measure.score:
-        found.append("there are further records of the same setting and seed, by other code; the latest version counts")
+        found.append(
+            f"there are further records of the same setting and seed, which differ in {', '.join(group.superseded)}; a "
+            "finished one counts, of several the latest version's, and of these the last by its hash"
+        )
     found += sorted({reason for run in group.done if (reason := measure.reason(run))})
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 from inducer_bench.errors import UserError, printable
 from inducer_bench.metrics.confusion import by_class
 from inducer_bench.metrics.metric import Metric
+from inducer_bench.metrics.table import written
 from inducer_bench.report.examples import Rows, read_predictions, same_examples
 from inducer_bench.report.statistics import paired_test, written_p_value
 from inducer_bench.runs.finished import FinishedRun
@@ -14,7 +15,7 @@ from inducer_bench.runs.identity import flat
 from inducer_bench.runs.record import FinishedRecord
 
 _NONE = "-"
-_ROUNDING = 0.005  # percent points; scores are shown with two decimals
+_ROUNDING = 0.005  # percent points
 _REMARK = (
     "The tests compare these two tuned models, one score at a time. To compare the methods, run several seeds of each: "
     "inducer-bench tables."
@@ -129,10 +130,10 @@ def _score(
     predictions: tuple[Rows, Rows] | None,
 ) -> tuple[str, ...]:
     left, right = (record.scores[name].value if name in record.scores else None for record in (one, two))
-    shown = [_NONE if value is None else f"{value:.2f}" for value in (left, right)]
+    shown = [_NONE if value is None else written(name, value, finer=1) for value in (left, right)]
     if left is None or right is None:
         return name, *shown, *[_NONE] * 4
-    shown.append(f"{right - left:+.2f}")
+    shown.append(written(name, right - left, finer=1, sign="+"))
     if predictions is None:
         return name, *shown, _NONE, _NONE, "none"
     test = paired_test(name, metric, [predictions[0]], [predictions[1]]) if metric else None
@@ -141,7 +142,8 @@ def _score(
     if abs(test.difference - (right - left)) > _ROUNDING:
         return name, *shown, _NONE, _NONE, "none: the predictions give other scores"
     low, high = test.interval
-    return name, *shown, f"{low:+.2f} to {high:+.2f}", written_p_value(test.p_value), test.name
+    interval = " to ".join(written(name, end, finer=1, sign="+") for end in (low, high))
+    return name, *shown, interval, written_p_value(test.p_value), test.name
 
 
 def _by_class(one: FinishedRecord, two: FinishedRecord) -> Iterator[Table]:

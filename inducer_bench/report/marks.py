@@ -22,6 +22,7 @@ LEVEL = 0.05  # significance level
 MOST = 20  # rows that are tested in a column, the best ones: reading predictions takes time
 RESAMPLES = 2_000  # of the examples; the standard error of a variance is then 3 % of it
 _ROUNDING = 0.005  # of a score in a record
+_OTHERS = "the runs predicted different examples"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Marks:
         cells: marked.
         p_value: of the best row against the runner-up, adjusted over all pairs of rows; None if it was not tested.
         one_seed: whether it was not, because one of the two has a single seed.
-        left_out: whether there are more rows than `MOST`.
-        reason: why there is no test, where predictions are the reason.
+        left_out: whether there are more rows of the same data than `MOST`.
+        reason: why there is no test, where data or predictions are the reason.
     """
 
     cells: list[Cell]
@@ -56,7 +57,7 @@ class Tester:
         chosen = [_tested(cells) for cells in columns]
         wanted: dict[Path, tuple[DoneRun, dict[str, Measure]]] = {}
         for some in chosen:
-            for cell in some if isinstance(some, list) else ():
+            for cell in () if isinstance(some, Marks) else some:
                 for run in _runs(cell):
                     wanted.setdefault(run.folder, (run, {}))[1][cell.measure.name] = cell.measure
         unread: dict[Path, str] = {}
@@ -67,8 +68,8 @@ class Tester:
                 unread[folder] = str(error)
         found = []
         for cells, tested in zip(columns, chosen, strict=True):
-            if isinstance(tested, bool):
-                found.append(Marks(list(cells), one_seed=tested))
+            if isinstance(tested, Marks):
+                found.append(tested)
                 continue
             reasons = [unread[run.folder] for cell in tested for run in _runs(cell) if run.folder in unread]
             if reasons:
@@ -89,7 +90,7 @@ class Tester:
     def _marked(self, cells: list[Cell], tested: Sequence[Measured]) -> Marks:
         verdict = self._verdict(tested)
         if verdict.reason is not None:
-            return Marks(cells)
+            return Marks(cells, reason=_OTHERS if verdict.reason == _OTHERS else None)
         pairs = list(zip(tested, verdict.standings, strict=True))
         for cell, standing in pairs:
             if standing.reason is None and abs(standing.mean - cell.mean) > _ROUNDING:
@@ -98,7 +99,7 @@ class Tester:
         ties = {id(cell): standing.tied for cell, standing in pairs}
         best = id(tested[verdict.best]) if alone and verdict.best is not None else None
         marked = [replace(cell, tied=ties.get(id(cell)), best=id(cell) == best) for cell in cells]
-        left_out = sum(len(cell.values) > 1 for cell in cells if isinstance(cell, Measured)) > len(tested)
+        left_out = len(_several(cells, tested[0].group.data)) > len(tested)
         return Marks(marked, p_value=verdict.standings[1].p_value, left_out=left_out)
 
     def _verdict(self, tested: Sequence[Measured]) -> Verdict:
@@ -114,7 +115,7 @@ class Tester:
             [found for run in side if (found := self._examples[run.folder, measure.name]) is not None] for side in runs
         ]
         if len({self._same[run.folder] for side in runs for run in side}) > 1:
-            return Verdict((), reason="the runs predicted different examples")
+            return Verdict((), reason=_OTHERS)
         if [*map(len, sides)] != [*map(len, runs)] or sides[0][0].count() < 2:
             return Verdict((), reason="there is no test for this score")
         return tied.of_examples(sides, measure.better, LEVEL, power=None, resamples=RESAMPLES)
@@ -133,17 +134,25 @@ def predictions_of(run: DoneRun) -> Rows:
         raise UserError(f"the predictions of {where} are missing or damaged") from None
 
 
-def _tested(cells: Sequence[Cell]) -> list[Measured] | bool:
-    """The cells that are tested, the best one first; if there are none, whether that is because of a single seed."""
+def _tested(cells: Sequence[Cell]) -> list[Measured] | Marks:
+    """The cells that are tested, the best one first; if there are none, the outcome."""
     scored = [cell for cell in cells if isinstance(cell, Measured) and cell.measure.score]
     ranked = sorted(scored, key=lambda cell: -cell.measure.better * cell.mean)
     if len(ranked) < 2:
-        return False
+        return Marks(list(cells))
     if any(len(cell.values) == 1 for cell in ranked[:2]):
-        return True
-    if ranked[0].measure.metric is None or ranked[0].group.data != ranked[1].group.data:
-        return False
-    return [cell for cell in ranked if len(cell.values) > 1 and cell.group.data == ranked[0].group.data][:MOST]
+        return Marks(list(cells), one_seed=True)
+    if ranked[0].measure.metric is None:
+        return Marks(list(cells))
+    if ranked[0].group.data != ranked[1].group.data:
+        return Marks(list(cells), reason="the two best rows are of different files of data")
+    return _several(ranked, ranked[0].group.data)[:MOST]
+
+
+def _several(cells: Sequence[Cell], data: str) -> list[Measured]:
+    """The cells of these files of data that have several seeds."""
+    measured = [cell for cell in cells if isinstance(cell, Measured)]
+    return [cell for cell in measured if len(cell.values) > 1 and cell.group.data == data]
 
 
 def _runs(cell: Measured) -> list[DoneRun]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from inducer_bench.errors import UserError
 from inducer_bench.metrics.metric import Metric
 from inducer_bench.report.store import DoneRun
 from inducer_bench.tasks.options import TaskOptions
@@ -54,13 +55,15 @@ class Measure:
 def measure(name: str, task: TaskOptions) -> Measure:
     """The cost, or the task's score, of that name; `headline` is the task's main score, `task.metric`.
 
-    Raises:
-        UserError: the score is that of a user's metric, which cannot be imported.
+    A score of a user's metric that is gone is shown by its name.
     """
     if name in COSTS:
         return COSTS[name]
     score = task.metric if name == "headline" else name
-    metric = task.metric_of(score)
+    try:
+        metric = task.metric_of(score)
+    except UserError:
+        metric = None
 
     def read(run: DoneRun) -> float | None:
         found = run.record.scores.get(score)

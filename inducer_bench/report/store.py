@@ -53,7 +53,7 @@ class Group:
     data: str  # fingerprint
     weights: str  # fingerprint of the PLM
     runs: tuple[Run, ...]  # one for each seed, by seed
-    superseded: int  # further records of these seeds, made by other code
+    superseded: tuple[str, ...]  # what further records of these seeds differ in; empty if there are none
 
     @property
     def done(self) -> tuple[DoneRun, ...]:
@@ -140,9 +140,9 @@ def configuration(values: dict[str, Any], method: str) -> ExperimentConfig:
         else:
             others = typed(ExperimentConfig, {**values, "method": {"name": "head_only"}})  # any method without options
             config = dataclasses.replace(others, method=_unchecked(values["method"]))
-        config.task.metric_of(config.task.metric)
     except UserError as error:
         raise UserError(f"its configuration is of another release ({error})") from None
+    config.task.metric_of(config.task.metric)
     return config
 
 
@@ -187,9 +187,15 @@ def _unchecked(values: dict[str, Any]) -> MethodOptions:
 
 
 def group_of(members: Sequence[tuple[ExperimentConfig, Run]]) -> Group:
-    """At least one run of one setting; of several with one seed a finished one counts, then the latest version."""
+    """At least one run of one setting; of several with one seed a finished one counts, then the latest version.
+
+    Then the last by its hash: records have no date.
+    """
     by_seed: dict[int, Run] = {}
+    differ: set[str] = set()
     for _, run in sorted(members, key=lambda member: _precedence(member[1])):
+        if run.seed in by_seed:
+            differ |= _differences(by_seed[run.seed].record, run.record)
         by_seed[run.seed] = run
     config, first = members[0]
     return Group(
@@ -198,8 +204,15 @@ def group_of(members: Sequence[tuple[ExperimentConfig, Run]]) -> Group:
         data=first.record.data.fingerprint,
         weights=first.record.plm_fingerprint,
         runs=tuple(by_seed[seed] for seed in sorted(by_seed)),
-        superseded=len(members) - len(by_seed),
+        superseded=tuple(sorted(differ)),
     )
+
+
+def _differences(one: Record, two: Record) -> set[str]:
+    """The keys in which the records of one setting and seed differ, and `code`."""
+    left, right = flat(one.config), flat(two.config)
+    keys = {key for key in {**left, **right} if left.get(key) != right.get(key)}
+    return keys | ({"code"} if one.code != two.code or not keys else set())
 
 
 def _precedence(run: Run) -> tuple[bool, list[int], str]:

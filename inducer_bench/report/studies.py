@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from inducer_bench.config.schema import ExperimentConfig
@@ -17,7 +18,7 @@ from inducer_bench.methods.options import method_title
 from inducer_bench.report.store import LARGEST, Group, Run, Store, configuration, group_of
 from inducer_bench.runs.record import FinishedRecord, Record
 from inducer_bench.search import record as searches
-from inducer_bench.search.record import ENDED, FinalRun, Search, Trial, came_to
+from inducer_bench.search.record import AGAIN, ENDED, FinalRun, Search, Trial
 
 _OF_ONE_TASK = ("task=", "task.data_dir=")  # overrides in which equal efforts on several tasks differ
 
@@ -97,25 +98,22 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
         try:
             config = configuration(search.config, search.method)
             _check_trials(search, store)
+            search = searches.updated(search, partial(_record, store, search))
             finals, untuned = _finals(search, store)
-            trials = [
-                trial if trial.status in ENDED else came_to(trial, _record(search, trial.run, store))
-                for trial in search.trials
-            ]
         except UserError as error:
             left_out.append(str(UserError(f"{folder / searches.FILE}: {error}")))
             continue
         if config.plm.weights != "random":
             key = (search.suite, search.task, search.plm, search.study, *_amounts(search))
-            search = dataclasses.replace(search, trials=trials)  # `tune` may have been killed
-            hashes = [run.run for run in (*trials, *search.confirmations)]
+            hashes = [run.run for run in (*search.trials, *search.confirmations)]
             tried = {run: store.runs[run][1] for run in hashes if run in store.runs}
             members[key].append(Searched(_label(search), config, search, finals, untuned, tried))
     studies = []
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):
         first = methods[0].search
         words = [word for word in first.overrides if not word.startswith(_OF_ONE_TASK)]
-        effort = (first.suite, first.plm, *_amounts(first), *sorted(words))
+        rest = (first.dimensions, first.points, first.budget)
+        effort = (first.suite, first.plm, *_amounts(first), *rest, *sorted(words))
         studies.append(Study(short_hash(key), effort, _labelled(methods)))
     return studies, left_out
 
@@ -162,7 +160,7 @@ def _labelled(methods: Sequence[Searched]) -> tuple[Searched, ...]:
 
 
 def _check_trials(search: Search, store: Store) -> None:
-    """Check the trials that have ended against their records.
+    """Check the trials that are done or diverged against their records; `tune` runs the others again.
 
     Raises:
         UserError: a record is not there, or says otherwise; or a number is beyond all measure.
@@ -173,9 +171,9 @@ def _check_trials(search: Search, store: Store) -> None:
     ]:
         if max(abs(trial.score or 0.0), trial.seconds) > LARGEST:
             raise UserError(f"{key}: found numbers beyond {LARGEST:g}, the largest in tables")
-        if trial.status not in ENDED:
+        if trial.status in AGAIN:
             continue
-        record = _record(search, trial.run, store)
+        record = _record(store, search, trial.run)
         if record is None:
             raise UserError(f"{key}: its run {shown(trial.run)} is not there")
         score = record.selection_score if isinstance(record, FinishedRecord) else None
@@ -192,7 +190,7 @@ def _finals(search: Search, store: Store) -> tuple[Group | None, Group | None]:
     """
     winner = None if search.winner is None else search.trials[search.winner]
     for number, run in enumerate(search.finals):
-        record = _record(search, run.run, store)
+        record = _record(store, search, run.run)
         if record is not None and winner is not None:
             _check_settings(f"finals.{number}", winner, record)
     return _group("finals", search, search.finals, store), _group("untuned", search, search.untuned, store)
@@ -201,7 +199,7 @@ def _finals(search: Search, store: Store) -> tuple[Group | None, Group | None]:
 def _group(name: str, search: Search, runs: Sequence[FinalRun], store: Store) -> Group | None:
     there: list[tuple[ExperimentConfig, Run]] = []
     for run in runs:
-        record = _record(search, run.run, store)
+        record = _record(store, search, run.run)
         if record is not None:
             if record.seed != run.seed or record.is_trial:
                 raise UserError(f"{name}: run {record.config_hash} is a trial, or of another seed than {run.seed}")
@@ -209,7 +207,7 @@ def _group(name: str, search: Search, runs: Sequence[FinalRun], store: Store) ->
     return group_of(there) if there else None
 
 
-def _record(search: Search, run: str, store: Store) -> Record | None:
+def _record(store: Store, search: Search, run: str) -> Record | None:
     """The record of a run of a search; None if there is none.
 
     Raises:

@@ -34,7 +34,7 @@ from inducer_bench.report.plans import ANY, Plan, plans
 from inducer_bench.report.plans import Row as PlannedRow
 from inducer_bench.report.reference import Source
 from inducer_bench.report.store import Group, Store
-from inducer_bench.report.studies import Study, searches_of_runs
+from inducer_bench.report.studies import Study, searches_of_runs, short_hash
 from inducer_bench.runs.identity import flat, setting
 from inducer_bench.search.record import Search
 
@@ -172,7 +172,12 @@ def build(
     planned = [plan for file in files for plan in plans(file, store.groups, config_dir, searched)]
     planned.sort(key=lambda plan: plan.scope.suite == "mini")
     tester = Tester()
-    return [_table(plan, sources, output_dir, tuned, tester) for plan in planned]
+    made = [_table(plan, sources, output_dir, tuned, tester) for plan in planned]
+    same = Counter(table.path.casefold() for table in made)
+    return [
+        table if same[table.path.casefold()] == 1 else replace(table, name=f"{table.name}_{_distinction(plan)}")
+        for table, plan in zip(made, planned, strict=True)
+    ]
 
 
 def file_name(*parts: str) -> str:
@@ -243,6 +248,11 @@ def _name(plan: Plan) -> str:
     parts += [scope.plm] if layout.models == "apart" else []
     parts += [scope.protocol] if layout.methods is not None and scope.protocol != "paper" else []
     return file_name(*parts)
+
+
+def _distinction(plan: Plan) -> str:
+    """What tells its files from those of another table whose name comes out the same."""
+    return short_hash((plan.name, plan.task, plan.scope.plm, plan.scope.protocol))
 
 
 def _title(task: str, plan: Plan) -> str:

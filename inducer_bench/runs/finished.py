@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.config.validate import validated
 from inducer_bench.errors import UserError
 from inducer_bench.methods.architectures import Layout, layout_of
+from inducer_bench.metrics.table import is_users, known, metrics_of
+from inducer_bench.options import typed
 from inducer_bench.plm.location import architecture
 from inducer_bench.runs import artefacts
 from inducer_bench.runs import record as records
@@ -73,4 +75,13 @@ def open_run(folder: Path) -> FinishedRun:
         raise UserError(f"RUN: found '{folder}', which holds no record; `inducer-bench ls runs` lists runs")
     if not isinstance(record, FinishedRecord):
         raise UserError(f"RUN: found '{folder}', which is {record.status}; allowed: a run that is done")
-    return FinishedRun(folder, record, validated(record.config))
+    return FinishedRun(folder, record, validated(_with_metrics_that_are_there(record.config)))
+
+
+def _with_metrics_that_are_there(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without metrics of the user's that are gone: predictions and exports need none."""
+    task = typed(ExperimentConfig, config).task
+    there = [name for name in task.metrics if not is_users(name) or known(name)]
+    there = there or [metrics_of(task.scored)[0].name]
+    metric = task.metric if task.metric in there else there[0]
+    return {**config, "task": {**config["task"], "metrics": there, "metric": metric}}

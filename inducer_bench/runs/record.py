@@ -4,7 +4,7 @@ A record is complete and checksummed, or it does not exist. Reading one needs no
 """
 
 import dataclasses
-import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
@@ -250,7 +250,7 @@ def read_in_place(folder: Path) -> Record | None:
     record = read(folder)
     if record is not None:
         place = (record.task, record.plm, record.method, record.config_hash)
-        if folder.parts[-4:] != place:
+        if folder.absolute().parts[-4:] != place:
             raise UserError(f"{folder / FILE}: a copy, or moved; the place of this run is '{'/'.join(place)}'")
     return record
 
@@ -258,18 +258,29 @@ def read_in_place(folder: Path) -> Record | None:
 def find(root: Path) -> tuple[list[tuple[Path, Record]], list[str]]:
     """The runs below `root`, each in `<task>/<plm>/<method>/<hash>`, sorted; and one line for each that is left out.
 
+    Runs of another folder of runs, above or below `root`, have a line together.
+
     Raises:
         UserError: `root` is not a folder that can be read.
     """
     found: list[tuple[Path, Record]] = []
     left_out: list[str] = []
-    for folder in checksummed.folders(root, 4, left_out):
+    elsewhere: Counter[Path] = Counter()
+    places = {*checksummed.folders(root, 4, left_out)}
+    for folder in sorted(places | {path.parent for path in root.rglob(FILE)}):
         try:
             record = read_in_place(folder)
         except UserError as error:
             left_out.append(str(error))
-        else:
-            found += [] if record is None else [(folder, record)]
+            continue
+        if record is not None and folder in places:
+            found.append((folder, record))
+        elif record is not None:
+            elsewhere[(folder if len(folder.parts) > 3 else folder.absolute()).parents[3]] += 1
+    left_out += [
+        f"{own}: a folder of runs by itself, {count:,} of them; read it on its own (--runs {own})"
+        for own, count in elsewhere.items()
+    ]
     return found, left_out
 
 
@@ -306,9 +317,6 @@ def _named_twice(record: Record) -> Iterator[tuple[str, object, object]]:
 
 
 def _check_results(record: FinishedRecord) -> None:
-    for name, score in record.scores.items():
-        if score.value is not None and not math.isfinite(score.value):
-            raise UserError(f"scores.{name}: found {score.value}; allowed: a finite number")
     # A kind of the user's may name its scores as it likes; a trial has those that select its epoch.
     unknown = "." in str(record.config["task"].get("kind")) or record.is_trial
     for key, needed in (

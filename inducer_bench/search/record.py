@@ -5,7 +5,7 @@ Trials and final runs are ordinary runs with records of their own; this file nam
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,8 @@ RECIPE = "recipe.yaml"
 FOLDER = "searches"  # in the output folder: searches/<task>/<plm>/<method>/<id>
 
 ENDED = ("done", "diverged", "failed", "oom")  # status of a trial; the last three count as the worst score
+# What the same command runs again: a trial that diverged would do so again.
+AGAIN = ("planned", "interrupted", "failed", "oom")
 
 Value = bool | int | float | str | None
 
@@ -90,6 +92,10 @@ class Search:
     untuned: list[FinalRun]  # of the method's own settings, where they were asked for
     config: dict[str, Any]  # the resolved configuration of the first trial, as plain values
     title: str | None = None  # what tables call it; None in searches of earlier versions
+    # The rest of the effort, as `tune` was given it; None in searches of earlier versions.
+    dimensions: Count | None = None
+    points: Count | None = None
+    budget: str | int | None = None
 
     @property
     def sample(self) -> str:
@@ -109,6 +115,25 @@ def best_of(runs: Sequence[Trial], better: int) -> list[Trial]:
     """Those with a score, the best first; of equal ones that with the lower number."""
     scored = [(-better * run.score, run.number, run) for run in runs if run.score is not None]
     return [run for _, _, run in sorted(scored, key=lambda one: one[:2])]
+
+
+def updated(search: Search, record_of: Callable[[str], Record | None]) -> Search:
+    """The search with what records say of the trials that `tune` runs again: it may have been killed since.
+
+    Where one has come to something else, the winner and its runs are open.
+
+    Args:
+        record_of: the record of a run by its hash; None if there is none.
+    """
+
+    def now(trial: Trial) -> Trial:
+        planned = dataclasses.replace(trial, status="planned")
+        return came_to(planned, record_of(trial.run)) if trial.status in AGAIN else trial
+
+    trials, confirmations = [*map(now, search.trials)], [*map(now, search.confirmations)]
+    if (trials, confirmations) == (search.trials, search.confirmations):
+        return search
+    return dataclasses.replace(search, trials=trials, confirmations=confirmations, winner=None, finals=[])
 
 
 def came_to(trial: Trial, record: Record | None) -> Trial:

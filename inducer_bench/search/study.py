@@ -27,12 +27,11 @@ from inducer_bench.methods.options import options_class
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import Identity, canonical, identify
 from inducer_bench.runs.record import FinishedRecord, Record
+from inducer_bench.search import record as searches
 from inducer_bench.search.options import TuneOptions
-from inducer_bench.search.record import ENDED, FOLDER, FinalRun, Search, Trial, Value, best_of, came_to
+from inducer_bench.search.record import AGAIN, ENDED, FOLDER, FinalRun, Search, Trial, Value, best_of, came_to
 from inducer_bench.search.space import points, setting, space
 
-# What the same command runs: a trial that diverged would do so again.
-AGAIN = ("planned", "interrupted", "failed", "oom")
 _METHODS_OWN = ("method.", "ablation")  # keys of overrides that are about the method
 _OWN_KEYS = {  # key of a run -> what `tune` calls its value
     "method.budget": "budget", "protocol.held_out": "held_out", "task.max_train": "max_train",
@@ -147,6 +146,30 @@ class Plan:
         )
         return dataclasses.replace(self, search=search)
 
+    def with_earlier(self) -> Search:
+        """The search with the final runs of an earlier call for more seeds, or also untuned ones, that are done.
+
+        Raises:
+            UserError: a record is damaged.
+        """
+        search = self.search
+        try:
+            earlier = searches.read(self.folder)
+        except UserError:  # it is damaged, and is made anew
+            return search
+        if earlier is None:
+            return search
+        finals = earlier.finals if earlier.winner == search.winner else []
+        return dataclasses.replace(
+            search, finals=self._both(finals, search.finals), untuned=self._both(earlier.untuned, search.untuned)
+        )
+
+    def _both(self, earlier: Sequence[FinalRun], asked: Sequence[FinalRun]) -> list[FinalRun]:
+        """The runs that are asked for, and earlier ones of other seeds that are done, by seed."""
+        seeds = {run.seed for run in asked}
+        done = [run for run in earlier if run.seed not in seeds and self.is_done(run)]
+        return sorted([*asked, *done], key=lambda run: run.seed)
+
     def _confirmation(self, trial: Trial) -> Trial:
         """The run of a trial's settings on all of the data, with what it has come to."""
         run = identify(self.confirmation.config(trial.settings, self.search.seed)).hash
@@ -233,6 +256,9 @@ def _plan(common: list[str], choice: str, study: str, options: TuneOptions, conf
         untuned=untuned if options.untuned else [],
         config=dataclasses.asdict(first),
         title=title(choice, first.method.name, config_dir),
+        dimensions=options.dimensions,
+        points=options.points,
+        budget=options.budget,
     )
     return Plan(search, Path(first.output_dir), trial, confirmation, final, seeds)
 

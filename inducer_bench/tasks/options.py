@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from inducer_bench.errors import UserError, listed, nearest, shown, unknown
 from inducer_bench.metrics.classification import of_class
 from inducer_bench.metrics.metric import Metric, Scored
-from inducer_bench.metrics.table import is_users, metric_of, metrics_of, user_metric
+from inducer_bench.metrics.table import fits, is_users, metric_of, metrics_of, user_metric
 from inducer_bench.options import NonNegativeInt, PositiveInt, options, unknown_name, user_module
 
 # In the order of the released code; their ids follow those of the PLM's own tokens.
@@ -128,9 +128,9 @@ class TaskOptions:
         """The metric of a score in a record: of `f1_news`, `accuracy_mismatched`, `perplexity`; None if unknown.
 
         Raises:
-            UserError: a user's metric in `task.metrics` cannot be imported.
+            UserError: it is a user's metric, which cannot be imported.
         """
-        users = [user_metric("task.metrics", name) for name in self.metrics if is_users(name)]
+        users = [user_metric("task.metrics", name) for name in self.metrics if is_users(name) and fits(score, name)]
         return metric_of(score, [*metrics_of((*self.scored, "losses")), *users])
 
     def check(self) -> None:

@@ -143,6 +143,16 @@ def test_same_command_finds_everything_done(study, run_cli, overrides):
     assert {path: path.stat().st_mtime_ns for path in (cwd / "runs").rglob("record.json")} == before
 
 
+def test_less_asked_for_keeps_the_runs_that_are_there(study, run_cli, overrides):
+    cwd, _ = study
+    before = found(cwd)
+    fewer = [word for word in EFFORT if not word.startswith("seeds=")]
+    process = run_cli("tune", *overrides, *fewer, "seeds=1", cwd=cwd)
+    assert process.returncode == 0
+    assert "(1 seeds)" in process.stdout
+    assert found(cwd) == before
+
+
 def test_a_killed_study_goes_on_to_the_same_result(study, overrides, tmp_path):
     cwd, _ = study
     arguments = ["tune", *overrides, *EFFORT, "tune.untuned=true"]

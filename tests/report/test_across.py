@@ -75,8 +75,12 @@ def test_method_that_failed_on_a_task_ranks_last_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"overrides": ["trainer.batch_size=8"]}, {"epochs": 3}, {"tried": (80.0, "planned")}, {"finals": ()}]
-)
+    "change",
+    [
+        {"overrides": ["trainer.batch_size=8"]}, {"epochs": 3}, {"tried": (80.0, "planned")}, {"finals": ()},
+        {"budget": "1%"}, {"dimensions": 2}, {"points": 1},
+    ],
+)  # fmt: skip
 def test_other_effort_and_what_has_not_ended_are_not_ranked(tmp_path, change):
     for method in ("lora", "bitfit"):
         tune(tmp_path, *MINI, f"method={method}", overrides=["task=sst2"])

@@ -101,12 +101,23 @@ def test_nothing_is_marked_without_predictions_to_test(tmp_path):
     assert table.columns[0].p_value is None
 
 
-def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path):
-    handmade.write_run(tmp_path, *MINI, "method=lora", score=90)
-    handmade.write_run(tmp_path, *MINI, "method=bitfit", score=60, data=data("other", "local"))
+@pytest.mark.parametrize("own", ["lora", "prefix"])
+def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path, monkeypatch, own):
+    monkeypatch.setattr(marks, "MOST", 2)
+    for method, score in (("lora", 90.0), ("bitfit", 60.0), ("prefix", 20.0)):
+        other = {"data": data("other", "local")} if method == own else {}
+        for seed in range(3):
+            handmade.write_run(tmp_path, *MINI, f"method={method}", seed=seed, score=score, **other)
     table = build(tmp_path)["mini/sst2"]
-    assert table.columns[0].p_value is None
-    assert not any(cell.best for row in table.rows for cell in row.cells)
+    told = [text for _, text in table.notes if text.startswith("no test here")]
+    if own == "lora":
+        assert told == ["no test here: the two best rows are of different files of data"]
+        assert table.columns[0].p_value is None
+        assert not any(cell.best for row in table.rows for cell in row.cells)
+    else:  # no further row of these data is left out
+        assert told == []
+        assert {row.method: row.cells[0].tied for row in table.rows} == {"lora": True, "bitfit": False, "prefix": None}
+        assert not any(text.startswith("Tests are of the") for text in table.text)
 
 
 @pytest.mark.parametrize("alone", ["lora", "bitfit"])

@@ -42,6 +42,16 @@ def test_empty_layout_is_a_table_for_each_task(runs, tmp_path):
     ]  # fmt: skip
 
 
+def test_tables_whose_names_come_out_the_same_have_files_of_their_own(tmp_path):
+    for task, plm in (("films", "small_plm"), ("films_small", "plm"), ("Films", "small_plm")):
+        config = handmade.record_of(handmade.configuration((*MINI, "method=lora"))).config
+        config |= {"task": {**config["task"], "name": task}, "plm": {**config["plm"], "name": plm}}
+        handmade.write_run(tmp_path, *MINI, "method=lora", config=config, task=task, plm=plm)
+    paths = [table.path for table in built(tmp_path, tmp_path, "{}\n")]
+    assert len({path.casefold() for path in paths}) == 3
+    assert [path[:-8].casefold() for path in paths] == ["mini/mine_films_small_plm_"] * 3
+
+
 @pytest.mark.parametrize(
     ("where", "found"),
     [

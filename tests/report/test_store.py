@@ -63,7 +63,17 @@ def test_of_two_records_with_one_seed_the_finished_and_then_the_latest_counts(tm
     handmade.write_run(tmp_path, *MINI, "method=lora", status="failed", code=code("0.11.0"))
     group = group_of(tmp_path, "lora")
     assert [run.record.scores["accuracy"].value for run in group.runs] == [75]
-    assert group.superseded == 2
+    assert group.superseded == ("code",)
+
+
+def test_records_of_one_seed_that_differ_in_the_machine_are_told_by_its_keys(tmp_path):
+    for device, size in (("cpu", 7), ("auto", 9)):
+        handmade.write_run(
+            tmp_path, *MINI, "method=lora", f"trainer.device={device}", f"trainer.eval_batch_size={size}"
+        )
+    assert group_of(tmp_path, "lora").superseded == ("trainer.device", "trainer.eval_batch_size")
+    (table,) = tables.build(store.load(tmp_path), [], "runs")
+    assert any("which differ in trainer.device, trainer.eval_batch_size; " in text for _, text in table.notes)
 
 
 def test_damaged_and_random_records_are_in_no_group(sweep):

@@ -54,7 +54,6 @@ def test_searches_of_one_study_are_together_by_label(tmp_path):
         (lambda folder, root: (folder / searches.FILE).write_text("{"), "not a whole record"),
         (lambda folder, root: trial_of(folder, 0, run="a" * 16), "trials.0: its run aaaaaaaaaaaaaaaa is not there"),
         (lambda folder, root: trial_of(folder, 2, score=99.0), "trials.2.score: found 99.0; its run "),
-        (lambda folder, root: trial_of(folder, 2, score=None, status="failed"), "trials.2.score: found None; its run "),
         (lambda folder, root: trial_of(folder, 2, settings={"trainer.lr": 1.0}), "trials.2: found trainer.lr=1.0; its"),
         (lambda folder, root: trial_of(folder, 2, score=1e200), "trials.2: found numbers beyond 1e+100"),
         (lambda folder, root: trial_of(folder, 2, seconds=1e200), "trials.2: found numbers beyond 1e+100"),
@@ -110,6 +109,26 @@ def test_trial_that_ended_after_the_search_was_written_is_not_odd(tmp_path):
     assert [trial.status for trial in method.search.trials] == ["done"] * 3
     assert method.search.trials[2].score == 80.0
     assert method.missing() == "no winner yet"
+
+
+@pytest.mark.parametrize("status", ["failed", "oom"])
+def test_trial_that_failed_and_ran_again_leaves_the_winner_open(tmp_path, status):
+    folder = tune(tmp_path, *LORA, tried=(70.0, 75.0, status))
+    before = searches.read(folder)
+    (method,) = load(tmp_path)[0][0].methods
+    assert (method.search, method.missing()) == (before, None)
+    record = folder_of(tmp_path, before.trials[2].run) / records.FILE
+    again = tune(tmp_path / "again", *LORA, tried=(70.0, 75.0, 80.0))
+    done = folder_of(tmp_path / "again", searches.read(again).trials[2].run)
+    assert done.name == record.parent.name
+    record.unlink()  # it is running
+    found, left_out = load(tmp_path)
+    assert (left_out, found[0].missing()) == ([], ["LoRA (2 of 3 trials)"])
+    for path in done.iterdir():
+        (record.parent / path.name).write_bytes(path.read_bytes())
+    found, left_out = load(tmp_path)
+    assert (left_out, found[0].missing()) == ([], ["LoRA (no winner yet)"])
+    assert [trial.score for trial in found[0].first.trials] == [70.0, 75.0, 80.0]
 
 
 def test_trial_without_a_score_to_select_by_failed(tmp_path):

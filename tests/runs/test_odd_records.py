@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers import handmade
@@ -12,7 +13,7 @@ from helpers.handmade import MINI, with_hash
 from inducer_bench.cli import main
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import UserError
-from inducer_bench.report import store
+from inducer_bench.report import store, tables
 from inducer_bench.runs import record as records
 from inducer_bench.runs.finished import open_run
 from inducer_bench.runs.identity import recorded_hash
@@ -219,7 +220,52 @@ def test_metric_from_outside_that_is_gone_leaves_out_its_runs_only(tmp_path):
     )
     found = store.load(tmp_path)
     assert [len(group.runs) for group in found.groups] == [1]
-    assert "task.metrics: 'gone' cannot be imported" in found.left_out[0]
+    assert found.left_out[0].endswith("record.json: task.metrics: 'gone' cannot be imported (ModuleNotFoundError: No "
+                                      "module named 'gone')")  # fmt: skip
+
+
+def test_further_metric_from_outside_that_is_gone_is_shown_by_its_name(tmp_path):
+    record = handmade.record_of(handmade.configuration((*MINI, "method=lora")))
+    task = {**record.config["task"], "metrics": ["accuracy", "gone.away"]}
+    scores = {"accuracy": 70.0, "gone.away": 12.5}
+    handmade.write_run(tmp_path, *MINI, "method=lora", config={**record.config, "task": task}, scores=scores)
+    found = store.load(tmp_path)
+    assert found.left_out == []
+    (table,) = tables.build(found, [], "runs")
+    cells = {column.label: cell.shown()[0] for column, cell in zip(table.columns, table.rows[0].cells, strict=True)}
+    assert (cells["accuracy"], cells["gone.away"]) == ("70.0", "12.5")
+
+
+@pytest.mark.parametrize("metrics", [["accuracy", "gone.away"], ["gone.away"]])
+def test_run_whose_metric_from_outside_is_gone_is_opened_without_it(tmp_path, metrics):
+    record = handmade.record_of(handmade.configuration((*MINI, "method=lora")))
+    task = {**record.config["task"], "metrics": metrics, "metric": "gone.away"}
+    scores = {"accuracy": 70.0, "gone.away": 12.5}
+    folder = handmade.write_run(tmp_path, *MINI, "method=lora", config={**record.config, "task": task}, scores=scores)
+    opened = open_run(folder)
+    assert (opened.config.task.metrics, opened.config.task.metric) == (["accuracy"], "accuracy")
+    assert opened.record.config["task"]["metric"] == "gone.away"
+
+
+def test_runs_of_a_folder_above_or_below_are_told_of_in_a_line(tmp_path, monkeypatch):
+    for seed in (0, 1):
+        folder = handmade.write_run(tmp_path / "runs" / "first", *MINI, "method=lora", seed=seed)
+    handmade.write_run(tmp_path / "runs", *MINI, "method=bitfit")
+    own = tmp_path / "runs" / "first"
+
+    def left_out(root):
+        found, lines = records.find(root)
+        return len(found), lines
+
+    told = f"{own}: a folder of runs by itself, 2 of them; read it on its own (--runs {own})"
+    assert left_out(tmp_path / "runs") == (1, [told])
+    assert left_out(own) == (2, [])
+    for below in (own / "sst2", own / "sst2" / "mini_roberta" / "lora"):
+        assert left_out(below) == (0, [told])
+    monkeypatch.chdir(own / "sst2")
+    assert left_out(Path()) == (0, [told])
+    monkeypatch.chdir(folder)
+    assert left_out(Path()) == (0, [told.replace("2 of them", "1 of them")])
 
 
 def test_folder_that_cannot_be_read_is_told_and_hides_no_other(two, monkeypatch):
