@@ -184,6 +184,7 @@ COLUMNS = {
     "SST-2": "SST-2 (",
     "MRPC": "MRPC (",
     "STS-B": "STS-B (",
+    "RTE": "RTE (",
     "WebNLG": ", BLEU, smollm2",
     "unseen": ", BLEU unseen",
     "CoQA split": "CoQA dev split",
