@@ -45,12 +45,13 @@ def merged(inputs: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[st
     renamed = set()
     for given, found in zip(inputs, predictions, strict=True):
         own = dict(found if kind == "jsonl" else _columns(found))
-        names = {name: name for name in given}
+        names = {}
         for name in given.keys() & own.keys():
+            names[name] = f"input {name}"
             while names[name] in own or names[name] in given:
                 names[name] = f"input {names[name]}"
             renamed.add(f"'{name}' is '{names[name]}'")
-        rows.append({**{names[name]: value for name, value in given.items()}, **own})
+        rows.append({**{names.get(name, name): value for name, value in given.items()}, **own})
     if renamed:
         tell(f"of the input, {listed(sorted(renamed))} in the output, where the model has a value of that name")
     return rows

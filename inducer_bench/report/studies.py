@@ -112,7 +112,7 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):
         first = methods[0].search
         words = [word for word in first.overrides if not word.startswith(_OF_ONE_TASK)]
-        rest = (first.dimensions, first.points, first.budget)
+        rest = [value for value in (first.dimensions, first.points, first.budget) if value is not None]
         effort = (first.suite, first.plm, *_amounts(first), *rest, *sorted(words))
         studies.append(Study(short_hash(key), effort, _labelled(methods)))
     return studies, left_out
