@@ -191,6 +191,18 @@ COLUMNS = {
 }  # README -> claims
 
 
+def test_intervals_on_the_page_of_real_models_are_those_of_the_records():
+    """Without their signs: `2.8 points worse (1.2 to 4.4)` is -4.4 to -1.2 of the inducer."""
+    number = r"[+-]?(\d+(?:\.\d+)?)"
+    claims = (ROOT / "results/real/claims.md").read_text()
+    known = {frozenset(ends) for ends in re.findall(rf"{number}(?: to |, ){number}", claims)}
+    page = " ".join((ROOT / "results/real/README.md").read_text().split())
+    told = page.partition("## What was found")[2].partition("## How it is done")[0]
+    shown = re.findall(rf"[(;,] ?{number} to {number}(?=[,;)])", told)
+    assert len(shown) > 50
+    assert [ends for ends in shown if frozenset(ends) not in known] == []
+
+
 def test_results_in_the_readme_are_those_of_the_records():
     """The page that they are compared with is made from the records, as another test checks."""
     page = (ROOT / "results/real/claims.md").read_text()

@@ -9,6 +9,12 @@
 These files are copied as they are, so that OUT is whole and SHARED_DATA may go. CoQA's training dialogues are not
 there: its dev set is split by dialogue into a part to train on and one to score. What comes of that is no score on
 CoQA, so the files do not have CoQA's names, and `task=coqa` alone does not read them.
+
+SHARED_DATA has, with an object a line in each .jsonl.gz
+    sst2/train.tsv, dev.tsv                    as in GLUE's download
+    glue/TASK/train.jsonl.gz, dev.jsonl.gz     cola, mrpc, rte, stsb: the rows of nyu-mll/glue on the hub
+    webnlg2017/{train,dev,test}.json.gz        the JSON files of the challenge
+    coqa/dev.jsonl.gz                          the rows of stanfordnlp/coqa on the hub, with CoQA's `id`
 """
 
 import argparse

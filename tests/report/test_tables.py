@@ -227,7 +227,10 @@ def test_published_figures_stand_in_columns_of_their_own_with_their_source(built
     assert by_heading["MNLI mismatched, LoRA README"] == ("86.9", "0.3", "")
     empty = dict(zip((column.heading for column in table.columns), cells(table, "Inducer"), strict=True))
     assert empty["SST-2, LoRA README"].shown() == ("", "", "")
-    mark = next(column.marks[0] for column in table.columns if column.source)
+    assert by_heading["SST-2, LoReFT paper"] == ("93.9", "", "")
+    assert by_heading["SST-2, Unified View paper"] == ("94.2", "0.2", "")
+    assert not any(heading.startswith("MNLI") and "Unified View" in heading for heading in by_heading)  # which MNLI?
+    mark = next(column.marks[0] for column in table.columns if column.source == "LoRA README")
     assert "github" in dict(table.notes)[mark].lower()
 
 
