@@ -60,10 +60,15 @@ def fits(score: str, metric: str) -> bool:
 
 def known(score: str) -> Metric | None:
     """The metric of a score in a record, a user's included; None where its module is gone, or for a loss."""
-    try:
-        return user_metric("task.metrics", score) if is_users(score) else metric_of(score, METRICS)
-    except UserError:  # the module is gone, or the name is that of a part
-        return None
+    if not is_users(score):
+        return metric_of(score, METRICS)
+    module, _, name = score.rpartition(".")
+    while name:
+        try:
+            return user_metric("task.metrics", f"{module}.{name}")
+        except UserError:  # the module is gone, or this is the score of a part
+            name = name.rpartition("_")[0]
+    return None
 
 
 def written(score: str, value: float | None, finer: int = 0, sign: str = "") -> str:
@@ -72,7 +77,7 @@ def written(score: str, value: float | None, finer: int = 0, sign: str = "") -> 
     Args:
         score: its name in a record, that of a user's metric with its dotted name.
         value: of it, or a difference.
-        finer: so many further decimals.
+        finer: so many further decimals, of a score whose metric is known.
         sign: `+` to write that of a positive number, too.
     """
     if value is None:

@@ -22,7 +22,6 @@ LEVEL = 0.05  # significance level
 MOST = 20  # rows that are tested in a column, the best ones: reading predictions takes time
 RESAMPLES = 2_000  # of the examples; the standard error of a variance is then 3 % of it
 _ROUNDING = 0.005  # of a score in a record
-_OTHERS = "the runs predicted different examples"
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,14 @@ class Tester:
                 self._examples[run.folder, measure.name] = examples(measure.name, measure.metric, rows)
 
     def _marked(self, cells: list[Cell], tested: Sequence[Measured]) -> Marks:
+        left_out = len(_several(cells, tested[0].group.data)) > len(tested)
+        same = [{self._same[run.folder] for run in _runs(cell)} for cell in tested]
+        if len(same[0]) > 1 or same[1] != same[0]:
+            return Marks(cells, reason="the two best rows were scored on different examples")
+        tested = [cell for cell, examples in zip(tested, same, strict=True) if examples == same[0]]
         verdict = self._verdict(tested)
         if verdict.reason is not None:
-            return Marks(cells, reason=_OTHERS if verdict.reason == _OTHERS else None)
+            return Marks(cells)
         pairs = list(zip(tested, verdict.standings, strict=True))
         for cell, standing in pairs:
             if standing.reason is None and abs(standing.mean - cell.mean) > _ROUNDING:
@@ -99,7 +103,6 @@ class Tester:
         ties = {id(cell): standing.tied for cell, standing in pairs}
         best = id(tested[verdict.best]) if alone and verdict.best is not None else None
         marked = [replace(cell, tied=ties.get(id(cell)), best=id(cell) == best) for cell in cells]
-        left_out = len(_several(cells, tested[0].group.data)) > len(tested)
         return Marks(marked, p_value=verdict.standings[1].p_value, left_out=left_out)
 
     def _verdict(self, tested: Sequence[Measured]) -> Verdict:
@@ -114,8 +117,6 @@ class Tester:
         sides = [
             [found for run in side if (found := self._examples[run.folder, measure.name]) is not None] for side in runs
         ]
-        if len({self._same[run.folder] for side in runs for run in side}) > 1:
-            return Verdict((), reason=_OTHERS)
         if [*map(len, sides)] != [*map(len, runs)] or sides[0][0].count() < 2:
             return Verdict((), reason="there is no test for this score")
         return tied.of_examples(sides, measure.better, LEVEL, power=None, resamples=RESAMPLES)
@@ -145,7 +146,7 @@ def _tested(cells: Sequence[Cell]) -> list[Measured] | Marks:
     if ranked[0].measure.metric is None:
         return Marks(list(cells))
     if ranked[0].group.data != ranked[1].group.data:
-        return Marks(list(cells), reason="the two best rows are of different files of data")
+        return Marks(list(cells), reason="the two best rows were scored on different data")
     return _several(ranked, ranked[0].group.data)[:MOST]
 
 

@@ -18,7 +18,7 @@ from inducer_bench.errors import UserError, shown
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.options import typed
 from inducer_bench.runs import record as records
-from inducer_bench.runs.identity import flat, setting, setting_key
+from inducer_bench.runs.identity import canonical, flat, setting, setting_key
 from inducer_bench.runs.record import FinishedRecord, Record
 
 LARGEST = 1e100
@@ -191,28 +191,29 @@ def group_of(members: Sequence[tuple[ExperimentConfig, Run]]) -> Group:
 
     Then the last by its hash: records have no date.
     """
-    by_seed: dict[int, Run] = {}
+    by_seed: dict[int, tuple[ExperimentConfig, Run]] = {}
     differ: set[str] = set()
-    for _, run in sorted(members, key=lambda member: _precedence(member[1])):
-        if run.seed in by_seed:
-            differ |= _differences(by_seed[run.seed].record, run.record)
-        by_seed[run.seed] = run
+    for member in sorted(members, key=lambda member: _precedence(member[1])):
+        seed = member[1].seed
+        if seed in by_seed:
+            differ |= _differences(by_seed[seed], member)
+        by_seed[seed] = member
     config, first = members[0]
     return Group(
         config=config,
         key=setting_key(config),
         data=first.record.data.fingerprint,
         weights=first.record.plm_fingerprint,
-        runs=tuple(by_seed[seed] for seed in sorted(by_seed)),
+        runs=tuple(by_seed[seed][1] for seed in sorted(by_seed)),
         superseded=tuple(sorted(differ)),
     )
 
 
-def _differences(one: Record, two: Record) -> set[str]:
-    """The keys in which the records of one setting and seed differ, and `code`."""
-    left, right = flat(one.config), flat(two.config)
+def _differences(one: tuple[ExperimentConfig, Run], two: tuple[ExperimentConfig, Run]) -> set[str]:
+    """The keys in which the records of one setting and seed differ, or else `code`."""
+    left, right = (flat(canonical(config)) for config, _ in (one, two))
     keys = {key for key in {**left, **right} if left.get(key) != right.get(key)}
-    return keys | ({"code"} if one.code != two.code or not keys else set())
+    return keys if one[1].record.code == two[1].record.code and keys else {*keys, "code"}
 
 
 def _precedence(run: Run) -> tuple[bool, list[int], str]:

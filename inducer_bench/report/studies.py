@@ -112,8 +112,7 @@ def load(root: Path, store: Store) -> tuple[list[Study], list[str]]:
     for key, methods in sorted(members.items(), key=lambda item: repr(item[0])):
         first = methods[0].search
         words = [word for word in first.overrides if not word.startswith(_OF_ONE_TASK)]
-        rest = [value for value in (first.dimensions, first.points, first.budget) if value is not None]
-        effort = (first.suite, first.plm, *_amounts(first), *rest, *sorted(words))
+        effort = (first.suite, first.plm, *_amounts(first), *_rest([m.search for m in methods]), *sorted(words))
         studies.append(Study(short_hash(key), effort, _labelled(methods)))
     return studies, left_out
 
@@ -134,6 +133,13 @@ def _amounts(search: Search) -> tuple[object, ...]:
     """What is spent on a search."""
     data = (search.max_train, search.sample) if search.max_train else None
     return len(search.trials), search.decades, data, search.epochs, search.held_out, search.confirm
+
+
+def _rest(members: Sequence[Search]) -> list[tuple[str, object]]:
+    """What else is equal in a study, where it is not as by default: searches of earlier versions do not say it."""
+    usual = {"dimensions": 1, "points": 0, "budget": None}
+    given = {key: {getattr(search, key) for search in members} - {None, default} for key, default in usual.items()}
+    return [(key, *values) for key, values in given.items() if values]
 
 
 def _label(search: Search) -> str:

@@ -6,7 +6,7 @@ never mix.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -161,6 +161,7 @@ def build(
         UserError: a layout has a key or value that is not allowed.
     """
     tuned = searches_of_runs(studies)
+    known = {method.search.id for study in studies for method in study.methods}
 
     def searched(group: Group) -> tuple[str, ...] | None:
         found = [tuned[run.record.config_hash][1] for run in group.runs if run.record.config_hash in tuned]
@@ -172,7 +173,7 @@ def build(
     planned = [plan for file in files for plan in plans(file, store.groups, config_dir, searched)]
     planned.sort(key=lambda plan: plan.scope.suite == "mini")
     tester = Tester()
-    made = [_table(plan, sources, output_dir, tuned, tester) for plan in planned]
+    made = [_table(plan, sources, output_dir, tuned, known, tester) for plan in planned]
     same = Counter(table.path.casefold() for table in made)
     return [
         table if same[table.path.casefold()] == 1 else replace(table, name=f"{table.name}_{_distinction(plan)}")
@@ -188,7 +189,9 @@ def file_name(*parts: str) -> str:
 # -- one table ---------------------------------------------------------------------------------------------------------
 
 
-def _table(plan: Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned, tester: Tester) -> Table:
+def _table(
+    plan: Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned, searches: Collection[str], tester: Tester
+) -> Table:
     notes, layout = Notes(), plan.file.layout
     columns: list[Column] = []
     by_column: list[list[Cell]] = []
@@ -197,7 +200,7 @@ def _table(plan: Plan, sources: Sequence[Source], output_dir: str, tuned: Tuned,
             continue
         own, cells = _cells(column, plan, notes)
         columns.append(replace(own, marks=_times(own, cells, notes)))
-        by_column.append([cell.marked(_search_of(cell, tuned, notes)) for cell in cells])
+        by_column.append([cell.marked(_search_of(cell, tuned, searches, notes)) for cell in cells])
         for source in sources:
             published = _published(source, plan, own)
             if published:
@@ -341,15 +344,16 @@ def _times(column: Column, cells: Sequence[Cell], notes: Notes) -> tuple[str, ..
     return (*column.marks, notes.add(f"from different machines, so that times do not compare: {machines}"))
 
 
-def _search_of(cell: Cell, tuned: Tuned, notes: Notes) -> list[str]:
+def _search_of(cell: Cell, tuned: Tuned, searches: Collection[str], notes: Notes) -> list[str]:
     """A footnote for the score of a setting that a search has found."""
     if not isinstance(cell, Measured) or not cell.measure.score:
         return []
     found = [tuned[run.record.config_hash][1] for run in cell.group.runs if run.record.config_hash in tuned]
     if found:
         return [notes.add(f"tuned: {len(found[0].trials)} trials")]
-    named = any(run.record.config.get("search") for run in cell.group.runs)
-    return [notes.add("tuned by a search that is not in this folder")] if named else []
+    named = {search for run in cell.group.runs if (search := run.record.config.get("search"))}
+    state = "has not ended" if named.issubset(searches) else "is not in this folder"
+    return [notes.add(f"tuned by a search that {state}")] if named else []
 
 
 def _equal_effort(by_column: Sequence[Sequence[Cell]], tuned: Tuned) -> bool:

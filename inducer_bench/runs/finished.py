@@ -1,6 +1,6 @@
 """A finished run opened again: its record, its configuration and its tuned model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from inducer_bench.runs import artefacts
 from inducer_bench.runs import record as records
 from inducer_bench.runs.identity import plm_fingerprint
 from inducer_bench.runs.record import FinishedRecord
+from inducer_bench.tasks.options import TaskOptions
 
 if TYPE_CHECKING:
     from inducer_bench.methods.tuned import TunedModel
@@ -79,9 +80,24 @@ def open_run(folder: Path) -> FinishedRun:
 
 
 def _with_metrics_that_are_there(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without metrics of the user's that are gone: predictions and exports need none."""
+    """The configuration without metrics of the user's that are gone: predictions and exports need none.
+
+    Where none is left, a metric of this package that the task can have; where it can have none, as it is.
+    """
     task = typed(ExperimentConfig, config).task
     there = [name for name in task.metrics if not is_users(name) or known(name)]
-    there = there or [metrics_of(task.scored)[0].name]
+    if there == task.metrics:
+        return config
+    there = there or [metric.name for metric in metrics_of(task.scored) if _suits(metric.name, task)][:1]
+    if not there:
+        return config
     metric = task.metric if task.metric in there else there[0]
     return {**config, "task": {**config["task"], "metrics": there, "metric": metric}}
+
+
+def _suits(metric: str, task: TaskOptions) -> bool:
+    try:
+        replace(task, metrics=[metric], metric=metric).check()
+    except UserError:
+        return False
+    return True

@@ -4,8 +4,11 @@ A record is complete and checksummed, or it does not exist. Reading one needs no
 """
 
 import dataclasses
+import os
+import shlex
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +27,7 @@ FILE = "record.json"
 SCHEMA = 4
 _WITHOUT_CHECKSUMS = 3  # the schema before this one: without `files`
 _SCORES_IN_A_LINE = 4
+_LEVELS = 4  # of folders of runs: task, PLM, method, hash
 
 Status = Literal["done", "failed", "interrupted", "oom"]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -250,7 +254,7 @@ def read_in_place(folder: Path) -> Record | None:
     record = read(folder)
     if record is not None:
         place = (record.task, record.plm, record.method, record.config_hash)
-        if folder.absolute().parts[-4:] != place:
+        if folder.parts[-4:] != place:
             raise UserError(f"{folder / FILE}: a copy, or moved; the place of this run is '{'/'.join(place)}'")
     return record
 
@@ -265,23 +269,31 @@ def find(root: Path) -> tuple[list[tuple[Path, Record]], list[str]]:
     """
     found: list[tuple[Path, Record]] = []
     left_out: list[str] = []
-    elsewhere: Counter[Path] = Counter()
-    places = {*checksummed.folders(root, 4, left_out)}
-    for folder in sorted(places | {path.parent for path in root.rglob(FILE)}):
+    for folder in checksummed.folders(root, _LEVELS, left_out):
         try:
             record = read_in_place(folder)
         except UserError as error:
             left_out.append(str(error))
-            continue
-        if record is not None and folder in places:
-            found.append((folder, record))
-        elif record is not None:
-            elsewhere[(folder if len(folder.parts) > 3 else folder.absolute()).parents[3]] += 1
-    left_out += [
-        f"{own}: a folder of runs by itself, {count:,} of them; read it on its own (--runs {own})"
-        for own, count in elsewhere.items()
-    ]
+        else:
+            found += [] if record is None else [(folder, record)]
+    for own, count in sorted(Counter(_elsewhere(root)).items()):
+        at = f"it is read on its own (--runs {shlex.quote(str(own))})"
+        left_out.append(str(UserError(f"{own}: {count:,} runs of another folder of runs; {at}")))
     return found, left_out
+
+
+def _elsewhere(root: Path) -> Iterator[Path]:
+    """For each run at another depth below `root`, down to twice that of its runs, the folder that it is a run of."""
+    for folder, below, files in os.walk(root):
+        level = len(Path(folder).relative_to(root).parts)
+        if FILE in files or level == 2 * _LEVELS:
+            below.clear()
+        if FILE in files and level != _LEVELS:
+            run = Path(folder).resolve()
+            with suppress(UserError):  # a copy, or of another program
+                if read_in_place(run) is not None:
+                    own = run.parents[3]
+                    yield own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def best_of(runs: Sequence[Trial], better: int) -> list[Trial]:
 def updated(search: Search, record_of: Callable[[str], Record | None]) -> Search:
     """The search with what records say of the trials that `tune` runs again: it may have been killed since.
 
-    Where one has come to something else, the winner and its runs are open.
+    Where one has another score, or has not ended, the winner and its runs are open.
 
     Args:
         record_of: the record of a run by its hash; None if there is none.
@@ -130,10 +130,12 @@ def updated(search: Search, record_of: Callable[[str], Record | None]) -> Search
         planned = dataclasses.replace(trial, status="planned")
         return came_to(planned, record_of(trial.run)) if trial.status in AGAIN else trial
 
-    trials, confirmations = [*map(now, search.trials)], [*map(now, search.confirmations)]
-    if (trials, confirmations) == (search.trials, search.confirmations):
-        return search
-    return dataclasses.replace(search, trials=trials, confirmations=confirmations, winner=None, finals=[])
+    found = dataclasses.replace(
+        search, trials=[*map(now, search.trials)], confirmations=[*map(now, search.confirmations)]
+    )
+    before, after = ([(run.status in ENDED, run.score) for run in (*each.trials, *each.confirmations)]
+                     for each in (search, found))  # fmt: skip
+    return found if before == after else dataclasses.replace(found, winner=None, finals=[])
 
 
 def came_to(trial: Trial, record: Record | None) -> Trial:

@@ -147,34 +147,47 @@ class Plan:
         return dataclasses.replace(self, search=search)
 
     def with_earlier(self) -> Search:
-        """The search with the final runs of an earlier call for more seeds, or also untuned ones, that are done.
-
-        Raises:
-            UserError: a record is damaged.
-        """
-        search = self.search
+        """The search with the runs of earlier calls for more seeds, or also for untuned runs, that are done."""
         try:
             earlier = searches.read(self.folder)
         except UserError:  # it is damaged, and is made anew
-            return search
-        if earlier is None:
-            return search
-        finals = earlier.finals if earlier.winner == search.winner else []
+            earlier = None
+        search = self.search
+        untuned = [run for run in (earlier.untuned if earlier else []) if self._record_of(run.run) is not None]
         return dataclasses.replace(
-            search, finals=self._both(finals, search.finals), untuned=self._both(earlier.untuned, search.untuned)
+            search, finals=_with(self._finals_there(), search.finals), untuned=_with(untuned, search.untuned)
         )
 
-    def _both(self, earlier: Sequence[FinalRun], asked: Sequence[FinalRun]) -> list[FinalRun]:
-        """The runs that are asked for, and earlier ones of other seeds that are done, by seed."""
-        seeds = {run.seed for run in asked}
-        done = [run for run in earlier if run.seed not in seeds and self.is_done(run)]
-        return sorted([*asked, *done], key=lambda run: run.seed)
+    def _finals_there(self) -> list[FinalRun]:
+        """The runs of the winner that are done, whoever asked for them."""
+        winner, search = self.winner(), self.search
+        place = self.output_dir / search.task / search.plm / search.method
+        if winner is None or not place.is_dir():
+            return []
+        found = [self._record_of(folder.name) for folder in sorted(place.iterdir())]
+        own = [record for record in found if record is not None and record.config.get("search") == search.id]
+        seeds = {record.config_hash: record.seed for record in own}
+        return [run for run in _runs(self.final, winner.settings, sorted(seeds.values())) if run.run in seeds]
+
+    def _record_of(self, run: str) -> FinishedRecord | None:
+        """The record of a run that is done; None also if it is damaged."""
+        try:
+            record = self.record(run)
+        except UserError:
+            return None
+        return record if isinstance(record, FinishedRecord) else None
 
     def _confirmation(self, trial: Trial) -> Trial:
         """The run of a trial's settings on all of the data, with what it has come to."""
         run = identify(self.confirmation.config(trial.settings, self.search.seed)).hash
         planned = dataclasses.replace(trial, run=run, status="planned", score=None, seconds=0.0)
         return came_to(planned, self.record(run))
+
+
+def _with(earlier: Sequence[FinalRun], asked: Sequence[FinalRun]) -> list[FinalRun]:
+    """The runs that are asked for, and earlier ones of other seeds, by seed."""
+    seeds = {run.seed for run in asked}
+    return sorted([*asked, *(run for run in earlier if run.seed not in seeds)], key=lambda run: run.seed)
 
 
 def _ended(runs: Sequence[Trial]) -> bool:

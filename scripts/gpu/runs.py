@@ -106,7 +106,8 @@ def epoch(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]
         started = perf_counter()
         record = finished([*base(args), *size, f"method={method}", "trainer.epochs=1"], room / method)
         rows.append({**described(record), "whole, seconds": perf_counter() - started})
-    return rows, "One epoch of 20,000 sentences of SST-2, seed 0, from the command line."
+    what = "the mini suite's SST-2" if args.mini else "20,000 sentences of SST-2"
+    return rows, f"One epoch of {what}, seed 0, from the command line."
 
 
 def seeds(args: argparse.Namespace, room: Path) -> tuple[list[harness.Row], str]:

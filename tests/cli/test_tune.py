@@ -1,5 +1,6 @@
 """`inducer-bench tune`: equal effort, ordinary runs, no look at what is reported, and nothing lost."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -143,14 +144,26 @@ def test_same_command_finds_everything_done(study, run_cli, overrides):
     assert {path: path.stat().st_mtime_ns for path in (cwd / "runs").rglob("record.json")} == before
 
 
-def test_less_asked_for_keeps_the_runs_that_are_there(study, run_cli, overrides):
+def test_less_asked_for_keeps_the_runs_that_are_there(study, run_cli, overrides, tmp_path):
+    """Also where the search was without a winner for a while, or its file is damaged."""
     cwd, _ = study
     before = found(cwd)
+    subprocess.run(["cp", "-r", cwd / "runs", tmp_path / "runs"], check=True)
+    for folder, search in searches.find(tmp_path / "runs")[0]:
+        if search.choice == "lora":
+            searches.write(folder, dataclasses.replace(search, winner=None, finals=[]))
+        else:
+            damaged = next(run for run in search.finals if run.seed == 2)
+            (record,) = (tmp_path / "runs").rglob(f"{damaged.run}/record.json")
+            record.write_text("{")
     fewer = [word for word in EFFORT if not word.startswith("seeds=")]
-    process = run_cli("tune", *overrides, *fewer, "seeds=1", cwd=cwd)
-    assert process.returncode == 0
+    process = run_cli("tune", *overrides, *fewer, "seeds=1", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
     assert "(1 seeds)" in process.stdout
-    assert found(cwd) == before
+    after = {search.choice: search for _, search in searches.find(tmp_path / "runs")[0]}
+    assert after["lora"] == before["lora"]
+    assert [run.seed for run in after["bitfit"].finals] == [1]
+    assert after["bitfit"].untuned == before["bitfit"].untuned
 
 
 def test_a_killed_study_goes_on_to_the_same_result(study, overrides, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from inducer_bench.metrics.metric import Metric, compute, each_part
 from inducer_bench.metrics.score import Score
-from inducer_bench.metrics.table import METRICS, metric_of, metrics_of
+from inducer_bench.metrics.table import METRICS, known, metric_of, metrics_of, written
 
 TEXTS = metrics_of(["texts", "losses"])
 
@@ -55,3 +55,35 @@ def test_importing_the_table_loads_no_library_that_computes():
     heavy = ("numpy", "scipy", "sklearn", "sacrebleu", "rouge_score", "torch", "transformers", "datasets")
     program = f"import sys, inducer_bench.metrics.table; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A metric of a module of one's own, with three decimals."""
+    (tmp_path / "own_metric.py").write_text(
+        "import dataclasses\n"
+        "from inducer_bench.metrics.table import METRICS\n"
+        "first = next(metric for metric in METRICS if metric.name == 'accuracy')\n"
+        "mine = dataclasses.replace(first, decimals=3, better=-1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "own_metric.mine"
+    sys.modules.pop("own_metric", None)
+
+
+@pytest.mark.parametrize("part", ["", "_mismatched", "_of_two_words"])
+def test_scores_of_a_users_metric_and_of_its_parts_have_its_decimals(own, part):
+    score = f"{own}{part}"
+    assert known(score).better == -1
+    assert written(score, 0.12345) == "0.123"
+    assert written(score, 0.12345, finer=1) == "0.1235"
+    assert written(score, 0.12345, finer=1, sign="+") == "+0.1235"
+    assert written(score, None, finer=1) == "-"
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [("accuracy", "1.23"), ("f1_news", "1.23"), ("loss", "1.2346"), ("gone.away", "1.23"), ("gone.away_part", "1.23")],
+)
+def test_other_scores_have_those_of_their_metric_a_loss_four(score, text):
+    assert written(score, 1.23456, finer=1) == text

@@ -88,6 +88,15 @@ def test_other_effort_and_what_has_not_ended_are_not_ranked(tmp_path, change):
     assert build(tmp_path) == []
 
 
+def test_searches_that_do_not_say_their_points_have_the_default_ones(tmp_path):
+    """Those of earlier versions; of one study, one method may have been searched again."""
+    for method, said in (("bitfit", {}), ("lora", {"dimensions": 1, "points": 0})):
+        tune(tmp_path, *MINI, f"method={method}", overrides=["task=sst2"], **said)
+        tune(tmp_path, "preset=mini", "task=mnli", f"method={method}", overrides=["task=mnli"])
+    (table,) = build(tmp_path)
+    assert len(table.rows) == 2
+
+
 def test_one_task_or_one_method_makes_no_ranking(tmp_path):
     for method in ("lora", "bitfit"):
         tune(tmp_path, *MINI, f"method={method}")

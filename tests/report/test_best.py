@@ -111,13 +111,27 @@ def test_runs_scored_on_other_data_are_not_tested_against_each_other(tmp_path, m
     table = build(tmp_path)["mini/sst2"]
     told = [text for _, text in table.notes if text.startswith("no test here")]
     if own == "lora":
-        assert told == ["no test here: the two best rows are of different files of data"]
+        assert told == ["no test here: the two best rows were scored on different data"]
         assert table.columns[0].p_value is None
         assert not any(cell.best for row in table.rows for cell in row.cells)
     else:  # no further row of these data is left out
         assert told == []
         assert {row.method: row.cells[0].tied for row in table.rows} == {"lora": True, "bitfit": False, "prefix": None}
         assert not any(text.startswith("Tests are of the") for text in table.text)
+
+
+@pytest.mark.parametrize("own", ["lora", "prefix"])
+def test_runs_scored_on_other_examples_are_not_tested_against_each_other(tmp_path, monkeypatch, own):
+    for method, score in (("lora", 90.0), ("bitfit", 60.0), ("prefix", 20.0)):
+        with monkeypatch.context() as patched:
+            patched.setattr(handmade, "EXAMPLES", 100 if method == own else 200)
+            for seed in range(3):
+                handmade.write_run(tmp_path, *MINI, f"method={method}", seed=seed, score=score)
+    table = build(tmp_path)["mini/sst2"]
+    told = [text for _, text in table.notes if text.startswith("no test here")]
+    assert told == (["no test here: the two best rows were scored on different examples"] if own == "lora" else [])
+    tied = {row.method: row.cells[0].tied for row in table.rows}
+    assert tied == dict.fromkeys(tied) | ({} if own == "lora" else {"lora": True, "bitfit": False})
 
 
 @pytest.mark.parametrize("alone", ["lora", "bitfit"])

@@ -69,8 +69,9 @@ def test_of_two_records_with_one_seed_the_finished_and_then_the_latest_counts(tm
 def test_records_of_one_seed_that_differ_in_the_machine_are_told_by_its_keys(tmp_path):
     for device, size in (("cpu", 7), ("auto", 9)):
         handmade.write_run(
-            tmp_path, *MINI, "method=lora", f"trainer.device={device}", f"trainer.eval_batch_size={size}"
-        )
+            tmp_path, *MINI, "method=lora", f"trainer.device={device}", f"trainer.eval_batch_size={size}",
+            f"trainer.log_every={size}",
+        )  # fmt: skip
     assert group_of(tmp_path, "lora").superseded == ("trainer.device", "trainer.eval_batch_size")
     (table,) = tables.build(store.load(tmp_path), [], "runs")
     assert any("which differ in trainer.device, trainer.eval_batch_size; " in text for _, text in table.notes)

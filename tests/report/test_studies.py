@@ -121,7 +121,16 @@ def test_trial_that_failed_and_ran_again_leaves_the_winner_open(tmp_path, status
     again = tune(tmp_path / "again", *LORA, tried=(70.0, 75.0, 80.0))
     done = folder_of(tmp_path / "again", searches.read(again).trials[2].run)
     assert done.name == record.parent.name
-    record.unlink()  # it is running
+    text = record.read_text()
+    other = handmade.record_of(handmade.configuration((*LORA, "protocol=clean")), status="interrupted")
+    read = records.read(record.parent)
+    for status_now in ("interrupted", "oom", "failed"):
+        records.write(record.parent, dataclasses.replace(read, status=status_now, error=other.error))
+        found, left_out = load(tmp_path)
+        again = ["LoRA (2 of 3 trials)"] if status_now == "interrupted" else []
+        assert (left_out, found[0].missing()) == ([], again)
+    record.write_text(text)
+    record.unlink()  # someone removed it
     found, left_out = load(tmp_path)
     assert (left_out, found[0].missing()) == ([], ["LoRA (2 of 3 trials)"])
     for path in done.iterdir():

@@ -236,14 +236,24 @@ def test_further_metric_from_outside_that_is_gone_is_shown_by_its_name(tmp_path)
     assert (cells["accuracy"], cells["gone.away"]) == ("70.0", "12.5")
 
 
-@pytest.mark.parametrize("metrics", [["accuracy", "gone.away"], ["gone.away"]])
-def test_run_whose_metric_from_outside_is_gone_is_opened_without_it(tmp_path, metrics):
-    record = handmade.record_of(handmade.configuration((*MINI, "method=lora")))
+@pytest.mark.parametrize(
+    ("words", "metrics", "left"),
+    [
+        (MINI, ["accuracy", "gone.away"], "accuracy"),
+        (MINI, ["gone.away"], "accuracy"),
+        (("preset=mini", "task=stsb", "suite=full", "plm=roberta-base"), ["gone.away"], "pearson"),
+        (("preset=mini", "task=webnlg"), ["gone.away"], "bleu"),
+        (("preset=mini", "task=coqa"), ["gone.away"], "f1"),
+    ],
+)
+def test_run_whose_metric_from_outside_is_gone_is_opened_without_it(tmp_path, words, metrics, left):
+    words = (*words, "method=lora")
+    record = handmade.record_of(handmade.configuration(words))
     task = {**record.config["task"], "metrics": metrics, "metric": "gone.away"}
-    scores = {"accuracy": 70.0, "gone.away": 12.5}
-    folder = handmade.write_run(tmp_path, *MINI, "method=lora", config={**record.config, "task": task}, scores=scores)
+    scores = {left: 70.0, "gone.away": 12.5}
+    folder = handmade.write_run(tmp_path, *words, config={**record.config, "task": task}, scores=scores)
     opened = open_run(folder)
-    assert (opened.config.task.metrics, opened.config.task.metric) == (["accuracy"], "accuracy")
+    assert (opened.config.task.metrics, opened.config.task.metric) == ([left], left)
     assert opened.record.config["task"]["metric"] == "gone.away"
 
 
@@ -257,15 +267,45 @@ def test_runs_of_a_folder_above_or_below_are_told_of_in_a_line(tmp_path, monkeyp
         found, lines = records.find(root)
         return len(found), lines
 
-    told = f"{own}: a folder of runs by itself, 2 of them; read it on its own (--runs {own})"
+    told = f"{own}: 2 runs of another folder of runs; it is read on its own (--runs {own})"
     assert left_out(tmp_path / "runs") == (1, [told])
     assert left_out(own) == (2, [])
-    for below in (own / "sst2", own / "sst2" / "mini_roberta" / "lora"):
+    (tmp_path / "link").symlink_to(own / "sst2")
+    for below in (own / "sst2", own / "sst2" / "mini_roberta" / "lora", tmp_path / "link"):
         assert left_out(below) == (0, [told])
     monkeypatch.chdir(own / "sst2")
     assert left_out(Path()) == (0, [told])
     monkeypatch.chdir(folder)
-    assert left_out(Path()) == (0, [told.replace("2 of them", "1 of them")])
+    assert left_out(Path()) == (0, [told.replace("2 runs", "1 runs")])
+    assert left_out(Path("..")) == (0, [told])
+    monkeypatch.chdir(tmp_path)
+    assert left_out(Path("runs")) == (1, [told.replace(str(own), "runs/first")])
+
+
+def test_name_of_another_folder_of_runs_is_safe_to_print_and_to_paste(tmp_path):
+    handmade.write_run(tmp_path / "my \x1b[31mruns", *MINI, "method=lora")
+    ((line,), found) = records.find(tmp_path)[::-1]
+    assert found == []
+    assert "\x1b" not in line
+    assert "--runs '" in line
+
+
+def test_what_is_no_run_of_this_package_is_passed_over_and_so_are_folders_that_vanish(tmp_path, monkeypatch):
+    handmade.write_run(tmp_path, *MINI, "method=lora")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "record.json").write_text("{}")
+    scandir = os.scandir
+
+    def vanished(path):
+        if str(path).endswith("other"):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return scandir(path)
+
+    assert records.find(tmp_path)[1] == []
+    monkeypatch.setattr(os, "scandir", vanished)
+    found, left_out = records.find(tmp_path)
+    assert len(found) == 1
+    assert all("other: cannot be read" in line for line in left_out)
 
 
 def test_folder_that_cannot_be_read_is_told_and_hides_no_other(two, monkeypatch):

@@ -86,7 +86,7 @@ def test_item_for_which_no_time_is_left_is_not_started(tmp_path):
 def test_items_have_names_of_their_own_and_commands_that_exist(call, small, device):
     found = check.items(call, small, device)
     assert len({item.name for item in found}) == len(found)
-    assert call == "a" or sum(item.seconds for item in found) <= check.SECONDS
+    assert sum(item.seconds for item in found) <= check.SECONDS
     for item in found:
         assert item.module == "pytest" or (harness.ROOT / f"{item.module.replace('.', '/')}.py").exists()
 

@@ -69,7 +69,8 @@ def attention(
     """
     if query.device.type != "cuda":
         return _cpu_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
-    if torch.is_autocast_enabled("cuda") and not torch._C._functorch.is_batchedtensor(query):
+    mapped = any(map(torch._C._functorch.is_batchedtensor, (query, key, value)))
+    if torch.is_autocast_enabled("cuda") and not mapped:
         query, key, value = (tensor.to(torch.bfloat16) for tensor in (query, key, value))
         if attn_mask is not None and attn_mask.is_floating_point():
             attn_mask = attn_mask.to(torch.bfloat16)
