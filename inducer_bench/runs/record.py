@@ -277,8 +277,8 @@ def find(root: Path) -> tuple[list[tuple[Path, Record]], list[str]]:
         else:
             found += [] if record is None else [(folder, record)]
     for own, count in sorted(Counter(_elsewhere(root)).items()):
-        at = f"it is read on its own (--runs {shlex.quote(str(own))})"
-        left_out.append(str(UserError(f"{own}: {count:,} runs of another folder of runs; {at}")))
+        told = f"{own}: another folder of runs, {count:,} in number; to read them: --runs {shlex.quote(str(own))}"
+        left_out.append(str(UserError(told)))
     return found, left_out
 
 

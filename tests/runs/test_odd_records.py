@@ -267,7 +267,7 @@ def test_runs_of_a_folder_above_or_below_are_told_of_in_a_line(tmp_path, monkeyp
         found, lines = records.find(root)
         return len(found), lines
 
-    told = f"{own}: 2 runs of another folder of runs; it is read on its own (--runs {own})"
+    told = f"{own}: another folder of runs, 2 in number; to read them: --runs {own}"
     assert left_out(tmp_path / "runs") == (1, [told])
     assert left_out(own) == (2, [])
     (tmp_path / "link").symlink_to(own / "sst2")
@@ -276,7 +276,7 @@ def test_runs_of_a_folder_above_or_below_are_told_of_in_a_line(tmp_path, monkeyp
     monkeypatch.chdir(own / "sst2")
     assert left_out(Path()) == (0, [told])
     monkeypatch.chdir(folder)
-    assert left_out(Path()) == (0, [told.replace("2 runs", "1 runs")])
+    assert left_out(Path()) == (0, [told.replace("2 in", "1 in")])
     assert left_out(Path("..")) == (0, [told])
     monkeypatch.chdir(tmp_path)
     assert left_out(Path("runs")) == (1, [told.replace(str(own), "runs/first")])
