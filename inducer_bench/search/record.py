@@ -4,6 +4,7 @@ Trials and final runs are ordinary runs with records of their own; this file nam
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class Trial:
     run: str  # hash of its run
     status: Literal["planned", "done", "diverged", "failed", "oom", "interrupted"] = "planned"
     score: float | None = None  # on the held-out part of train; None unless done, which counts as the worst score
+    loss: float | None = None  # the lowest of an epoch with that score; None in earlier versions, and for perplexity
     seconds: NonNegative = 0.0  # of training and evaluation
 
 
@@ -112,9 +114,16 @@ class Search:
 
 
 def best_of(runs: Sequence[Trial], better: int) -> list[Trial]:
-    """Those with a score, the best first; of equal ones that with the lower number."""
-    scored = [(-better * run.score, run.number, run) for run in runs if run.score is not None]
-    return [run for _, _, run in sorted(scored, key=lambda one: one[:2])]
+    """Those with a score, the best first; of equal ones that with the lower loss, then with the lower number.
+
+    On a part of the data every trial may still predict the same class; their losses show which one learns.
+    """
+    scored = [
+        ((-better * run.score, math.inf if run.loss is None else run.loss, run.number), run)
+        for run in runs
+        if run.score is not None
+    ]
+    return [run for _, run in sorted(scored, key=lambda one: one[0])]
 
 
 def updated(search: Search, record_of: Callable[[str], Record | None]) -> Search:
@@ -146,7 +155,11 @@ def came_to(trial: Trial, record: Record | None) -> Trial:
         diverged = record.status == "failed" and str(record.error).startswith("diverged")
         return dataclasses.replace(trial, status="diverged" if diverged else record.status)
     score, seconds = record.selection_score, record.train_seconds + record.eval_seconds
-    return dataclasses.replace(trial, status="done" if score is not None else "failed", score=score, seconds=seconds)
+    if score is None:
+        return dataclasses.replace(trial, status="failed", score=None, loss=None, seconds=seconds)
+    same = [entry.get("loss") for entry in record.evaluations if entry.get(record.metric) == score]
+    loss = min((loss for loss in same if loss is not None), default=None)
+    return dataclasses.replace(trial, status="done", score=score, loss=loss, seconds=seconds)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

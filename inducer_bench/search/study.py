@@ -180,7 +180,7 @@ class Plan:
     def _confirmation(self, trial: Trial) -> Trial:
         """The run of a trial's settings on all of the data, with what it has come to."""
         run = identify(self.confirmation.config(trial.settings, self.search.seed)).hash
-        planned = dataclasses.replace(trial, run=run, status="planned", score=None, seconds=0.0)
+        planned = dataclasses.replace(trial, run=run, status="planned", score=None, loss=None, seconds=0.0)
         return came_to(planned, self.record(run))
 
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 
 import pytest
-from helpers.handmade import MINI, configuration
+from helpers.handmade import MINI, configuration, record_of
 from helpers.searches import final_runs, search_in, search_of, space, trials
 
 from inducer_bench.errors import UserError
@@ -33,6 +33,34 @@ def test_search_is_read_as_it_was_written(tmp_path):
     assert searches.read(folder) == search
     assert searches.find(tmp_path) == ([(folder, search)], [])
     assert search.winner == 2
+
+
+def test_of_equal_trials_the_one_with_the_lower_loss_is_better():
+    """A score of 0 for every trial, as where all predict one class, says nothing about their learning rates."""
+    found = [
+        dataclasses.replace(trial, loss=loss)
+        for trial, loss in zip(
+            trials([0.0, 0.0, 0.0, 5.0, "failed", 0.0]), [0.61, None, 0.59, 0.7, None, 0.59], strict=True
+        )
+    ]
+    assert [trial.number for trial in searches.best_of(found, better=1)] == [3, 2, 5, 0, 1]
+    assert [trial.number for trial in searches.best_of(found, better=-1)] == [2, 5, 0, 1, 3]
+
+
+def test_loss_of_a_trial_is_the_lowest_of_an_epoch_with_its_score():
+    (trial,) = trials(["planned"])
+    record = record_of(configuration((*LORA, "protocol=clean")))
+
+    def came_to(*epochs, score=50.0):
+        evaluations = [{"epoch": number, "step": 1, **epoch} for number, epoch in enumerate(epochs, start=1)]
+        return searches.came_to(trial, dataclasses.replace(record, evaluations=evaluations, selection_score=score))
+
+    lowest = {"accuracy": 50.0, "loss": 0.6}
+    assert came_to({"accuracy": 50.0, "loss": 0.7}, lowest, {"accuracy": 40.0, "loss": 0.5}).loss == 0.6
+    assert came_to({"accuracy": 50.0, "loss": None}, lowest).loss == 0.6
+    assert came_to({"perplexity": 50.0, "loss": 3.9}).loss is None
+    failed = came_to({"accuracy": None, "loss": 0.7}, score=None)
+    assert (failed.status, failed.score, failed.loss) == ("failed", None, None)
 
 
 def test_settings_keep_their_types(tmp_path):
