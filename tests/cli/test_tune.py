@@ -44,6 +44,11 @@ def runs(cwd):
     return {record.config_hash: record for _, record in recorded}
 
 
+def best_first(trial):
+    """The score decides, then the loss of the epoch that has it."""
+    return -trial.score, trial.loss, trial.number
+
+
 def without_times(search):
     values = json.loads(json.dumps(search, default=vars))
     for run in values["trials"] + values["confirmations"]:
@@ -81,7 +86,7 @@ def test_trials_see_a_slice_of_train_and_score_nothing_else(study):
 def test_best_trials_of_a_slice_run_again_on_all_of_the_data_and_their_best_one_wins(study):
     cwd, _ = study
     for search in found(cwd).values():
-        ranked = sorted(search.trials, key=lambda trial: (-trial.score, trial.number))
+        ranked = sorted(search.trials, key=best_first)
         assert [run.number for run in search.confirmations] == [trial.number for trial in ranked[:2]]
         for run in search.confirmations:
             record = runs(cwd)[run.run]
@@ -89,8 +94,7 @@ def test_best_trials_of_a_slice_run_again_on_all_of_the_data_and_their_best_one_
             assert record.config["trainer"]["epochs"] == 2
             assert record.config["trainer"]["lr"] == run.settings["trainer.lr"]
             assert run.score == record.selection_score
-        scores = {run.number: run.score for run in search.confirmations}
-        assert search.winner == min(scores, key=lambda number: (-scores[number], number))
+        assert search.winner == min(search.confirmations, key=best_first).number
 
 
 def test_without_a_slice_or_confirmation_the_best_trial_wins(run_cli, overrides, tmp_path):
@@ -98,9 +102,8 @@ def test_without_a_slice_or_confirmation_the_best_trial_wins(run_cli, overrides,
         process = run_cli("tune", *overrides, "methods=lora", "trials=3", "seeds=1", *more, cwd=tmp_path)
         assert process.returncode == 0, process.stderr
     for _, search in searches.find(tmp_path / "runs")[0]:
-        scores = [trial.score for trial in search.trials]
         assert search.confirmations == []
-        assert search.winner == scores.index(max(scores))
+        assert search.winner == min(search.trials, key=best_first).number
 
 
 def test_winner_runs_again_with_fresh_seeds_on_the_reported_split(study):
