@@ -173,7 +173,7 @@ def _settings(method: Searched, notes: Notes) -> Cell:
     written = ", ".join(f"{key.partition('.')[2]}={_value(value)}" for key, value in winner.settings.items())
     numbers = [(key, value) for key, value in winner.settings.items() if isinstance(value, int | float)]
     fact = Fact(written=written, values=tuple(numbers))
-    return fact.marked(notes.add(remark) for remark in (_edge(method), _chance(method)) if remark)
+    return fact.marked(notes.add(remark) for remark in (_edge(method), _chance(method), _loss(method)) if remark)
 
 
 def _edge(method: Searched) -> str | None:
@@ -206,6 +206,14 @@ def _chance(method: Searched) -> str | None:
     if p_value is None or p_value < LEVEL:
         return None
     return "chance: on the held-out examples it cannot be told apart from the trial that is in the middle of all"
+
+
+def _loss(method: Searched) -> str | None:
+    """A remark where the loss chose among trials with the score of the winner."""
+    assert method.winner is not None
+    same = sum(trial.score == method.winner.score for trial in method.ended)
+    chosen = same > 1 and method.winner.loss is not None
+    return "other trials have its score; the held-out loss decided between them" if chosen else None
 
 
 def _width(method: Searched, notes: Notes) -> Cell:

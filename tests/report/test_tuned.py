@@ -123,6 +123,22 @@ def test_best_at_the_edge_of_what_was_tried_is_remarked(tmp_path, tried, end):
     assert notes(table, cell(table, "LoRA", "width")) == [f"reaches the {end} learning rate that was tried"]
 
 
+@pytest.mark.parametrize(
+    ("tried", "loss", "told"),
+    [
+        ((50.0, 80.0, 80.0, 50.5), 0.5, True),
+        ((50.0, 80.0, 80.0, 50.5), None, False),
+        ((50.0, 80.0, 70.0, 70.0), 0.5, False),
+    ],
+)
+def test_winner_that_was_chosen_by_its_loss_is_remarked(tmp_path, tried, loss, told):
+    planned = [dataclasses.replace(trial, loss=loss) for trial in trials(tried)]
+    tune(tmp_path, *MINI, "method=lora", trials=planned, predictions=False)
+    (table,) = build(tmp_path)
+    remark = "other trials have its score; the held-out loss decided between them"
+    assert notes(table, cell(table, "LoRA", "settings")) == ([remark] if told else [])
+
+
 @pytest.mark.parametrize(("tried", "chance"), [((50.0, 51.0, 52.0, 51.5), True), ((50.0, 51.0, 95.0, 50.5), False)])
 def test_winner_that_may_be_one_by_chance_is_remarked(tmp_path, tried, chance):
     tune(tmp_path, *MINI, "method=lora", tried=tried, predictions=True)
