@@ -43,6 +43,7 @@ class Chart:
 
 
 CHARTS = {  # start of a result's name -> its chart; the first that fits
+    "attention_forms": Chart("ratio to SDPA", "candidate", ("dropout", "T"), 1, True),
     "attention": Chart("ratio to SDPA", "candidate", ("purpose", "T"), 1, True, {"mask": ["padded"]}),
     "step": Chart("ratio to lora", "candidate", ("T",), 1, True),
     "profile_step": Chart("launches", "method", ("family",)),
@@ -58,7 +59,7 @@ CHARTS = {  # start of a result's name -> its chart; the first that fits
     "compile": Chart("ratio", "method", (), 1, True),
     "decoding": Chart("ratio to batched with a cache", "form", ("method",), 1, True),
 }
-NOT_DRAWN = {"environment", "attention_check", "graphs_check"}
+NOT_DRAWN = {"environment", "attention_check", "graphs_check", "runs_memory", "runs_resume"}
 COLUMNS, WIDTH = 3, 230  # panels in a row, and pixels of one
 
 

@@ -46,7 +46,7 @@ def test_a_users_page_asks_and_answers_and_has_none_of_our_bounds():
         "### How fast is a training step, and what memory does it take?", "### How fast is it beside peft and Trainer?",
         "### How fast is decoding?", "### How long until something happens?",
         "### How fast is a training step, and what memory does it take?",
-        "### How much faster would a step in a CUDA graph be?",
+        "### How much faster would a step in a CUDA graph be?", "### How fast is decoding?",
     ]  # fmt: skip
     for word in ("wanted", "| met |", "target", "| bound |"):
         assert word not in page
