@@ -166,8 +166,8 @@ class Plan:
             return []
         found = [self._record_of(folder.name) for folder in sorted(place.iterdir())]
         own = [record for record in found if record is not None and record.config.get("search") == search.id]
-        seeds = {record.config_hash: record.seed for record in own}
-        return [run for run in _runs(self.final, winner.settings, sorted(seeds.values())) if run.run in seeds]
+        hashes, seeds = ({getattr(record, key) for record in own} for key in ("config_hash", "seed"))
+        return [run for run in _runs(self.final, winner.settings, sorted(seeds)) if run.run in hashes]
 
     def _record_of(self, run: str) -> FinishedRecord | None:
         """The record of a run that is done; None also if it is damaged."""

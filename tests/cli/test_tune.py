@@ -155,6 +155,9 @@ def test_less_asked_for_keeps_the_runs_that_are_there(study, run_cli, overrides,
     for folder, search in searches.find(tmp_path / "runs")[0]:
         if search.choice == "lora":
             searches.write(folder, dataclasses.replace(search, winner=None, finals=[]))
+            other = next(trial for trial in search.trials if trial.number != search.winner).settings["trainer.lr"]
+            words = ["method=lora", "protocol=clean", "seed=2", f"search={search.id}", f"trainer.lr={other}"]
+            assert run_cli(*overrides, *words, cwd=tmp_path).returncode == 0  # of a winner that it had before
         else:
             damaged = next(run for run in search.finals if run.seed == 2)
             (record,) = (tmp_path / "runs").rglob(f"{damaged.run}/record.json")
