@@ -11,8 +11,9 @@ from inducer_bench.config.compose import check_choices, composed_with_hydra, exp
 from inducer_bench.config.overrides import as_meant
 from inducer_bench.config.schema import ExperimentConfig
 from inducer_bench.runs.state import State, States
+from inducer_bench.search.plan import Plan
 from inducer_bench.search.record import Trial
-from inducer_bench.search.study import Plan, without_methods_own
+from inducer_bench.search.study import without_methods_own
 
 
 def planned_study(overrides: list[str], config_dir: Path | None) -> Planned:

@@ -34,9 +34,10 @@ from inducer_bench.options import typed
 from inducer_bench.runs.record import FinishedRecord
 from inducer_bench.search import record as searches
 from inducer_bench.search.options import TuneOptions
+from inducer_bench.search.plan import Plan, in_turn
 from inducer_bench.search.recipe import write_winner
 from inducer_bench.search.record import ENDED
-from inducer_bench.search.study import Plan, in_turn, plans, without_methods_own
+from inducer_bench.search.study import plans, without_methods_own
 
 _SHORT = ("methods", "trials", "seeds")  # keys that need no `tune.` before them here
 
