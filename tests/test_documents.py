@@ -47,6 +47,20 @@ def test_every_block_names_its_language_and_what_it_needs(page):
         assert block.needs <= documents.NEEDS, f"{page.name}:{block.line}: {block.needs}"
 
 
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("results/*/*.md")], ids=name)
+def test_commands_can_be_pasted_into_a_shell(page):
+    for block in documents.blocks(page):
+        if block.language == "sh":
+            assert documents.unquoted(block.body) == [], f"{page.name}:{block.line}"
+
+
+def test_words_that_a_shell_would_change_are_found():
+    body = """ib -m seed=range(5) 'seed=range(5)' "methods=[lora]"   # [a] comment's
+    ib methods=[lora,inducer] a.b=c method=glob(*) {x,y}
+    """
+    assert documents.unquoted(body) == ["seed=range(5)", "methods=[lora,inducer]", "method=glob(*)", "{x,y}"]
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in RUN], ids=name)
 def test_commands_of_a_page_are_right(page, finished, run_cli, tmp_path, monkeypatch):
     monkeypatch.chdir(finished)
@@ -214,5 +228,5 @@ def test_results_in_the_readme_are_those_of_the_records():
     columns = {name: next(head for head in heads if COLUMNS[name] in head) for name in shown}
     assert len(written) == 7
     for title, *cells in written:
-        expected = [found[title][columns[name]].replace("*", "").rpartition(" (")[0] for name in shown]
+        expected = [found[title][columns[name]].rpartition(" (")[0] for name in shown]
         assert cells == expected, title

@@ -20,7 +20,7 @@ examples:
   inducer-bench preset=mini task=sst2 method=inducer         no network, no GPU: bundled small model and data
   inducer-bench task=sst2 method=inducer seed=1
   inducer-bench task=sst2 task.data_dir=FOLDER plm.path=FOLDER method=inducer method.r_k=4
-  inducer-bench -m preset=mini task=sst2 method=fine_tune,inducer seed=range(3)
+  inducer-bench -m preset=mini task=sst2 method=fine_tune,inducer 'seed=range(3)'
 
 commands:
 {commands}
@@ -42,7 +42,7 @@ its configuration; -m, --config-dir, --package, --info, --hydra-help, --version.
 A run is stored in <output_dir>/<task>/<plm>/<method>/<hash>; the last line on stdout is that folder.
 Exit codes: 0 done or already done, 1 the run failed, 2 bad input, 3 out of memory, 130 interrupted (resumable)."""
 
-_GROUPS = ("task", "plm", "method", "trainer", "protocol", "tracker", "preset", "experiment")
+_GROUPS = ("task", "plm", "method", "ablation", "trainer", "protocol", "tracker", "preset", "experiment")
 
 
 def show(arguments: Sequence[str]) -> int:

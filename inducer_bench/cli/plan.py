@@ -1,9 +1,6 @@
 """`inducer-bench plan ...`: what a command would do, before anything runs: jobs, hours, disk, and seeds needed.
 
-    inducer-bench plan nlu_mini                        # an experiment
-    inducer-bench plan task=sst2 method=lora,inducer   # a sweep; also with -m
-    inducer-bench plan tune task=sst2 trials=16        # a study
-    inducer-bench --plan -m ...                        # the same for any command line
+`inducer-bench --plan -m ...` is the same for any command line.
 
 Hours come from finished runs in the output folder: those of the same task, PLM, method and device with the nearest
 settings, multiplied by the ratio of epochs x examples; else those of other methods; else a few steps are timed in a
@@ -17,6 +14,12 @@ from inducer_bench.cli.parser import Parser
 from inducer_bench.config.choices import choices
 from inducer_bench.errors import ExitCode, UserError, unknown
 
+_EXAMPLES = """\
+What a command would do, before anything runs: jobs, hours, disk, and the seeds that show a difference.
+
+  inducer-bench plan nlu_mini                        an experiment; inducer-bench ls experiments
+  inducer-bench plan task=sst2 method=lora,inducer   a sweep
+  inducer-bench plan tune task=sst2 trials=16        a study with equal effort"""
 HELP = "before anything runs: jobs, how many are done, hours, disk, and the seeds that show a difference"
 TUNE = "tune"
 _SECONDS = 60.0  # of timing, at most
@@ -24,6 +27,8 @@ _SECONDS = 60.0  # of timing, at most
 
 def arguments(parser: Parser) -> None:
     """Those of a sweep or a study, and what to say about it."""
+    parser.description = _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_overrides("EXPERIMENT | tune | group=choice | key=value", _completer)
     parser.add_argument("-m", "--multirun", action="store_true", help="as for a sweep; not needed here")
     about = "say how many seeds it takes to see a difference of D, in the score's unit"

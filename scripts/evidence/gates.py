@@ -37,6 +37,7 @@ from inducer_bench.runs.finished import FinishedRun, open_run
 from inducer_bench.tasks.cache import EncodedExamples
 from inducer_bench.training.evaluation import evaluate, predict
 from inducer_bench.training.loop import Experiment, add_gradients
+from scripts.evidence.markdown import table
 
 Weights = list[dict[str, Tensor]]  # of each layer, by the part's name
 Values = dict[str, float | None]
@@ -272,12 +273,6 @@ def markdown(found: dict[str, Any]) -> str:
         table(["model", *names], score_rows),
         "",
     ])  # fmt: skip
-
-
-def table(columns: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def rounded(found: Any) -> Any:

@@ -1,16 +1,16 @@
 """The data folders of the studies on real models, from a folder of published data sets.
 
-    python -m scripts.evidence.real_data SHARED_DATA OUT
+    python -m scripts.evidence.real_data DOWNLOADED OUT
 
     OUT/sst2, cola, mrpc, rte, stsb  train and dev as GLUE has them    task=NAME task.data_dir=OUT/NAME
     OUT/webnlg                       the challenge of 2017             task=webnlg task.data_dir=OUT/webnlg
     OUT/coqa_dev_split               80 + 20 dialogues of each source  see COQA
 
-These files are copied as they are, so that OUT is whole and SHARED_DATA may go. CoQA's training dialogues are not
-there: its dev set is split by dialogue into a part to train on and one to score. What comes of that is no score on
-CoQA, so the files do not have CoQA's names, and `task=coqa` alone does not read them.
+These files are copied as they are, so that OUT is whole and DOWNLOADED may go. A task that lacks a file is left out.
+CoQA's training dialogues are not there: its dev set is split by dialogue into a part to train on and one to score. What
+comes of that is no score on CoQA, so the files do not have CoQA's names, and `task=coqa` alone does not read them.
 
-SHARED_DATA has, with an object a line in each .jsonl.gz
+DOWNLOADED has, with an object a line in each .jsonl.gz
     sst2/train.tsv, dev.tsv                    as in GLUE's download
     glue/TASK/train.jsonl.gz, dev.jsonl.gz     cola, mrpc, rte, stsb: the rows of nyu-mll/glue on the hub
     webnlg2017/{train,dev,test}.json.gz        the JSON files of the challenge
@@ -21,24 +21,26 @@ import argparse
 import gzip
 import json
 import random
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from inducer_bench.errors import UserError
 from inducer_bench.files import read_bytes, write_atomic
 
-COPIED = {  # file in SHARED_DATA -> file in OUT
-    **{f"sst2/{split}.tsv": f"sst2/{split}.tsv" for split in ("train", "dev")},
+COPIED = {  # task -> file in OUT/<task> -> file in DOWNLOADED
+    "sst2": {f"{split}.tsv": f"sst2/{split}.tsv" for split in ("train", "dev")},
     **{
-        f"glue/{task}/{split}.jsonl.gz": f"{task}/{split}.jsonl.gz"
+        task: {f"{split}.jsonl.gz": f"glue/{task}/{split}.jsonl.gz" for split in ("train", "dev")}
         for task in ("cola", "mrpc", "rte", "stsb")
-        for split in ("train", "dev")
     },
-    **{f"webnlg2017/{split}.json.gz": f"webnlg/{split}.json.gz" for split in ("train", "dev", "test")},
+    "webnlg": {f"{split}.json.gz": f"webnlg2017/{split}.json.gz" for split in ("train", "dev", "test")},
 }
+COQA_SOURCE, COQA_SPLIT = "coqa/dev.jsonl.gz", "coqa_dev_split"
 COQA = (
-    "task=coqa", "task.name=coqa_dev_split", "task.title='CoQA dev split'", "task.files.train=train",
+    "task=coqa", f"task.name={COQA_SPLIT}", "task.title='CoQA dev split'", "task.files.train=train",
     "task.files.dev=dev",
 )  # fmt: skip
 _SCORED = 20  # dialogues of each source; the others are trained on
@@ -47,23 +49,39 @@ Dialogue = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write every folder, and say how a run reads each."""
+    """Write the folder of each task whose files are there, and say how a run reads it.
+
+    Raises:
+        UserError: no task has its files.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, metavar="SHARED_DATA")
+    parser.add_argument("data", type=Path, metavar="DOWNLOADED")
     parser.add_argument("out", type=Path, metavar="OUT")
     args = parser.parse_args(arguments)
-    for source, target in COPIED.items():
-        (args.out / target).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(args.out / target, read_bytes(args.data / source))  # in the place of a link, too
-    with gzip.open(args.data / "coqa/dev.jsonl.gz", "rt", encoding="utf-8") as lines:
-        train, scored = parts([json.loads(line) for line in lines])
-    folder = args.out / "coqa_dev_split"
-    folder.mkdir(exist_ok=True)
-    write_atomic(folder / "train.json", official(train))
-    write_atomic(folder / "dev.json", official(scored))
-    for task in sorted({target.partition("/")[0] for target in COPIED.values()}):
+    made = [task for task in COPIED if _there(args.data, task, COPIED[task].values())]
+    for task in made:
+        for target, source in COPIED[task].items():
+            (args.out / task).mkdir(parents=True, exist_ok=True)
+            write_atomic(args.out / task / target, read_bytes(args.data / source))  # in the place of a link, too
         print(f"task={task} task.data_dir={args.out / task}")
-    print(*COQA, f"task.data_dir={folder}")
+    if _there(args.data, COQA_SPLIT, [COQA_SOURCE]):
+        with gzip.open(args.data / COQA_SOURCE, "rt", encoding="utf-8") as lines:
+            train, scored = parts([json.loads(line) for line in lines])
+        folder = args.out / COQA_SPLIT
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / "train.json", official(train))
+        write_atomic(folder / "dev.json", official(scored))
+        print(*COQA, f"task.data_dir={folder}")
+    elif not made:
+        raise UserError(f"DOWNLOADED: '{args.data}' has the files of no task; see --help")
+
+
+def _there(data: Path, task: str, sources: Iterable[str]) -> bool:
+    """Whether a task's files are all there; says which one is not."""
+    missing = next((source for source in sources if not (data / source).is_file()), None)
+    if missing:
+        print(f"{task}: not made, there is no {data / missing}", file=sys.stderr)
+    return missing is None
 
 
 def parts(dialogues: Sequence[Dialogue]) -> tuple[list[Dialogue], list[Dialogue]]:
@@ -126,4 +144,7 @@ def official(dialogues: Iterable[Dialogue]) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"real_data: {error}")

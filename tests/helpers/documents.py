@@ -49,6 +49,12 @@ def blocks(path: Path) -> list[Block]:
     return found
 
 
+def unquoted(body: str) -> list[str]:
+    """The words of a block of shell that bash, zsh or sh would not pass on as they are written."""
+    bare = re.sub(r"""'[^']*'|"[^"]*"|(?:^|(?<=\s))#.*""", "", body, flags=re.M)
+    return [word for word in bare.split() if re.search(r"[][(){}*?~]", word)]
+
+
 def commands(body: str) -> list[str]:
     """The command lines of a block of shell: those that are continued are joined, comments are dropped."""
     lines = [line for line in body.replace("\\\n", " ").splitlines() if line.strip()]

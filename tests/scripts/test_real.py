@@ -92,8 +92,8 @@ def test_the_table_of_scores_has_a_column_for_each_study_and_the_best_first(stud
     head, rows = scores.table(runs.load(studied).studies)
     assert [column.partition(" (")[0] for column in head] == ["method", "CoLA", "SST-2"]
     assert rows == [
-        ["Inducer", "**80.0 ± 0.8** (5)", "90.0 ± 0.8 (5)"],
-        ["LoRA", "79.5 ± 0.8 (5)", "**90.5 ± 0.8** (5)"],
+        ["Inducer", "80.0 ± 0.8 (5) ▲", "90.0 ± 0.8 (5)"],
+        ["LoRA", "79.5 ± 0.8 (5)", "90.5 ± 0.8 (5) ▲"],
         ["Prefix", "70.0 ± 0.8 (5)", "75.0 ± 0.8 (5)"],
     ]
 

@@ -14,8 +14,9 @@ from scripts.evidence.real.runs import form
 pytestmark = pytest.mark.skipif(not (runs.REAL / "runs").is_dir(), reason="there are no records in results/real/runs")
 
 
-def test_the_page_is_what_its_records_say():
-    page = (runs.REAL / "claims.md").read_text()
+@pytest.mark.parametrize("name", ["claims.md", "layers.md"])
+def test_a_page_is_what_its_records_say(name):
+    page = (runs.REAL / name).read_text()
     assert pages.regenerated(page) == page, "run `make results`"
 
 

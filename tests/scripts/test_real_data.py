@@ -3,7 +3,10 @@
 import gzip
 import json
 
+import pytest
+
 from inducer_bench.config.compose import compose
+from inducer_bench.errors import UserError
 from inducer_bench.tasks.coqa import read_dialogues
 from scripts.evidence.real_data import COPIED, COQA, main, official, parts
 
@@ -39,7 +42,8 @@ def test_what_is_written_is_read_as_coqa_under_another_name(tmp_path):
 
 def test_a_second_time_gives_the_same_folder_and_what_was_linked_there_is_left_alone(tmp_path, capsys):
     data, out = tmp_path / "data", tmp_path / "out"
-    for source in COPIED:
+    copied = {f"{task}/{file}": source for task, files in COPIED.items() for file, source in files.items()}
+    for source in copied.values():
         (data / source).parent.mkdir(parents=True, exist_ok=True)
         (data / source).write_text(source)
     (data / "coqa").mkdir()
@@ -48,9 +52,24 @@ def test_a_second_time_gives_the_same_folder_and_what_was_linked_there_is_left_a
     (out / "sst2/dev.tsv").symlink_to(data / "sst2/dev.tsv")
     for _ in range(2):
         main([str(data), str(out)])
-        assert {target: (out / target).read_text() for target in COPIED.values()} == {
-            target: source for source, target in COPIED.items()
-        }
+        assert {target: (out / target).read_text() for target in copied} == copied
     assert not any(path.is_symlink() for path in out.rglob("*"))
     assert (data / "sst2/dev.tsv").read_text() == "sst2/dev.tsv"
     assert f"task=mrpc task.data_dir={out / 'mrpc'}\n" in capsys.readouterr().out
+
+
+def test_a_task_that_lacks_a_file_is_left_out_and_one_has_to_be_there(tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    with pytest.raises(UserError, match=r"^DOWNLOADED: '.*' has the files of no task"):
+        main([str(data), str(out)])
+    (data / "sst2").mkdir(parents=True)
+    for split in ("train", "dev"):
+        (data / f"sst2/{split}.tsv").write_text(split)
+    (data / "glue/mrpc").mkdir(parents=True)
+    (data / "glue/mrpc/train.jsonl.gz").touch()
+    capsys.readouterr()
+    main([str(data), str(out)])
+    told = capsys.readouterr()
+    assert told.out == f"task=sst2 task.data_dir={out / 'sst2'}\n"
+    assert f"mrpc: not made, there is no {data / 'glue/mrpc/dev.jsonl.gz'}\n" in told.err
+    assert [path.name for path in out.iterdir()] == ["sst2"]

@@ -7,7 +7,7 @@ from helpers import handmade
 from helpers.evidence import composed, ran, varied
 
 from inducer_bench.errors import UserError
-from scripts.evidence.real import claims, figures, gate, measure, runs
+from scripts.evidence.real import claims, figures, gate, layers, measure, runs
 
 
 def a_measurement(run, seed, gates, moved):
@@ -66,7 +66,8 @@ def test_the_page_says_of_gates_what_was_measured_before_and_after_training(gate
     ):
         assert f"\n- {sentence}\n" in page
     assert "Inducer, AdamW's eps 1e-08" in page
-    assert f"### Layer by layer: {at}8" in page
+    page = "\n".join(layers.page(gate.load(gated / "gates", evidence)))
+    assert f"## {at}8\n" in page
     assert "| 2 | 0.89 [0.865, 0.915] | 0.78 [0.78, 0.78] | 89 [86.5, 91.5] |" in page
     drawn = figures.gates(gate.load(gated / "gates", evidence)).spec
     rows = [row for rows in drawn["datasets"].values() for row in rows]

@@ -7,21 +7,22 @@ python -m scripts.evidence.real --collect RUNS    # first add the records of an 
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from inducer_bench.errors import UserError
 from inducer_bench.files import write_atomic
 from inducer_bench.report.plots import Picture
 from scripts.evidence import tuned_tables
-from scripts.evidence.real import against, budget, changes, figures, gate, initialisation
+from scripts.evidence.real import against, budget, changes, figures, gate, initialisation, layers
 from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS
 from scripts.evidence.real.claims import page
 from scripts.evidence.real.collect import collect
 from scripts.evidence.real.runs import REAL, Evidence, load
 
 _HEAD = ("# What the records say about the claims", "")
-_COMMAND = ("All that follows is made by this command:", "", "`python -m scripts.evidence.real.claims`", "")
+_LAYERS = ("# Gates layer by layer", "", "For (d) of [claims.md](claims.md).", "")
+_COMMAND = ("All that follows is made by this command:", "", "`python -m scripts.evidence.real.{}`", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,13 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             (real / name).mkdir(parents=True, exist_ok=True)
             write_atomic(real / name / file, content)
     write_atomic(real / "claims.md", text(evidence, real).encode())
+    if measured := gate.load(real / gate.FOLDER, evidence):
+        write_atomic(real / "layers.md", _page(_LAYERS, "layers", layers.page(measured)).encode())
 
 
 def text(evidence: Evidence, real: Path) -> str:
     """The page of claims; what is judged by a person stands in README.md."""
-    shown = [f"![{path.stem}](figures/{path.name})" for path in sorted((real / "figures").glob("*.png"))]
-    head = [*_HEAD, *(line for figure in shown for line in (figure, "")), *_COMMAND]
-    return "\n".join([*head, *page(evidence, real)]).rstrip() + "\n"
+    return _page(_HEAD, "claims", page(evidence, real))
+
+
+def _page(head: Iterable[str], module: str, lines: Iterable[str]) -> str:
+    command = (line.format(module) for line in _COMMAND)
+    return "\n".join([*head, *command, *lines]).rstrip() + "\n"
 
 
 def tables(evidence: Evidence) -> dict[str, bytes]:

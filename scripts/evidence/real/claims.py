@@ -10,13 +10,24 @@ from statistics import fmean
 
 from inducer_bench.report.statistics import written_p_value
 from inducer_bench.report.store import Group
+from scripts.evidence.markdown import table
 from scripts.evidence.real import against, budget, changes, gate, initialisation, scores
 from scripts.evidence.real.changes import ABLATIONS, GATE, HABITS, Question
 from scripts.evidence.real.differences import Difference, adjusted, signed
 from scripts.evidence.real.gate import HARDLY, OPEN, Mean, Measured, number
 from scripts.evidence.real.initialisation import MARGIN, OURS, WITHIN, Form, Sweep
+from scripts.evidence.real.layers import COLUMNS, NOTES, cells
 from scripts.evidence.real.runs import REAL, START, Evidence, load
 
+_FIGURES = {  # the beginning of a file's name -> what it shows
+    "against": "Inducers against other methods, with 95 % intervals",
+    "rates": "Scores by learning rate, a panel for each method",
+    "ablations": "Inducers without a part against the whole one",
+    "gates": "Mean gate by layer, before and after training",
+    "other_gates": "Inducers with other gates against the paper's",
+    "budget": "Scores by the number of parameters",
+    "habits": "Each habit of the released code against none",
+}
 _NONE = "No records yet: `{}`."
 _INTERVALS = (
     "Differences are in points of the task's main score, above zero where the first is better, with their own 95 % "
@@ -34,34 +45,34 @@ def page(evidence: Evidence, real: Path) -> list[str]:
 
     Args:
         evidence: all records.
-        real: the folder of what `start.py` and `measure.py` measured, which need not be there.
+        real: the folder of the figures and of what `start.py` and `measure.py` measured; they need not be there.
     """
     done = sum(run.record.status == "done" for _, run in evidence.store.runs.values())
     return [
         f"From {done:,} finished runs of {len(evidence.store.runs):,}. {_INTERVALS}",
         "",
         *_scores(evidence),
-        *_against(evidence),
+        *_against(evidence, real),
         *_with_more_data(evidence.of_experiment("real_whole")),
-        *_initialisation(evidence, real / START),
-        *_changes("(c) What is each part of the inducer worth?", evidence, ABLATIONS),
-        *_gate(evidence, gate.load(real / gate.FOLDER, evidence)),
-        *_budget(evidence.of_experiment("real_budget")),
-        *_changes("(f) What do the habits of the released code do?", evidence, HABITS),
+        *_initialisation(evidence, real),
+        *_changes("(c) What is each part of the inducer worth?", evidence, ABLATIONS, real, "ablations"),
+        *_gate(evidence, real),
+        *_budget(evidence.of_experiment("real_budget"), real),
+        *_changes("(f) What do the habits of the released code do?", evidence, HABITS, real, "habits"),
     ]
 
 
 def _scores(evidence: Evidence) -> Iterator[str]:
     head, rows = scores.table(evidence.studies)
     if rows:
-        note = "Mean ± sample standard deviation over seeds, their number in brackets. Bold: the best mean of a column."
+        note = "Mean ± sample standard deviation over seeds, their number in brackets. ▲: the best mean of a column."
         yield from ("## Scores", "", note, "", *_table(head, rows))
 
 
 # -- (a) ---------------------------------------------------------------------------------------------------------------
 
 
-def _against(evidence: Evidence) -> Iterator[str]:
+def _against(evidence: Evidence, real: Path) -> Iterator[str]:
     yield from ("## (a) Does the inducer beat prefix-tuning, and does it reach fine-tuning and LoRA?", "")
     compared = against.compared(evidence.studies)
     found = against.per_task(compared)
@@ -78,7 +89,7 @@ def _against(evidence: Evidence) -> Iterator[str]:
                 [[name, f"{rank.mean:.1f}", "" if rank.interval is None else "{:.1f} to {:.1f}".format(*rank.interval)]
                  for name, rank in together.ranks.items()],
             )  # fmt: skip
-    yield from _told(found)
+    yield from (*_told(found), *_figures(real, "against"))
     if parts := against.per_part(evidence.studies):
         yield from ("### On the parts of a test set", "", *_told(parts))
 
@@ -91,14 +102,14 @@ def _with_more_data(groups: Sequence[Group]) -> Iterator[str]:
 # -- (b) ---------------------------------------------------------------------------------------------------------------
 
 
-def _initialisation(evidence: Evidence, measured: Path) -> Iterator[str]:
+def _initialisation(evidence: Evidence, real: Path) -> Iterator[str]:
     yield from ("## (b) Is it the initialisation?", "")
     found = initialisation.sweeps(evidence.of_experiment("real_initialisation"))
     if not found:
         yield from (_NONE.format("inducer-bench -m experiment=real_initialisation"), "")
     for sweep in found:
         yield from _sweep(sweep)
-    yield from _start(measured)
+    yield from (*_figures(real, "rates"), *_start(real / START))
 
 
 def _sweep(sweep: Sweep) -> Iterator[str]:
@@ -203,16 +214,16 @@ def _start(measured: Path) -> Iterator[str]:
 # -- (c), (e), (f) -----------------------------------------------------------------------------------------------------
 
 
-def _changes(title: str, evidence: Evidence, question: Question) -> Iterator[str]:
+def _changes(title: str, evidence: Evidence, question: Question, real: Path, figure: str) -> Iterator[str]:
     yield from (f"## {title}", "")
     found = changes.differences(evidence.of_experiment(question.experiment), question)
     if not found:
         yield from (_NONE.format(f"inducer-bench -m experiment={question.experiment}"), "")
         return
-    yield from _told(found)
+    yield from (*_told(found), *_figures(real, figure))
 
 
-def _budget(groups: Sequence[Group]) -> Iterator[str]:
+def _budget(groups: Sequence[Group], real: Path) -> Iterator[str]:
     yield from ("## (e) What does a budget of parameters buy?", "")
     points = budget.points(groups)
     if not points:
@@ -224,6 +235,7 @@ def _budget(groups: Sequence[Group]) -> Iterator[str]:
           "" if point.interval is None else "{:.1f} to {:.1f}".format(*point.interval), str(point.seeds)]
          for point in points],
     )  # fmt: skip
+    yield from _figures(real, "budget_")
     found = budget.differences(groups)
     apart = [one for one in found if one.verdict in ("better", "worse")]
     yield from (f"{len(apart)} of {len(found)} comparisons at one budget tell the inducer and the other apart.", "")
@@ -235,50 +247,30 @@ def _budget(groups: Sequence[Group]) -> Iterator[str]:
 # -- (d) ---------------------------------------------------------------------------------------------------------------
 
 
-def _gate(evidence: Evidence, found: Sequence[Measured]) -> Iterator[str]:
+def _gate(evidence: Evidence, real: Path) -> Iterator[str]:
+    found = gate.load(real / gate.FOLDER, evidence)
     yield from ("## (d) What does the gate do in real models?", "")
     trained = changes.differences(evidence.of_experiment(GATE.experiment), GATE)
     if found:
         examples = " or ".join(sorted({str(run["examples"]) for one in found for run in one.runs}))
         yield (
-            f"A gate above {OPEN:g} is open: there the inducer is nearly an adapter with heads, and its key decides "
-            f"nothing. Means over seeds with 95 % intervals; gates and gradients are of {examples} examples of dev. "
-            "Moved: the norm of a part's change relative to that of the part at its start. Across: without what lies "
-            f"along the start, such as what weight decay does. Hardly: less than {HARDLY:g} times as far."
+            f"{NOTES} Hardly: less than {HARDLY:g} times as far. Gates and gradients are of {examples} examples of "
+            "dev; [layers.md](layers.md) has them layer by layer."
         )
         yield ""
         yield from (f"- {sentence}" for one in found for sentence in _of_gates(one))
         yield from (f"- {sentence}" for sentence in _of_eps(found))
         yield ""
-        rows = [[one.label, str(len(one.runs)), *_cells(one)] for one in found]
-        yield from _table(["setting", "seeds", *_COLUMNS], rows)
-        yield from _losses(found)
+        rows = [[one.label, str(len(one.runs)), *cells(one)] for one in found]
+        yield from _table(["setting", "seeds", *COLUMNS], rows)
+        yield from (*_losses(found), *_figures(real, "gates"))
     else:
         yield from (_NONE.format("python -m scripts.evidence.real.measure RUNS"), "")
     if not trained:
         yield from (_NONE.format(f"inducer-bench -m experiment={GATE.experiment}, with the changes in its file"), "")
     if family := adjusted([*trained, *gate.after_training(found)]):
         yield from ("### Does it matter for the score?", "")
-        yield from _told(family)
-    for one in found:
-        if one.published:
-            yield from (f"### Layer by layer: {one.label}", "")
-            rows = [[str(layer + 1), *_cells(one, layer)] for layer in range(one.layers)]
-            yield from _table(["layer", *_COLUMNS], rows)
-
-
-_COLUMNS = ("mean g, start", "mean g, end", f"g > {OPEN:g}, start, %", f"g > {OPEN:g}, end, %", "A_k moved, %",
-            "A_k across, %", "A_v moved, %", "gradient of A_k, start, rms", "of A_v")  # fmt: skip
-
-
-def _cells(one: Measured, layer: int | None = None) -> list[str]:
-    percent = (("before", "open"), ("after", "open"), ("norms", "A_k", "moved"), ("norms", "A_k", "across"),
-               ("norms", "A_v", "moved"))  # fmt: skip
-    return [
-        *(one.over(when, "mean", layer=layer).text() for when in ("before", "after")),
-        *(one.over(*path, layer=layer).text(100) for path in percent),
-        *(one.over("gradients", part, "rms", layer=layer).text() for part in ("A_k", "A_v")),
-    ]
+        yield from (*_told(family), *_figures(real, "other_gates"))
 
 
 def _of_gates(one: Measured) -> Iterator[str]:
@@ -354,10 +346,13 @@ def _differences(found: Sequence[Difference]) -> Iterator[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "|---" * len(head) + "|"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-    yield ""
+    yield from (table(head, rows), "")
+
+
+def _figures(real: Path, *names: str) -> Iterator[str]:
+    """Those that have been drawn, by the beginnings of their names."""
+    for path in (path for name in names for path in sorted((real / "figures").glob(f"{name}*.png"))):
+        yield from (f"![{_FIGURES[path.stem.rstrip('_0123456789')]}](figures/{path.name})", "")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from scripts.evidence.real.against import headline, parts_of, place, sides_of
 def table(studies: Sequence[Study]) -> tuple[list[str], list[list[str]]]:
     """Head and rows: mean ± sample standard deviation over seeds, their number in brackets; a column for each study.
 
-    Scores of the parts of a test set follow that of the whole. The best mean of a column is bold. Methods are in order
+    Scores of the parts of a test set follow that of the whole. The best mean of a column has a ▲. Methods are in order
     of their mean rank over the columns that have them.
     """
     ended = sorted((study for study in studies if not study.missing()), key=lambda one: (one.first.plm, place(one)))
@@ -34,4 +34,4 @@ def _cell(scores: Sequence[float] | None, best: bool) -> str:
         return ""
     spread = f" ± {stdev(scores):.1f}" if len(scores) > 1 else ""
     mean = f"{fmean(scores):.1f}{spread}"
-    return f"{f'**{mean}**' if best else mean} ({len(scores)})"
+    return f"{mean} ({len(scores)}){' ▲' if best else ''}"
