@@ -66,7 +66,7 @@ def _connects(host_and_port: tuple[str, int]) -> bool:
 def check_environment() -> None:
     """Take variables out of the environment with which the hub's libraries could not even be imported.
 
-    Each is told in a line; a run needs none of them.
+    Each is reported in a line; a run needs none of them.
     """
     for name in _SECONDS:
         if not re.fullmatch("[0-9]{0,9}", os.environ.get(name, "")):

@@ -33,7 +33,7 @@ def options(cls: type[Options]) -> type[Options]:
     """Turn a class into an options class: a frozen pydantic dataclass with strict types and no unknown keys.
 
     Users make instances of some classes, which say so by `made_by_users = True`: what is wrong with the values of one
-    is told in a line, as a `UserError`.
+    is reported in a line, as a `UserError`.
     """
     strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     made: Any = dataclass(config=strict, frozen=True, kw_only=True)(cls)

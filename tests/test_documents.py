@@ -196,6 +196,7 @@ def test_every_key_of_the_configuration_has_a_meaning():
 
 COLUMNS = {
     "SST-2": "SST-2 (",
+    "CoLA": "CoLA (",
     "MRPC": "MRPC (",
     "STS-B": "STS-B (",
     "RTE": "RTE (",
@@ -215,6 +216,40 @@ def test_intervals_on_the_page_of_real_models_are_those_of_the_records():
     shown = re.findall(rf"[(;,] ?{number} to {number}(?=[,;)])", told)
     assert len(shown) > 50
     assert [ends for ends in shown if frozenset(ends) not in known] == []
+
+
+PLACES = {  # a row of the page of real models -> how its place in claims begins and ends
+    "SST-2, accuracy": ("SST-2 (19,000", "examples)"),
+    "the same with all data": ("SST-2 (63,981", "on minilm"),
+    "its seen categories": ("WebNLG", "BLEU seen"),
+    "its unseen categories": ("WebNLG", "BLEU unseen"),
+    "WebNLG, BLEU": ("WebNLG", "examples)"),
+    "CoQA split, F1": ("CoQA", "examples)"),
+    "mean of MiniLM's tasks": ("Mean over 5", "tasks"),
+    "mean of SmolLM2's": ("Mean over 2", "tasks"),
+}
+OTHERS = ("Fine-tuning", "Prefix", "Prefix, not reparameterised", "LoRA")
+
+
+def test_differences_on_the_page_of_real_models_are_those_of_the_records():
+    claims = (ROOT / "results/real/claims.md").read_text().partition("## (a)")[2].partition("## (b)")[0]
+    rows = [line.strip("| ").split(" | ") for line in claims.splitlines() if " | Inducer | " in line]
+    page = (ROOT / "results/real/README.md").read_text().partition("**Inducers minus")[2].partition("**MiniLM on")[0]
+    (_, *written), expected = documents.table(page), []
+    for what, *_ in written:
+        start, end = PLACES.get(what, (what.partition(",")[0] + " (", "examples)"))
+        cells = {row[2]: row for row in rows if row[0].startswith(start) and row[0].endswith(end)}
+        found = [what, next(iter(cells.values()))[3]]
+        for other in OTHERS:
+            if other in cells:
+                difference, _, interval = cells[other][5].partition(" ")
+                marked = f"**{difference}**" if cells[other][7] in ("better", "worse") else difference
+                found.append(f"{marked} ({interval.strip('[]').replace(', ', ' to ')})")
+            else:
+                found.append("")
+        expected.append(found)
+    assert written == expected
+    assert sum(bool(cell) for row in written for cell in row[2:]) == len(rows)
 
 
 def test_results_in_the_readme_are_those_of_the_records():

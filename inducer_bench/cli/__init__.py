@@ -1,1 +1,3 @@
-"""The command line: one module for each command, with `main(arguments) -> exit code`."""
+"""The command line: one module for each command, with `HELP`, `arguments(parser)`
+and `main(args) -> exit code`; see `commands.py`.
+"""

@@ -85,7 +85,7 @@ def next_commands(folder: Path, record: FinishedRecord, runs: Sequence[Run], out
 
 
 def _read(folder: Path) -> FinishedRecord | None:
-    """The record of a finished run that scored what tables show; damaged ones are told by `tables` and `ls runs`."""
+    """The record of a finished run that scored what tables show; `tables` and `ls runs` report damaged ones."""
     try:
         record = records.read_in_place(folder)
     except UserError:

@@ -41,7 +41,7 @@ def shared(hydra: DictConfig, jobs: int | None) -> Iterator[None]:
     if side_by_side * threads > cores:
         shared_again = set_by_user and side_by_side <= cores and threads > 1
         remedy = f"; without {set_by_user} they share them" if shared_again else ""
-        notices.tell(f"{side_by_side} jobs side by side with {threads} thread(s) each have {cores} core(s){remedy}")
+        notices.tell(f"{side_by_side} jobs at a time, with {threads} thread(s) each, on {cores} core(s){remedy}")
     before = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update({name: str(threads) for name, value in before.items() if value is None})
     try:

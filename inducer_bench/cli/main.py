@@ -33,14 +33,14 @@ def entry_point() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; returns the exit code. What a user can mend is told in one line, without a traceback."""
+    """Run the command line; returns the exit code. What a user can mend is reported in one line, with no traceback."""
     search_modules_in("")  # the working directory, which need not exist any more
     with interruption.watched():
         return _answered(arguments)
 
 
 def _answered(arguments: list[str]) -> int:
-    """The exit code of a command; its errors are told."""
+    """The exit code of a command; its errors are reported."""
     try:
         return _command(arguments)
     except UserError as error:

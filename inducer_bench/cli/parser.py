@@ -27,17 +27,21 @@ class Parser(argparse.ArgumentParser):
         help_text = "a folder with configuration files of your own, in the layout of conf/"
         self.add_argument("--config-dir", "-cd", type=folder, metavar="DIR", help=help_text)
 
-    def add_overrides(self, metavar: str = "group=choice | key=value", completer: Completer | None = None) -> None:
+    def add_overrides(
+        self, metavar: str = "group=choice | key=value", completer: Completer | None = None, with_limit: bool = True
+    ) -> None:
         """Add what chooses a configuration, as for a run: overrides, `--limit` and `--config-dir`.
 
         Args:
             metavar: the overrides in the usage.
             completer: of the overrides; by default that of a run's.
+            with_limit: whether the number of examples matters.
         """
         about = "as for a run; see inducer-bench --help"
         action = self.add_argument("overrides", nargs="*", metavar=metavar, help=about)
         completed(action, completer or _overrides)
-        self.add_argument(limit.OPTION, type=limit.examples, metavar="N", help=limit.HELP)
+        if with_limit:
+            self.add_argument(limit.OPTION, type=limit.examples, metavar="N", help=limit.HELP)
         self.add_config_dir()
 
     def add_run(self, name: str = "run", about: str = "the folder of a finished run, or the start of its hash") -> None:
@@ -68,7 +72,7 @@ def folder(name: str) -> Path:
     """
     path = Path(name)
     if not path.is_dir():
-        raise UserError(f"--config-dir: found '{name}', which is not a folder")
+        raise UserError(f"--config-dir: found '{name}', which is not a folder; allowed: one in the layout of conf/")
     return path
 
 

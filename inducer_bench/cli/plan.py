@@ -85,5 +85,6 @@ def _number(option: str, text: str, least: float) -> float:
     except ValueError:
         number = -1.0
     if not least <= number <= 1e6:
-        raise UserError(f"{option}: found '{text}'; allowed: a number above 0")
+        above = "from 0" if least == 0 else "above 0"
+        raise UserError(f"{option}: found '{text}'; allowed: a number {above}, at most 1,000,000")
     return number

@@ -21,8 +21,8 @@ def costs_of(planned: Planned, seconds: float) -> tuple[Costs, list[str]]:
         return costs, []
     names = ", ".join(f"{run.config.method.name} on {run.config.task.name}" for run in unknown_ones)
     print(
-        f"inducer-bench: timing a few steps, for at most {seconds:g} s (--time 0: not), as no finished run says what "
-        f"these take: {names}",
+        f"inducer-bench: no finished run says what these take, so a few steps are timed, for at most {seconds:g} s "
+        f"(--time 0: none): {names}",
         file=sys.stderr,
     )
     notes = []
@@ -40,7 +40,7 @@ def costs_of(planned: Planned, seconds: float) -> tuple[Costs, list[str]]:
 def _without_cost(runs: Iterable[PlannedRun], costs: Costs) -> Iterable[PlannedRun]:
     """One run of each task, PLM and method about which nothing is known, and whose data and PLM are here.
 
-    It is the one with the most data: from those of a part of them does not follow how many there are.
+    It is the one with the most data: a part of them does not say how many there are.
     """
     found: dict[tuple[str, ...], PlannedRun] = {}
     for run in runs:

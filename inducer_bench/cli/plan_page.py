@@ -112,7 +112,7 @@ def _totals(plan: Plan) -> list[str]:
         hours = _range(*(_sum(plan, name) for name in ("seconds", "low", "high")))
         if plan.elapsed is not None and plan.workers != 1:
             hours += f"; {min(plan.workers or 1, plan.jobs)} at a time: {duration(plan.elapsed)}, if none slows another"
-        lines.append(f"time: about {hours}; the start of each run comes on top")
+        lines.append(f"time: about {hours}; without the start of each run")
         free = f"{size(plan.free_bytes)} are free at '{printable(str(plan.output_dir))}'"
         lines.append(f"disk: {size(plan.left_bytes)} stay, {size(plan.peak_bytes)} more while they run; {free}")
     if memory := max((row.memory for row in plan.rows), default=0):

@@ -137,11 +137,11 @@ def _notes(planned: Planned, plan: Plan, repeated: int) -> list[str]:
     if again := {name: states[name] for name in ("failed", "oom") if states[name]}:
         notes.append(f"{' and '.join(f'{count} {name}' for name, count in again.items())} before; they run again")
     if states["interrupted"]:
-        notes.append(f"{states['interrupted']} were interrupted and are resumed; they count whole here")
+        notes.append(f"{states['interrupted']} were interrupted and will resume; they are counted in full here")
     if repeated:
-        notes.append(f"{repeated} of the runs are there twice, and run once")
+        notes.append(f"{repeated} of the runs occur twice, and run once")
     if missing := sum(row.left - row.costed for row in plan.rows):
-        notes.append(f"without hours: {missing} of the runs, as nothing is known of their kind, and none was timed")
+        notes.append(f"without hours: {missing} of the runs; none of their kind has finished or was timed")
     needed = plan.left_bytes + plan.peak_bytes
     if needed > plan.free_bytes:
         notes.append("disk: there is less free than the runs need; free some, or give another output_dir")

@@ -91,7 +91,7 @@ def announcement(number: int | None, overrides: list[str], config_dir: Path | No
 
     Args:
         number: of jobs; None if only the sweeper knows.
-        overrides: of the command line; without any, only the number is told.
+        overrides: of the command line; without any, only the number is reported.
         config_dir: the user's folder of configuration files.
 
     Raises:
@@ -110,9 +110,10 @@ def announcement(number: int | None, overrides: list[str], config_dir: Path | No
     if len(reasons) == 1 and number > 1 and (reason := jobs[0].refused):
         raise UserError(reason)
     states = Counter(run.state.name for job in jobs for run in job.runs)
-    parts = [] if states["unknown"] else [f"{states['done']} done already", f"{states.total() - states['done']} to run"]
-    refused = sum(job.refused is not None for job in jobs)
-    parts += [f"{refused} refused, which do not compose"] if refused else []
+    left = states.total() - states["done"] - states["refused"]
+    parts = [] if states["unknown"] else [f"{states['done']} done already", f"{left} to run"]
+    refused = states["refused"] + sum(job.refused is not None for job in jobs)
+    parts += [f"{refused} refused"] if refused else []
     return f"{text}: {', '.join(parts)}" if parts else text
 
 

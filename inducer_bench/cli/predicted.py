@@ -39,7 +39,7 @@ def kind_of(path: Path | None) -> str:
 def merged(inputs: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]], kind: str) -> list[Row]:
     """The values of each input, then what the model says of it.
 
-    Where the model has a value of the same name, the input's is kept as `input NAME`, which is told.
+    Where the model has a value of the same name, the input's is kept as `input NAME`, which is reported.
     """
     rows: list[Row] = []
     renamed = set()

@@ -69,9 +69,10 @@ def _size(override: Override, config_dir: Path | None) -> int:
     elif isinstance(value, RangeSweep):
         size = _range_size(value, key)
     else:
-        raise UserError(f"{key}: an interval needs a sweeper that searches; allowed: values or a range")
+        found = override.get_value_string()
+        raise UserError(f"{key}: found {found}, which needs a sweeper that searches; allowed: values or a range")
     if not size:
-        raise UserError(f"{key}: {override.get_value_string()} stands for no value at all")
+        raise UserError(f"{key}: found {override.get_value_string()}, which matches no value; allowed: at least one")
     return size
 
 

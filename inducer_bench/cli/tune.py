@@ -9,14 +9,15 @@ _KEYS = """\
 Search the learning rate of every method with the same effort, then run each winner with fresh seeds.
 
 Keys, with their defaults:
-  methods=all           all, with_ranks, or a list of choices of `method`: 'methods=[lora,inducer]'
+  methods=all           all but peft, prefix_direct; with_ranks; or a list of choices: 'methods=[lora,inducer]'
   trials=16             of each method, scored on a held-out part of train; the same points for every method
   seeds=5               runs of each winner, on the reported splits
   tune.max_train=null   examples of train that a trial uses, such as 2000; null: as many as a final run
   tune.epochs=null      epochs of a trial; null: as many as a final run
-  tune.confirm=3        where trials are shorter than that, the best 3 run again in full, and the best of these wins
+  tune.confirm=3        with one of these two: the best 3 run again in full, and the best of these wins
   tune.decades=3.0      width of the range of learning rates, whose centre is the method's own
   tune.dimensions=1     2 also searches the first key of the method's `search` (conf/method)
+  tune.points=0         seed of the quasi-random points, the same for every method
   tune.held_out=0.2     the part of train on which trials are scored
   tune.budget=null      method.budget for the methods that have ranks, such as 0.5%
   tune.untuned=false    true also runs each method at its own settings, to compare

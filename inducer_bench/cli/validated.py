@@ -81,5 +81,5 @@ def _far_from_own(config: ExperimentConfig, overrides: Sequence[str], config_dir
     ratio = config.trainer.lr / own
     if 1 / _FAR <= ratio <= _FAR:
         return None
-    times = f"{ratio:,.0f} times" if ratio > 1 else f"a {1 / ratio:,.0f}th of"
+    times = f"{ratio:,.0f} times" if ratio > 1 else f"1/{1 / ratio:,.0f} of"
     return f"trainer.lr: {config.trainer.lr:g} is {times} the method's own here, {own:g}"

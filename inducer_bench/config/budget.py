@@ -28,7 +28,7 @@ def within_budget(config: ExperimentConfig, wanted: str, composed: DictConfig) -
     Raises:
         UserError: it is neither a number nor a percentage, the method has no ranks, or its smallest are too large.
     """
-    match = re.fullmatch(r"(\d{1,12})|(\d{1,9}(?:\.\d+)?) ?%", wanted)
+    match = re.fullmatch(r"(\d{1,12})|(\d{1,9}(?:\.\d+)?|\.\d+) ?%", wanted)
     if match is None or not float(match[1] or match[2]):
         raise UserError(
             f"method.budget: found '{wanted}'; allowed: a number of parameters, or a percentage such as 0.49%"
@@ -65,8 +65,8 @@ def _check_given(config: ExperimentConfig, composed: DictConfig, kept: list[tupl
         if loose and is_given(composed, rank.path):
             found, scaled = (".".join(("method", *path)) for path in (rank.path, loose[0]))
             raise UserError(
-                f"{found}: found {budget.value_of(config.method, rank)} with method.budget, which chooses it; allowed: "
-                f"leave it out, or give {scaled} as well, which else grows with it from the published value"
+                f"{found}: found {budget.value_of(config.method, rank)} with method.budget, which sets it; allowed: "
+                f"leave it out, or give {scaled} as well (otherwise it grows with the rank from the published value)"
             )
 
 

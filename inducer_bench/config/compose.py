@@ -157,7 +157,7 @@ def check_choices(overrides: list[str], config_dir: Path | None = None) -> None:
     known_groups = groups(config_dir)
     for o in _parsed(overrides):
         if not o.key_or_group:
-            raise _not_understood(str(o.input_line))
+            raise _not_understood(str(o.input_line), config_dir)
         if o.key_or_group not in known_groups or o.is_delete():
             continue
         value, known = o.value(), choices(o.key_or_group, config_dir)
@@ -231,7 +231,7 @@ def _explained(error: Exception, overrides: list[str], config_dir: Path | None) 
     if match := re.search(r"Could not (?:override|find) '([\w/]+)'.*?No match in the defaults list", str(error), re.S):
         return unknown("configuration", match[1], [*_top_level_keys(config_dir), *groups(config_dir)])
     if isinstance(error, OverrideParseException):
-        return _not_understood(error.override)
+        return _not_understood(error.override, config_dir)
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", str(error)):
         return UserError(f"{match[1]}: found several values, '{match[2]}'; allowed: one, or with -m a sweep of runs")
     found = f"KeyError: {cause}" if type(cause) is KeyError else first_line(cause)  # its message is the key alone
@@ -249,7 +249,9 @@ def _hinted(error: UserError, overrides: Sequence[str]) -> UserError:
     return recipe.blamed(error, overrides)
 
 
-def _not_understood(override: str) -> UserError:
+def _not_understood(override: str, config_dir: Path | None) -> UserError:
+    if group := next((group for group in groups(config_dir) if override in choices(group, config_dir)), None):
+        return UserError(f"override '{override}': found no key; did you mean '{group}={override}'?")
     return UserError(
         f"override '{shown(override, 200)}': not understood; write key=value, "
         """and where the value has special characters 'key="value"'"""

@@ -11,7 +11,10 @@ from inducer_bench.config.compose import composition, explain
 from inducer_bench.errors import UserError, unknown
 from inducer_bench.methods.options import METHODS, PeftOptions, method_title, options_class
 
-WORDS = ("all", "with_ranks")  # every method but `peft`; those that `method.budget` can size
+WORDS = (
+    "all",
+    "with_ranks",
+)  # all: shipped methods but `peft`, without variants such as `prefix_direct`, and the user's own; or those with ranks
 
 
 def named(methods: Sequence[str] | str, config_dir: Path | None = None, key: str = "methods") -> dict[str, str]:
@@ -31,7 +34,7 @@ def named(methods: Sequence[str] | str, config_dir: Path | None = None, key: str
             if choice not in known:
                 raise unknown(key, choice, [*WORDS, *known])
             if methods.count(choice) > 1:
-                raise UserError(f"{key}: found '{choice}' twice")
+                raise UserError(f"{key}: found '{choice}' twice; allowed: each method once")
         return {choice: _name(choice, config_dir) for choice in methods}
     own = sorted({*known} - {*choices("method")})
     shipped = [name for name, kind in METHODS.items() if kind is not PeftOptions]

@@ -104,7 +104,7 @@ def expanded(overrides: list[str], methods: Sequence[str], folder: Path = Path()
         for method in (method for o in given if o.key_or_group == "method" for method in _texts(o, methods)):
             if method != recipe.method:
                 raise _refused(
-                    name, f"is for method={recipe.method}; found method={method}; allowed: that, or none", ""
+                    name, f"is for method={recipe.method}; found method={method}; allowed: the same, or none", ""
                 )
     if chosen is None or chosen.is_sweep_override() or not found:
         return overrides

@@ -77,7 +77,7 @@ def _check_output_dir(found: str) -> None:
     too_long = len(found) > 1000 or any(len(part.encode(errors="replace")) > 255 for part in Path(found).parts)
     if too_long or not found.strip() or not found.isprintable() or found.startswith("~"):
         raise UserError(
-            f"output_dir: found '{shown(found)}'; allowed: the path of a folder, written in full (~ is no home here)"
+            f"output_dir: found '{shown(found)}'; allowed: the path of a folder, written in full (~ is not expanded)"
         )
 
 
@@ -151,7 +151,11 @@ def _check_splits(task: TaskOptions) -> None:
         if split not in task.files:
             raise unknown("task.report" if split in task.report else "task.files", split, task.files)
         if task.source == "hub" and (task.hub is None or split not in task.hub.splits):
-            raise UserError(f"task.hub: names no split '{split}' for '{task.name}'; or task.source=files")
+            found = ", ".join(map(str, task.hub.splits)) if task.hub else "none"
+            raise UserError(
+                f"task.hub.splits: found {found}; '{task.name}' needs '{split}': add it, or give task.source=files and "
+                "task.data_dir=FOLDER"
+            )
 
 
 def _check_plm(config: ExperimentConfig) -> None:
@@ -163,6 +167,10 @@ def _check_plm(config: ExperimentConfig) -> None:
         )
     check_sizes(found)
     longest = positions(found, config.plm.layout)
+    if longest is not None and longest < 1:
+        raise UserError(
+            f"plm: '{config.plm.name}' has room for {longest} tokens, by its config.json; allowed: at least 1"
+        )
     if longest is not None and config.task.max_length > longest:
         raise UserError(
             f"task.max_length: found {config.task.max_length}; allowed: at most {longest} for this PLM; "
@@ -173,7 +181,7 @@ def _check_plm(config: ExperimentConfig) -> None:
 def _check_method(config: ExperimentConfig) -> None:
     method, found = config.method, architecture(config.plm)
     check_attachable(method, found, config.plm.layout)
-    if found:  # of a PLM on the hub, the sizes may not be known
+    if found and method.ranks:  # of a PLM on the hub, the sizes may not be known
         check_ranks(method, sizes(found, config.plm.layout))
     if method.only_head and not config.protocol.train_head:
         raise UserError(

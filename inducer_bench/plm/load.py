@@ -63,7 +63,7 @@ def read_model(
     if plm.weights == "random":
         model = _prepared(_random_model(plm, auto, extra))
         return model, frozenset(name for name, _ in model.named_parameters())
-    folder = plm_files(plm)
+    folder, before = plm_files(plm), torch.get_rng_state()
     with opened(folder, source_key(plm), weights=True) as view:
         model, info = auto.from_pretrained(
             view,
@@ -80,8 +80,10 @@ def read_model(
     _tell_dropped(plm, model, info["unexpected_keys"])
     model.config.name_or_path = str(folder)
     if trained := _head(model) - unfit:
-        tell(f"plm: '{plm.name}' was saved with a head of its own ('{min(trained)}'); the run's starts from the seed")
+        tell(f"plm: '{plm.name}' was saved with a head ('{min(trained)}'), which is not used; a new one is drawn")
         unfit |= trained
+    if unfit:  # loading has drawn those that the files lack; all are drawn in one way, as for later jobs
+        torch.set_rng_state(before)
         draw_anew(model, unfit)
     return _prepared(cast(PreTrainedModel, model)), frozenset(unfit)
 
@@ -90,18 +92,22 @@ def draw_anew(model: Any, names: Collection[str]) -> None:
     """Draw parameters from torch's global generator, as loading draws those that the files lack: on the CPU.
 
     Afterwards they are on the device of the others again. `_is_hf_initialized` is private to transformers:
-    `initialize_weights` skips the modules and parameters that it marks.
+    `initialize_weights` skips the modules and tensors that it marks. No module is marked, as a head may be drawn by a
+    module around it (ModernBERT, T5), but all other tensors are.
 
     Args:
         model: of transformers, whose methods are not typed.
-        names: of parameters, all of their modules.
+        names: of parameters.
     """
     device = model.device
+    for kept in (*model.parameters(), *model.buffers()):
+        kept._is_hf_initialized = True
     for name in names:
         parameter = model.get_parameter(name)
         parameter.data = parameter.data.cpu()
-        for drawn in (parameter, model.get_submodule(name.rpartition(".")[0])):
-            drawn._is_hf_initialized = False
+        parameter._is_hf_initialized = False
+    for module in model.modules():
+        module._is_hf_initialized = False
     model.initialize_weights()
     model.to(device).eval()
 
@@ -123,7 +129,9 @@ def _check_whole(plm: PlmOptions, model: PreTrainedModel, unfit: set[str], folde
         if type(value) is int and found != value:
             raise UserError(f"plm.architecture.{name}: found {value}; allowed: {found}, as in the files of '{plm.hub}'")
     if getattr(model.config, "quantization_config", None) is not None:
-        raise UserError(f"{source_key(plm)}: '{folder}' holds quantised weights (quantization_config); allowed: others")
+        raise UserError(
+            f"{source_key(plm)}: '{folder}' holds quantised weights (quantization_config); allowed: whole ones"
+        )
     pretrained = {id(parameter) for parameter in pretrained_parameters(model)}
     known = {name: id(parameter) for name, parameter in model.named_parameters(remove_duplicate=False)}
     body = f"{model.base_model_prefix}."  # also of what is no parameter
@@ -231,5 +239,8 @@ def _random_model(plm: PlmOptions, auto: Any, extra: dict[str, int]) -> PreTrain
         if lacks_memory(error):
             raise
         told = shown(f"{type(error).__name__}: {error}", 300)
+        if "Unrecognized configuration class" in told:
+            kind = sizes["model_type"]
+            raise UserError(f"plm: transformers has no {auto.__name__} for model type '{kind}'") from None
         key = "plm.architecture" if plm_folder(plm) is None else f"{source_key(plm)}: config.json"
         raise UserError(f"{key}: no model can be made of it ({told})") from None

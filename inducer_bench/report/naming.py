@@ -236,7 +236,7 @@ def _titles(config_dir: Path | None) -> dict[str, str]:
     return found
 
 
-# -- what is told where ------------------------------------------------------------------------------------------------
+# -- what is reported where --------------------------------------------------------------------------------------------
 
 
 def _add_files(entries: Sequence[_Entry]) -> None:
@@ -343,7 +343,7 @@ def _rounded(value: str) -> str:
 def _said(
     shared: Mapping[str, Mapping[str, str]], tasks: Collection[str], config_dir: Path | None
 ) -> list[tuple[str, str]]:
-    """Key and value of what all rows share; the protocol is told elsewhere."""
+    """Key and value of what all rows share; the protocol is reported elsewhere."""
     titles = _titles(config_dir)
     found = []
     for key, by_task in shared.items():

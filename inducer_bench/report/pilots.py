@@ -61,7 +61,7 @@ def power(
         try:
             runs[method] = [read_predictions(run.folder, run.record) for run in group.done]
         except UserError:
-            continue  # its predictions are gone, or damaged; what has the record has no line of each example
+            continue  # its predictions are gone, or damaged; the record alone has no lines of examples
     pilots = [*_pilots(found, runs)]
     if not pilots:
         return None

@@ -1,7 +1,6 @@
 """Which runs are the rows of which table, before their numbers are known."""
 
 import dataclasses
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -114,11 +113,6 @@ def matches(group: Group, where: Where) -> bool:
     """Whether a setting has one of the values of each key."""
     values = _filterable(group)
     return all(any(_equal(values.get(key), one) for one in allowed) for key, allowed in where.items())
-
-
-def natural(label: str) -> list[tuple[str, int, str]]:
-    """A sort key that orders the numbers within labels by size."""
-    return [(text, len(number), number) for text, number in re.findall(r"(\D+)0*(\d*)", label)]
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,8 @@
 
 The width, in decades, of the range of learning rates about a method's best one whose scores are within one point of it.
 Two neighbouring trials are joined by a straight line over the logarithm of the learning rate; the range ends where that
-line crosses the bar. It can be known no better than the trials are spaced: `narrowest` is the distance between the
-outermost trials that are within the range, `widest` that between the first ones outside. A failed trial has no score to
-draw a line to, so the range ends halfway. Where the range reaches the end of what was tried, it may be wider.
+line crosses the bar, so it is known no better than the trials are spaced. A failed trial has no score for a line:
+the range ends halfway. Where the range reaches the end of what was tried, it may be wider.
 
 Scores of single trials vary by chance, and the best of many is one of the lucky ones: the width is a description of the
 trials and no estimate with an error rate. Of several runs at each learning rate, `workable` has an interval.
@@ -25,15 +24,12 @@ class Robustness:
     Args:
         low, high: its ends, as learning rates.
         decades: its width.
-        narrowest, widest: what the spacing of the trials allows; widest is infinite where `open_ends` is not empty.
         open_ends: the ends of what was tried that the range reaches: its width is then a lower bound.
     """
 
     low: float
     high: float
     decades: float
-    narrowest: float
-    widest: float
     open_ends: tuple[Literal["low", "high"], ...]
 
 
@@ -79,8 +75,7 @@ def robustness(
     high = crossing(right - 1, right) if right < len(points) else decades[-1]
     open_ends: tuple[Literal["low", "high"], ...] = (*(("low",) if left < 0 else ()),
                                                      *(("high",) if right == len(points) else ()))  # fmt: skip
-    widest = math.inf if open_ends else decades[right] - decades[left]
-    return Robustness(10**low, 10**high, high - low, decades[right - 1] - decades[left + 1], widest, open_ends)
+    return Robustness(10**low, 10**high, high - low, open_ends)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from inducer_bench.errors import UserError, shown
 from inducer_bench.methods.options import MethodOptions, options_class
 from inducer_bench.options import typed
 from inducer_bench.runs import record as records
-from inducer_bench.runs.identity import canonical, flat, setting, setting_key
+from inducer_bench.runs.identity import canonical, flat, setting_key
 from inducer_bench.runs.record import FinishedRecord, Record
 
 LARGEST = 1e100
@@ -96,21 +96,8 @@ def load(root: Path) -> Store:
     return Store(groups, runs, left_out)
 
 
-def labels(groups: Sequence[Group]) -> list[str]:
-    """A short label for each group: its method, and the values that distinguish it from other groups of that method.
-
-    A value that more than half of them share is left out, unless it is a rank.
-    """
-    by_method: dict[str, list[Group]] = defaultdict(list)
-    for group in groups:
-        by_method[group.config.method.name].append(group)
-    settings = {method: [_values(group) for group in members] for method, members in by_method.items()}
-    keys = {method: distinguishing_keys(settings[method], _ranks(members[0])) for method, members in by_method.items()}
-    return [_label(group, keys[group.config.method.name], settings[group.config.method.name]) for group in groups]
-
-
-def distinguishing_keys(settings: Sequence[dict[str, str]], ranks: Sequence[str]) -> list[str]:
-    """The fewest keys that distinguish these settings: ranks first, then keys of the method, the trainer and others."""
+def distinguishing_keys(settings: Sequence[dict[str, str]]) -> list[str]:
+    """The fewest keys that distinguish these settings: keys of the method first, then the trainer's and others."""
     sections = ("method", "trainer", "task", "protocol", "plm", "data")
     others = sorted(
         {key for values in settings for key in values},
@@ -118,7 +105,7 @@ def distinguishing_keys(settings: Sequence[dict[str, str]], ranks: Sequence[str]
     )
     kept: list[str] = []
     different = 1
-    for key in [*ranks, *others]:
+    for key in others:
         parts = len({tuple(values.get(name, "") for name in [*kept, key]) for values in settings})
         if parts > different:
             kept, different = [*kept, key], parts
@@ -222,23 +209,3 @@ def _precedence(run: Run) -> tuple[bool, list[int], str]:
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------
-
-
-def _values(group: Group) -> dict[str, str]:
-    """Every value of a setting by its dotted key, and the fingerprints of its files."""
-    return {**flat(setting(group.config)), "data": group.data, "plm files": group.weights}
-
-
-def _ranks(group: Group) -> list[str]:
-    return [".".join(("method", *rank.path)) for rank in group.config.method.ranks]
-
-
-def _label(group: Group, keys: Sequence[str], settings: Sequence[dict[str, str]]) -> str:
-    own, ranks = _values(group), _ranks(group)
-    parts = [group.config.method.name]
-    for key in keys:
-        value = own.get(key, "none")
-        sharing = sum(other.get(key, "none") == value for other in settings)
-        if key in ranks or 2 * sharing <= len(settings):
-            parts.append(f"{key.removeprefix('method.').removesuffix('.name')}={value}")
-    return ", ".join(parts)

@@ -49,7 +49,7 @@ class Column:
         value: the score's or cost's name.
         better: 1 if higher is better, -1 if lower is.
         source: the publication that the figures are from; None: our runs.
-        p_value: of the best row against the runner-up, Holm-adjusted over the table; None if not tested.
+        p_value: of the best row against the runner-up, Holm-adjusted over all pairs of rows; None if not tested.
         one_seed: whether it was not tested because one of the two has one seed.
         task_title: the task's name for people.
     """
@@ -153,7 +153,7 @@ def build(
         sources: published figures.
         output_dir: of the runs, for commands.
         config_dir: the user's folder of configuration files, which may have layouts.
-        studies: searches, whose winners are told.
+        studies: searches, whose winners are reported.
         given: further files with layouts.
         missing: show what nobody ran in every layout that asks for methods.
 
@@ -341,7 +341,7 @@ def _times(column: Column, cells: Sequence[Cell], notes: Notes) -> tuple[str, ..
     if len(devices) < 2:
         return column.marks
     machines = "; ".join(sorted(devices))
-    return (*column.marks, notes.add(f"from different machines, so that times do not compare: {machines}"))
+    return (*column.marks, notes.add(f"measured on different machines, so the times are not comparable: {machines}"))
 
 
 def _search_of(cell: Cell, tuned: Tuned, searches: Collection[str], notes: Notes) -> list[str]:

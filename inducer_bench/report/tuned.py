@@ -260,9 +260,9 @@ def _verdict(study: Study, entries: Sequence[_Entry], headline: Measure) -> Verd
     if missing := study.missing():
         return Verdict((), reason=f"still to come: {', '.join(missing)}; the same command goes on")
     if len(entries) < 2:
-        return Verdict((), reason="there is one method alone")
+        return Verdict((), reason="there is only one method")
     if headline.metric is None:
-        return Verdict((), reason=f"nothing is known about {headline.name}, a metric from outside")
+        return Verdict((), reason=f"the metric {headline.name} is not installed here")
     try:
         sides, searches = [_sides(one) for one in entries], [_searched(one, headline) for one in entries]
         found = tied.verdict(headline.name, headline.metric, sides, headline.better, searches=searches)

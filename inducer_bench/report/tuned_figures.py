@@ -86,8 +86,8 @@ def _curves(study: Study, methods: Sequence[_Drawn]) -> list[Picture]:
         ]  # fmt: skip
 
     title = (
-        f"{_about(study)}: the best score of so many trials, half of the searches find a "
-        "better one; bands: 95 %, for the whole curve at once, cut where the trials set no limit; grey: the other "
+        f"{_about(study)}: the median best score after so many trials (half of such searches "
+        "do better); bands: 95 %, for the whole curve at once, cut where the trials set no limit; grey: the other "
         "methods."
     )
     return [picture("tuning_curves", title, _panels(panel, len(found), "trials", _score_label(study, "best ")))]

@@ -164,7 +164,8 @@ def _block(language: str, text: str) -> str:
 
 def _selection(config: ExperimentConfig) -> str:
     on = {"dev": "the dev set", "held_out": "a held-out slice of the training set"}[config.protocol.select_on]
-    return f"the epoch was selected on {on}"
+    first = config.protocol.select_first
+    return f"the epoch was selected on {on}" + (f", its first {first:,} examples" if first else "")
 
 
 def _limits(run: FinishedRun) -> str:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from inducer_bench import distributed
@@ -46,6 +47,7 @@ from inducer_bench.training.tracking import Tracker
 log = logging.getLogger("inducer_bench")
 
 MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")  # of a batch
+_PADDING = 0.01  # a change of an output by padding, relative to the largest, that rounding does not explain
 
 
 def execute(
@@ -231,30 +233,45 @@ def check_finite(plm: PlmOptions, model: PreTrainedModel) -> None:
         UserError: a weight is NaN or infinite.
     """
     if (name := first_not_finite(model.named_parameters())) is not None:
-        raise UserError(f"plm: tensor '{name}' of '{plm.path or plm.name}' is not finite; allowed: a whole PLM")
+        raise UserError(
+            f"plm: tensor '{name}' of '{plm.path or plm.name}' is not finite; allowed: weights without NaN and infinity"
+        )
 
 
 def check_forward(plm: PlmOptions, model: PreTrainedModel, task: Task, examples: EncodedExamples) -> None:
-    """Check that a PLM by itself computes something from an example, the longest one.
+    """Check that a PLM by itself computes something from an example, the longest one, and that padding changes nothing.
 
-    A config.json can fit every weight and yet describe a model that cannot run.
+    A config.json can fit every weight and yet describe a model that cannot run. And a classifier may read the last
+    position, whatever stands there, as XLNet's does: its predictions would depend on the batch.
 
     Raises:
-        UserError: it fails, or what it computes is not finite.
+        UserError: it fails, what it computes is not finite, or depends on padding.
     """
-    longest = max(range(len(examples)), key=examples.lengths.__getitem__)
-    batch, tokens = task.collate(examples.take([longest])), embedded_tokens(model)
-    inputs = {name: batch[name].to(model.device) for name in MODEL_INPUTS if name in batch}
-    inputs = {name: ids.where(ids < tokens, 0) for name, ids in inputs.items()}  # a task's own tokens are not there yet
-    try:
+    tokens = embedded_tokens(model)
+
+    def outputs(*numbers: int) -> Tensor:
+        batch = task.collate(examples.take([*numbers]))
+        inputs = {name: batch[name].to(model.device) for name in MODEL_INPUTS if name in batch}
+        inputs = {name: ids.where(ids < tokens, 0) for name, ids in inputs.items()}  # a task's own tokens come later
         with inference(model):
-            outputs = model(**inputs)[0]
+            found: Tensor = model(**inputs)[0]
+        return found
+
+    shortest, longest = (choose(range(len(examples)), key=examples.lengths.__getitem__) for choose in (min, max))
+    try:
+        found = outputs(longest)
+        alone, padded = (outputs(shortest)[0], outputs(longest, shortest)[1]) if found.dim() == 2 else (found, found)
     except Exception as error:  # transformers and torch raise all kinds of errors
         if lacks_memory(error) or interruption.requested():
             raise
         raise _cannot_run(plm, f"{type(error).__name__}: {shown(first_line(error), 200)}") from None
-    if not outputs.isfinite().all():
+    if not found.isfinite().all():
         raise _cannot_run(plm, "its outputs are not finite")
+    if (alone - padded).abs().max() > _PADDING * alone.abs().max():
+        raise UserError(
+            f"plm: '{plm.path or plm.name}' predicts otherwise for a text that is padded at its end; allowed: a PLM "
+            "whose predictions do not depend on the batch"
+        )
 
 
 def _cannot_run(plm: PlmOptions, why: str) -> UserError:

@@ -52,7 +52,8 @@ class FinishedRun:
             artefacts.check(self.folder, self.record, name)
         if plm_fingerprint(self.config.plm) != self.record.plm_fingerprint:
             raise UserError(
-                f"RUN: '{self.folder}' was made with other files of the PLM '{self.config.plm.name}' than there are now"
+                f"RUN: '{self.folder}' was made with files of the PLM '{self.config.plm.name}' that are not here "
+                f"({self.record.plm_fingerprint}); fetch them, or put them back"
             )
 
         from inducer_bench.methods.attach import load, name_outputs

@@ -54,7 +54,7 @@ def begun(config: ExperimentConfig, folder: Path) -> Rows:
 
 
 def announce(config: ExperimentConfig, experiment: "Experiment", show: Callable[[Rows], None]) -> None:
-    """Show what is known once data and model are there; what cannot be as it was meant is told in any case."""
+    """Show what is known once data and model are there; what cannot be as it was meant is reported in any case."""
     useless = config.trainer.without_effect(_steps(config, experiment)[0])
     for line in [*useless, *experiment.task.untaught(experiment.splits.train)]:
         tell(line)

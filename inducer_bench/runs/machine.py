@@ -10,12 +10,12 @@ from inducer_bench.runs.record import Device
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _CPU = Path("/proc/cpuinfo")
 _BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # instructions of x86 processors, and of Arm ones
-BF16_SAVES = "trainer.precision=bf16 takes about 0.6 of fp32's time on this CPU"
-LONG = 300.0  # seconds of a run on a CPU, from which on that is told
+BF16_SAVES = "this CPU has bf16 instructions: trainer.precision=bf16 took 0.6 of fp32's time where it was measured"
+LONG = 300.0  # seconds of a run on a CPU, from which on that is said
 
 
 def expected_device(wanted: str, jobs: int = 1) -> Device:
-    """The device of a run, as far as can be told.
+    """The device of a run, as far as is known.
 
     Args:
         wanted: `trainer.device`.

@@ -47,7 +47,7 @@ def diagnosis(error: BaseException) -> tuple[Status, ExitCode, str]:
 
 def cannot_use(error: OSError) -> str:
     """The file or folder that cannot be used, why, and what to do about it."""
-    remedy = "mend it"
+    remedy = "repair it"
     if error.errno in _FULL:
         remedy = "free space there"
     elif error.errno in _CLOSED:

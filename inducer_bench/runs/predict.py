@@ -24,8 +24,9 @@ def predict(run: FinishedRun, inputs: Iterable[tuple[str, dict[str, Any]]]) -> l
         `prediction`: a label's name, a number, or a text; with labels also `probabilities` by name.
 
     Raises:
-        UserError: an input lacks a value, the files of the run or of the PLM are not there, or a prediction is not a
-            number.
+        UserError: an input lacks a value, the files of the run or of the PLM are not there, or a prediction is not
+            finite.
+        TrainingDiverged: the model's numbers are not finite while it generates.
     """
     plm, trainer = run.config.plm, run.config.trainer
     tokenizer = load_tokenizer(plm)

@@ -57,9 +57,7 @@ def timed(
             task, max_train=min(task.max_train or TRAIN, TRAIN), max_eval=min(task.max_eval or EVAL, EVAL)
         )
     )
-    started = perf_counter()
     with hub.offline(True), build(dataclasses.replace(config, task=less)) as experiment:
-        built = perf_counter() - started
         if whole:  # of a part of the data, these are not the run's steps
             header.announce(config, experiment, show)
         examples = _examples(config, experiment)
@@ -73,7 +71,6 @@ def timed(
         return Timing(
             train_seconds=config.trainer.epochs * (training * examples["train"] + scoring * examples["selection"]),
             eval_seconds=answering * scored,
-            build_seconds=built,
             examples=examples,
             device=provenance.device(device),
             precision="tf32" if config.trainer.precision == "tf32" else experiment.accelerator.mixed_precision,

@@ -11,7 +11,6 @@ class Timing:
 
     train_seconds: float
     eval_seconds: float
-    build_seconds: float  # from data and PLM on disk to the first step
     examples: dict[str, int]  # of train, of the selection set, and of each reported split
     device: Device
     precision: str
@@ -20,4 +19,4 @@ class Timing:
     loss: float  # of the first step, on the longest batch
     step_seconds: float  # of a step on average
     longest_seconds: float  # of one on the longest batch
-    memory: int | None  # bytes, at its peak; see `memory` in records
+    memory: int | None  # bytes, at its peak; see `peak_memory_bytes` in records

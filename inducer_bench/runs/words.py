@@ -10,7 +10,7 @@ from inducer_bench.methods.options import method_title
 from inducer_bench.plm.location import plm_wheel
 from inducer_bench.tasks.options import SAMPLES
 
-Rows = list[tuple[str, str]]  # what is told, and the words for it
+Rows = list[tuple[str, str]]  # what is reported, and the words for it
 
 
 def parameters(counts: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ class TuneOptions:
     trials: Annotated[int, Field(ge=1, le=4096)]  # of each method
     seeds: Annotated[int, Field(ge=1, le=1000)]  # runs of each winner; their seeds follow that of the trials
     decades: Annotated[float, Field(gt=0.0, le=12.0)]  # width of the range of learning rates about the method's own
-    dimensions: Annotated[int, Field(ge=1, le=8)]  # the learning rate, and so many less one keys of a method's `search`
+    dimensions: Annotated[int, Field(ge=1, le=8)]  # of the learning rate and the first keys of a method's `search`
     points: Annotated[int, Field(ge=0, lt=2**32)]  # the seed of the quasi-random points
     held_out: Annotated[float, Field(gt=0.0, lt=1.0)]  # the part of train on which trials are scored
     max_train: PositiveInt | None  # trials see this many examples of train, that part included; null: as the runs

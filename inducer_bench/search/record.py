@@ -53,7 +53,7 @@ class Trial:
     settings: dict[str, Value]  # override -> value: {"trainer.lr": 0.0012}
     run: str  # hash of its run
     status: Literal["planned", "done", "diverged", "failed", "oom", "interrupted"] = "planned"
-    score: float | None = None  # on the held-out part of train; None unless done, which counts as the worst score
+    score: float | None = None  # on the held-out part of train; None unless it is done; no score counts as the worst
     loss: float | None = None  # the lowest of an epoch with that score; None in earlier versions, and for perplexity
     seconds: NonNegative = 0.0  # of training and evaluation
 
@@ -240,9 +240,10 @@ def _check(search: Search) -> None:
         raise UserError(f"space: found {shown(', '.join(keys))}; allowed: each key once")
     for number, trial in enumerate(search.trials):
         if trial.number != number:
-            raise UserError("trials: allowed: numbers from 0 on, in their order")
+            raise UserError(f"trials: found number {trial.number} at place {number}; allowed: 0, 1, 2, ...")
         if len(trial.point) != len(keys) or set(trial.settings) != set(keys):
-            raise UserError(f"trials.{number}: allowed: a value for each key of the space")
+            found = shown(", ".join(trial.settings))
+            raise UserError(f"trials.{number}: found {found}; allowed: a value for each key of the space")
         if trial.score is not None and trial.status != "done":
             raise UserError(f"trials.{number}.score: found {trial.score}; the trial is {trial.status}")
     for number, run in enumerate(search.confirmations):
@@ -251,7 +252,7 @@ def _check(search: Search) -> None:
     _check_winner(search)
     for name, runs in (("finals", search.finals), ("untuned", search.untuned)):
         if len({run.seed for run in runs}) < len(runs):
-            raise UserError(f"{name}: allowed: each seed once")
+            raise UserError(f"{name}: found the seeds {[run.seed for run in runs]}; allowed: each seed once")
 
 
 def _check_dimension(dimension: Dimension) -> None:

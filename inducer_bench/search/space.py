@@ -100,7 +100,7 @@ def _dimension(config: DictConfig, key: str, values: Any) -> Dimension:
     missing = object()
     centre = OmegaConf.select(config, key, default=missing)
     if centre is missing or not isinstance(centre, Value):
-        raise UserError(f"{where}: there is no such key with one value")
+        raise UserError(f"{where}: no key of the configuration with a single value; allowed: one of method or trainer")
     if isinstance(values, list):
         if len(values) < 2 or not all(isinstance(value, Value) for value in values):
             raise UserError(f"{where}: found {shown(values)}; allowed: a list of at least two values")

@@ -173,7 +173,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """The loss summed over the batch."""
+        """The loss summed over the batch, a scalar ()."""
 
     @abstractmethod
     def predict(self, model: nn.Module, batch: Batch) -> Columns:
@@ -216,7 +216,7 @@ class Task(ABC):
         return {"": range(len(predictions))}
 
     def inputs(self, split: str, data: Any) -> list[dict[str, Any]]:
-        """What each prediction of a split was made for, by name; empty where that cannot be told.
+        """What each prediction of a split was made for, by name; empty where that is not known.
 
         Args:
             split: its name.

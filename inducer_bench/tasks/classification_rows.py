@@ -1,6 +1,7 @@
 """Rows of classification tasks: one text or a pair of texts, and the code of their label, or a number."""
 
 import math
+import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from inducer_bench.errors import UserError, listed, shown
+from inducer_bench.errors import UserError, listed, nearest, shown
 from inducer_bench.tasks import source
 from inducer_bench.tasks.options import ClassificationOptions
 from inducer_bench.tasks.table_files import InputColumn, checked_text
@@ -132,8 +133,11 @@ def _is_number(name: str) -> bool:
 
 def _code(codes: dict[str, int], value: Any, where: str) -> int:
     label = _label(value, where)
+    if label not in codes and re.fullmatch(r"\d+\.0+", label):  # tables write whole numbers so in a column with gaps
+        label = label.partition(".")[0]
     if label not in codes:
-        raise UserError(f"{where}: found label '{shown(label)}'; allowed: {listed(codes)}")
+        near = "" if _is_number(label) and label.strip() not in codes else nearest(label.strip(), codes)
+        raise UserError(f"{where}: found label '{shown(label)}'; {near}allowed: {listed(codes)}")
     return codes[label]
 
 

@@ -77,7 +77,7 @@ class CoqaTask(GenerationTask):
         story = text_of(values, _STORY, where)
         questions, answers = values.get("questions"), values.get("answers", [])
         if not _are_texts(questions) or not questions or not _are_texts(answers) or len(answers) != len(questions) - 1:
-            raise UserError(f"{where}: expected lists of texts, questions and one fewer answers")
+            raise UserError(f"{where}: expected lists of texts, with one answer fewer than questions")
         dialogue = Dialogue(where, "", story, tuple(questions), ())
         return Sample(where, segments(dialogue, len(answers), answers, self.config.history_turns), (), ())
 
@@ -198,7 +198,10 @@ def _checked(
     name: str, domain: str, story: str, questions: list[str], answers: list[list[str]], where: str
 ) -> Dialogue:
     if any(len(texts) != len(questions) for texts in answers):
-        raise UserError(f"{where}: found {len(questions)} questions and {[len(texts) for texts in answers]} answers")
+        raise UserError(
+            f"{where}: found {len(questions)} questions and {[len(texts) for texts in answers]} answers; "
+            "expected as many answers as questions"
+        )
     if not all(isinstance(text, str) for text in (name, domain, story, *questions, *(t for ts in answers for t in ts))):
         raise UserError(f"{where}: expected text in id, source, story, questions and answers")
     if not all(text.strip() for text in answers[0]):  # the official scorer takes empty ones among the additional ones

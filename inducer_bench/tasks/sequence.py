@@ -92,9 +92,9 @@ class Sequences:
             room = length - specials
             if room < 1:
                 raise UserError(
-                    f"task.max_length: found {self.max_length}; a source of {len(source)} segments needs {specials} "
-                    f"special tokens and one of its text, and there is room for {length}; allowed: more, or less that "
-                    "is generated, task.decoding.max_new_tokens"
+                    f"task.max_length: found {self.max_length}; a source of {len(source)} segments needs at "
+                    f"least {specials + 1} tokens, and {length} are left; raise it, or lower "
+                    "task.decoding.max_new_tokens"
                 )
             first, *others = flat[end - len(source) : end]
             pieces = [piece[:room] for piece in (first[: self.source_tokens], *others)]

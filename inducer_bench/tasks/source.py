@@ -57,7 +57,7 @@ def used(
 ) -> Iterator[Example]:
     """The examples of a split that the task asks for, in their order, one after another.
 
-    All are read, so that a bad row is told wherever it is.
+    All are read, so that a bad row is reported wherever it is.
 
     Args:
         task: its limit of the split, and `sample`.
@@ -83,7 +83,7 @@ def where(task: TaskOptions, split: str) -> str:
     if folder is not None:
         return str(find(task, folder, split))
     hub = hub_data(task)
-    return f"{hub.path}/{hub.name}, {hub.splits[split]}"
+    return f"{'/'.join(filter(None, (hub.path, hub.name)))}, {hub.splits[split]}"
 
 
 def fingerprint(task: TaskOptions) -> str:

@@ -122,6 +122,11 @@ def _name(found: Collection[str], column: InputColumn, where: str) -> str:
     name = next((name for name in column.names if name in found), None)
     if name is None:
         wanted = "' or '".join(column.names)
+        if len(found) == 1 and (separator := next((mark for mark in ";\t|," if mark in next(iter(found))), None)):
+            raise UserError(
+                f"{where}: no column '{wanted}' ({column.key}); found one column, {listed(found)}, with {separator!r} "
+                "in it; allowed: commas between the columns of .csv files, tabs in .tsv files"
+            )
         near = nearest(column.names[0], found)
         raise UserError(f"{where}: no column '{wanted}' ({column.key}); {near}found: {listed(found)}")
     if list(found).count(name) > 1:
@@ -163,7 +168,8 @@ def _whole(name: str, lines: Iterator[tuple[int, list[str]]], fields: int) -> It
     for number, cells in lines:
         where = f"{name}, line {number}"
         if len(cells) != fields:
-            raise UserError(f"{where}: found {len(cells)} fields; expected {fields}")
+            found = f"{len(cells)} fields" if any(cells) else "an empty line"
+            raise UserError(f"{where}: found {found}; expected {fields} fields")
         yield where, list(cells)
 
 
@@ -210,7 +216,7 @@ def json_lines(lines: Iterable[str], name: str) -> Iterator[Located]:
         try:
             yield where, _object(strict_json.loads(line, unique_keys=True), where)
         except JSONDecodeError as error:
-            raise UserError(f"{where}: not JSON ({error.msg})") from None
+            raise UserError(f"{where}: {f'not JSON ({error.msg})' if line.strip() else 'an empty line'}") from None
 
 
 def _json(path: Path) -> Iterator[Located]:

@@ -171,7 +171,7 @@ def _checked(entry: tuple[str, Any, list[Any], list[Any]]) -> Entry:
     if not all(
         isinstance(text, str) for text in [category, *parts_of_triples, *(text for pair in spoken for text in pair)]
     ):
-        raise ValueError("expected text")
+        raise ValueError("expected text in category, triples and texts")
     if not all(text.strip() for _, text in spoken):
         raise ValueError("an empty text")
     return name, category, triples, [(language.lower(), text.strip()) for language, text in spoken]

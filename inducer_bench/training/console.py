@@ -10,7 +10,7 @@ from rich.text import Text
 from inducer_bench.training.units import clock
 
 _WIDE, _NARROW = 100, 50  # columns of a terminal
-_STEPS, _SECONDS = 5, 3.0  # after which the time of a whole run is told
+_STEPS, _SECONDS = 5, 3.0  # after which the time of a whole run is printed
 
 
 class Left(ProgressColumn):
@@ -49,7 +49,7 @@ class Expectation:
         self._told = False
 
     def line(self, step: int) -> str | None:
-        """The line, after step `step`; None before it can be told, or once it was."""
+        """The line, after step `step`; None before it is known, or once it was printed."""
         taken, seconds = step - self._done, time.perf_counter() - self._began
         if self._told or taken < _STEPS or seconds < _SECONDS or step >= self._total:
             return None

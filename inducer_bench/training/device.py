@@ -112,4 +112,4 @@ def _check_compiler(mode: str) -> None:
     """
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
-        raise UserError(f"trainer.compile: found '{mode}', but no C++ compiler '{compiler}'; allowed: none")
+        raise UserError(f"trainer.compile: found '{mode}', but no C++ compiler '{compiler}'; allowed here: 'none'")

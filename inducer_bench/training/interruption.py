@@ -21,7 +21,7 @@ SAME_SECONDS = 0.5  # a terminal signals a launcher and its processes, and the l
 
 
 class Stopped(KeyboardInterrupt):
-    """A KeyboardInterrupt that is told and recorded.
+    """A KeyboardInterrupt that is reported and recorded.
 
     A class of its own, because Python ends a process by SIGINT, whatever its exit code, once a KeyboardInterrupt itself
     has passed through an `exec`, as in the making of a dataclass.

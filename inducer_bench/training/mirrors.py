@@ -1,9 +1,9 @@
 """Trackers as mirrors of a run's local files; their failures change no number and no exit code.
 
-Each tracker works in a thread of its own. One that raises, in whatever place, is told in a line and left out from there
-on. One that is slow or hangs delays no step: rows wait in a queue, and only the end of a run waits, for so long.
+Each tracker works in a thread of its own. One that raises, in whatever place, is reported in a line and left out from
+there on. One that is slow or hangs delays no step: rows wait in a queue, and only the end of a run waits, for so long.
 
-What is mirrored names no folder of this machine.
+Of absolute paths only the last part is mirrored.
 """
 
 import os

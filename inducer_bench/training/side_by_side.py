@@ -108,8 +108,8 @@ def check_stacks(experiment: Experiment, config: TrainerOptions, runs: Sequence[
             raise
         name = experiment.tuned.options.name
         raise UserError(
-            f"seeds: '{name}' on {type(experiment.tuned.model).__name__} cannot train several side by side "
-            f"({first_line(error)}); allowed: null, with -m seed=0,1,..."
+            f"seeds: '{name}' on {type(experiment.tuned.model).__name__} cannot be trained side by side "
+            f"({first_line(error)}); allowed: seeds=null, and a sweep: -m seed=0,1,2"
         ) from error
     for run, state in zip(runs, before, strict=True):
         run.lane.generator.set_state(state)

@@ -1,6 +1,7 @@
 """Weights & Biases (https://docs.wandb.ai): a run as it keeps it, and the tables of `inducer-bench tables --wandb`.
 
-What is sent tells nothing about the machine: no host name, no folder, no list of packages, no code.
+What a run sends has no host name, no absolute folder, no list of packages and no code. The tables are sent as they are,
+with the folders of runs and commands.
 """
 
 import os
@@ -48,7 +49,7 @@ class WandbSink:
 
 
 def log_tables(project: str, folder: Path, files: Sequence[str]) -> None:
-    """Log `files` of `folder` as one artifact, `tables`, of a new W&B run; a failure is told in one line.
+    """Log `files` of `folder` as one artifact, `tables`, of a new W&B run; a failure is reported in one line.
 
     W&B writes to `wandb/` in the working directory, so that `folder` contains only tables and figures.
     """

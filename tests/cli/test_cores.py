@@ -73,13 +73,13 @@ def test_number_that_the_user_has_set_stays_and_is_told_if_it_is_too_large(machi
     machine.setenv(name, "5")
     assert threads(JOBLIB, 100) == ["5"] * 2
     assert capsys.readouterr().err == (
-        f"inducer-bench: 4 jobs side by side with 5 thread(s) each have 16 core(s); without {name} they share them\n"
+        f"inducer-bench: 4 jobs at a time, with 5 thread(s) each, on 16 core(s); without {name} they share them\n"
     )
 
 
 def test_more_jobs_at_once_than_cores_are_told(machine, capsys):
     assert threads(SUBMITIT, 17) == ["1"] * 2
-    assert capsys.readouterr().err == "inducer-bench: 17 jobs side by side with 1 thread(s) each have 16 core(s)\n"
+    assert capsys.readouterr().err == "inducer-bench: 17 jobs at a time, with 1 thread(s) each, on 16 core(s)\n"
 
 
 def test_no_jobs_at_once_are_refused(machine):

@@ -128,7 +128,7 @@ def test_without_runs_the_answer_is_how_to_start_one(exists, tmp_path, capsys, m
         (tmp_path / "runs").mkdir()
     assert main.main(["ls", "runs"]) == 0
     assert capsys.readouterr().out == (
-        "no runs in ./runs; start one with: inducer-bench preset=mini task=sst2 method=inducer\n"
+        "no runs in runs; start one with: inducer-bench preset=mini task=sst2 method=inducer\n"
     )
     assert main.main(["ls", "runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []

@@ -71,7 +71,7 @@ def test_jobs_that_compose_run_where_others_do_not(nothing_runs, capsys):
     code, _, err = answer("-m method=lora,bitfit,adapter method.r=2", capsys)
     jobs = [line.split()[0] for line in err.splitlines() if line.startswith("  ")]
     assert (code, jobs) == (2, ["skipped", "refused", "skipped"])
-    assert err.startswith("3 jobs: 1 refused, which do not compose\n")
+    assert err.startswith("3 jobs: 1 refused\n")
 
 
 def test_sweep_of_which_no_job_composes_is_refused_whole(nothing_runs, capsys):

@@ -127,7 +127,10 @@ def test_params_and_validate_and_help_read_the_users_folder(run_cli, cwd):
     near = run_cli("validate", "--config-dir", "my_conf", "method=scael", cwd=cwd)
     assert "method: unknown 'scael'; did you mean 'scale'?" in near.stderr
     missing = run_cli("--config-dir", "nowhere", "method=scale", cwd=cwd)
-    assert missing.stderr == "inducer-bench: --config-dir: found 'nowhere', which is not a folder\n"
+    assert (
+        missing.stderr
+        == "inducer-bench: --config-dir: found 'nowhere', which is not a folder; allowed: one in the layout of conf/\n"
+    )
 
 
 def test_sweep_takes_the_users_method_and_folder_to_its_jobs(run_cli, overrides, cwd):

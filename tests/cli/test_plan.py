@@ -113,7 +113,7 @@ def test_seeds_side_by_side_are_runs_of_one_job(capsys, tmp_path):
 def test_run_that_is_there_twice_counts_once(capsys, tmp_path):
     found = plan(capsys, *MINI, "method=lora", "trainer.log_every=1,2", f"output_dir={tmp_path}")
     assert (found["jobs"], found["totals"]["runs"]) == (2, 1)
-    assert "1 of the runs are there twice, and run once" in found["notes"]
+    assert "1 of the runs occur twice, and run once" in found["notes"]
 
 
 # -- what is done ------------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_hours_disk_and_time_at_two_jobs_at_a_time(capsys, tmp_path):
     assert lines[1].split()[:5] == ["sst2", "mini_roberta", "lora", "5", "2"]
     assert lines[2:4] == [
         "5 jobs: 2 done, 3 to run",
-        "time: about 1.6 min; the start of each run comes on top",
+        "time: about 1.6 min; without the start of each run",
     ]
     assert lines[-1] == f"start it: inducer-bench -m {' '.join(arguments)}".replace("seed=range(5)", "'seed=range(5)'")
 
@@ -297,14 +297,14 @@ def test_without_a_pilot_the_plan_says_what_to_run(capsys, tmp_path):
     ("arguments", "line"),
     [
         (["nlu_minni"], "plan: unknown 'nlu_minni'; did you mean 'nlu_mini'?"),
-        (["--difference", "0"], "--difference: found '0'; allowed: a number above 0"),
+        (["--difference", "0"], "--difference: found '0'; allowed: a number above 0, at most 1,000,000"),
         (["--time", "long"], "--time: found 'long'"),
         (["--cfg", "job"], "unrecognized arguments: --cfg"),
         (["task=sst3"], "task: unknown 'sst3'"),
         (["seed=range(100000)"], "seed: found a sweep of 100,000 jobs"),
         (["hydra.sweeper._target_=x.Other"], "hydra/sweeper: 'x.Other' chooses each job by the results of others"),
         (["tune", "method=lora"], "method: not allowed in tune"),
-        (["nlu_mini", "nlu_main"], "override 'nlu_main': not understood"),
+        (["nlu_mini", "nlu_main"], "override 'nlu_main': found no key; did you mean 'experiment=nlu_main'?"),
     ],
 )
 def test_bad_input_is_told_in_a_line(arguments, line, capsys):

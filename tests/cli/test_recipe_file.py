@@ -124,6 +124,7 @@ def test_nothing_starts_before_every_recipe_of_a_sweep_is_right(folder, capsys):
     assert capsys.readouterr().err.startswith("inducer-bench: recipe: 'bad.yaml': method: unknown 'lara'")
     assert main.main(["-m", "recipe=a.yaml,with space/b.yml", "method=lora"]) == 2
     assert capsys.readouterr().err == (
-        "inducer-bench: recipe: 'with space/b.yml' is for method=bitfit; found method=lora; allowed: that, or none\n"
+        "inducer-bench: recipe: 'with space/b.yml' is for method=bitfit; found method=lora; "
+        "allowed: the same, or none\n"
     )
     assert not (folder / "runs").exists()

@@ -87,7 +87,7 @@ def test_data_that_are_not_local_are_said_not_to_be_looked_at(capsys):
     assert told(capsys, "task=sst2", "method=lora")["data"].startswith("not looked at")
 
 
-@pytest.mark.parametrize(("lr", "noted"), [("5", "1,000 times"), ("5e-6", "a 1,000th of"), ("0.05", ""), ("5e-4", "")])
+@pytest.mark.parametrize(("lr", "noted"), [("5", "1,000 times"), ("5e-6", "1/1,000 of"), ("0.05", ""), ("5e-4", "")])
 def test_learning_rate_far_from_the_methods_own_is_remarked_upon(capsys, lr, noted):
     note = told(capsys, "preset=mini", "task=sst2", "method=lora", f"trainer.lr={lr}").get("note", "")
     assert note == (f"trainer.lr: {float(lr):g} is {noted} the method's own here, 0.005" if noted else "")

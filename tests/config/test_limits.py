@@ -47,7 +47,7 @@ def test_names_in_records_of_earlier_versions_are_read():
 def test_folder_of_runs_that_cannot_be_is_refused(folder):
     message = refusal(f"output_dir={folder}")
     assert message.startswith("output_dir: found '")
-    assert message.endswith("; allowed: the path of a folder, written in full (~ is no home here)")
+    assert message.endswith("; allowed: the path of a folder, written in full (~ is not expanded)")
 
 
 NAMES = {"a b": "a-b", "x\ny": "x-y", ".hidden": "hidden", "v1.0_é": "v1.0_é", "e\u0301": "é", "(v2)": "v2-"}

@@ -162,8 +162,11 @@ def test_tokenizer_is_a_folder_or_the_name_of_a_bundled_plm(tiny_gpt2_folder):
         ),
         (["task.report=[dev,test]"], "task.report: unknown 'test'; allowed: dev, train"),
         (["~task.files.dev"], "task.report: unknown 'dev'; allowed: train"),
-        (["task=classification", "task.source=hub"], "task.hub: names no split 'train' for 'classification'; or task."),
-        (["~task.hub.splits.dev"], "task.hub: names no split 'dev' for 'sst2'"),
+        (
+            ["task=classification", "task.source=hub"],
+            "task.hub.splits: found none; 'classification' needs 'train': add",
+        ),
+        (["~task.hub.splits.dev"], "task.hub.splits: found train; 'sst2' needs 'dev': add it"),
     ],
 )
 def test_task_that_cannot_be_scored_or_read_is_refused(overrides, complaint):

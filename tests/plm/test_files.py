@@ -252,7 +252,7 @@ def test_head_that_was_saved_is_drawn_anew_as_one_that_was_not(tmp_path, caplog)
     assert not torch.equal(heads[0], own)
     assert not torch.equal(heads[0], heads[1])
     assert torch.equal(heads[0], heads[2])
-    line = "plm: 'bert' was saved with a head of its own ('classifier.bias'); the run's starts from the seed"
+    line = "plm: 'bert' was saved with a head ('classifier.bias'), which is not used; a new one is drawn"
     assert told(caplog) == [line]
 
 

@@ -5,13 +5,21 @@ import weakref
 
 import pytest
 import torch
+from helpers.architectures import ARCHITECTURES
 from helpers.auto_classes import CLASSIFIER, GENERATOR
 from helpers.runs import results
-from transformers import BertConfig, BertForMaskedLM
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForMaskedLM,
+    ElectraConfig,
+    T5Config,
+)
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
 from inducer_bench.errors import ExitCode
+from inducer_bench.methods.layers import pretrained_parameters
 from inducer_bench.plm import reuse
 from inducer_bench.plm.load import load_model
 from inducer_bench.plm.reuse import borrowed
@@ -104,6 +112,43 @@ def test_kept_plm_is_as_loaded_and_so_are_the_generators(
             for (name, ours), (other, expected) in zip(again.named_parameters(), fresh.named_parameters(), strict=True):
                 assert name == other
                 assert torch.equal(ours, expected), name
+
+
+@pytest.mark.parametrize("name", [*(name for name in ARCHITECTURES if name != "gpt2_cls"), "t5", "electra"])
+def test_head_is_drawn_as_transformers_draws_it_by_the_first_job_and_by_later_ones(tmp_path, name):
+    """Some are drawn by a module around them, such as ModernBERT's and T5's."""
+    small = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "pad_token_id": 1}
+    t5 = {"vocab_size": 40, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_heads": 4, "pad_token_id": 1}
+    others = {"t5": lambda: T5Config(**t5), "electra": lambda: ElectraConfig(**small)}
+    config = others[name]() if name in others else ARCHITECTURES[name]().config
+    AutoModelForSequenceClassification.from_config(config).base_model.save_pretrained(tmp_path)
+    torch.manual_seed(3)
+    expected = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=2).state_dict()
+    state = torch.get_rng_state()
+    plm = config_of(tmp_path, "method=head_only").plm
+    for _ in range(2):
+        torch.manual_seed(3)
+        with borrowed(plm, CLASSIFIER, 2) as model:
+            assert torch.equal(torch.get_rng_state(), state)
+            for key, ours in model.state_dict().items():
+                assert torch.equal(ours, expected[key]), key
+            head = {id(parameter) for parameter in pretrained_parameters(model)}
+            with torch.no_grad():  # as a job that trains the head
+                for parameter in model.parameters():
+                    if id(parameter) not in head:
+                        parameter.fill_(7.0)
+
+
+def test_part_of_a_head_that_was_saved_changes_nothing_for_later_jobs(tmp_path):
+    """Saved for three labels, loaded for two: the last layer does not fit, the one before it would."""
+    ARCHITECTURES["roberta"]().save_pretrained(tmp_path)
+    plm, heads = config_of(tmp_path).plm, []
+    for _ in range(2):
+        torch.manual_seed(3)
+        with borrowed(plm, CLASSIFIER, 2) as model:
+            heads.append([parameter.clone() for parameter in model.classifier.parameters()])
+            heads[-1].append(torch.get_rng_state())
+    assert all(torch.equal(one, other) for one, other in zip(*heads, strict=True))
 
 
 def test_plm_that_is_not_the_same_is_loaded(tiny_roberta_folder, tiny_gpt2_folder, tmp_path, loads):

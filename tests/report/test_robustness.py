@@ -11,7 +11,7 @@ from inducer_bench.report.robustness import at_edge, robustness, workable
 def test_the_range_ends_where_lines_between_trials_cross_the_bar():
     found = robustness([(1e-4, 82.0), (1e-3, 86.0), (1e-2, 84.0)], 1)
     assert (found.low, found.high) == pytest.approx((10**-3.25, 10**-2.5))
-    assert (found.decades, found.narrowest, found.widest) == pytest.approx((0.75, 0.0, 2.0))
+    assert found.decades == pytest.approx(0.75)
     assert found.open_ends == ()
 
 
@@ -25,8 +25,6 @@ def test_many_trials_on_a_parabola_find_its_width(within):
     rates = 10.0 ** np.linspace(-5, -2, 61)
     found = robustness([(rate, 90 - 4 * (math.log10(rate) + 3.5) ** 2) for rate in rates], 1, within)
     assert found.decades == pytest.approx(2 * (within / 4) ** 0.5, abs=0.01)
-    assert found.narrowest <= found.decades <= found.widest
-    assert found.widest - found.narrowest == pytest.approx(0.1)
 
 
 def test_a_failed_neighbour_ends_the_range_halfway():
@@ -37,7 +35,7 @@ def test_a_failed_neighbour_ends_the_range_halfway():
 
 def test_a_range_that_reaches_the_end_of_what_was_tried_is_a_lower_bound():
     low = robustness([(1e-4, 86.0), (1e-3, 85.5), (1e-2, 80.0)], 1)
-    assert (low.open_ends, low.low, low.widest) == (("low",), pytest.approx(1e-4), math.inf)
+    assert (low.open_ends, low.low) == (("low",), pytest.approx(1e-4))
     both = robustness([(1e-4, 86.0), (1e-3, 85.5), (1e-2, 85.9)], 1)
     assert (both.open_ends, both.decades) == (("low", "high"), pytest.approx(2.0))
 

@@ -115,10 +115,12 @@ def outside(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_method_from_outside_is_grouped_and_labelled_as_any_other(outside):
+def test_method_from_outside_is_grouped_as_any_other(outside):
     groups = store.load(outside).groups
-    runs = dict(zip(store.labels(groups), (len(group.runs) for group in groups), strict=True))
-    assert runs == {"package.scaled_method, r=4": 2, "package.scaled_method, r=8": 1}
+    assert {(group.config.method.name, group.config.method.r): len(group.runs) for group in groups} == {
+        ("package.scaled_method", 4): 2,
+        ("package.scaled_method", 8): 1,
+    }
 
 
 def test_records_of_a_method_whose_module_is_gone_are_still_shown(outside, monkeypatch):
@@ -131,20 +133,6 @@ def test_records_of_a_method_whose_module_is_gone_are_still_shown(outside, monke
     assert found.left_out == []
     assert [group.config.method.name for group in found.groups] == ["package.scaled_method"] * 2
     assert [group.key for group in found.groups] == keys
-    assert store.labels(found.groups) == store.labels(with_module.groups)
     (table,) = tables.build(found, [], "runs")
     assert [row.cells[0].shown() for row in table.rows] == [("80.0", "0.0", "2"), ("80.0", "", "1")]
     assert figures.draw(dataclasses.replace(table, figures=("seed_spread",)))
-
-
-def test_labels_tell_settings_apart_by_as_little_as_possible(tmp_path):
-    for more in ([], ["method.r=4"], ["method.r=16", "method.alpha=32"]):
-        handmade.write_run(tmp_path, *MINI, "method=lora", *more)
-    handmade.write_run(tmp_path, *MINI, "method=inducer")
-    handmade.write_run(tmp_path, *MINI, "method=inducer", seed=1)
-    for switch in ("gate", "extension"):
-        handmade.write_run(tmp_path, *MINI, "method=inducer", f"method.{switch}=false")
-    found = store.labels(store.load(tmp_path).groups)
-    assert sorted(found) == sorted(
-        ["inducer", "inducer, gate=false", "inducer, extension=false", "lora, r=4", "lora, r=8", "lora, r=16"]
-    )

@@ -172,7 +172,7 @@ def no_verdict(root):
 
 def test_one_method_alone_gets_none(tmp_path):
     tune(tmp_path, *MINI, "method=lora")
-    assert no_verdict(tmp_path)[1] == "there is one method alone."
+    assert no_verdict(tmp_path)[1] == "there is only one method."
 
 
 @pytest.mark.parametrize(

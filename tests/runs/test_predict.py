@@ -224,4 +224,4 @@ def test_another_plm_under_the_same_name_is_refused(shared, monkeypatch, capsys)
     finally:
         weights.write_bytes(content)
     assert code == 2
-    assert "other files of the PLM 'tiny_roberta'" in err
+    assert "files of the PLM 'tiny_roberta' that are not here" in err

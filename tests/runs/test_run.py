@@ -10,6 +10,7 @@ import torch
 from helpers.auto_classes import CLASSIFIER
 from helpers.runs import built, killed, predictions_in, results
 from safetensors.torch import load_file, save_file
+from transformers import XLNetConfig, XLNetForSequenceClassification
 
 import inducer_bench as ib
 from inducer_bench.config.compose import compose
@@ -261,6 +262,17 @@ def test_plm_that_loads_and_cannot_run_is_refused_before_training(overrides, tin
     folder = resized(tiny_roberta_folder, tmp_path, size)
     with pytest.raises(UserError, match=told):
         run(compose([*overrides, f"plm.path={folder}"]))
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_classifier_that_reads_padding_is_refused_before_training(overrides, tiny_roberta_folder, tmp_path):
+    """XLNet's reads the last position, which is padding in all but the longest text of a batch."""
+    sizes = {"vocab_size": 500, "d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 16, "pad_token_id": 1}
+    XLNetForSequenceClassification(XLNetConfig(**sizes)).save_pretrained(tmp_path / "xlnet")
+    plm = [f"plm.path={tmp_path / 'xlnet'}", f"plm.tokenizer={tiny_roberta_folder}", "method=head_only"]
+    told = "predicts otherwise for a text that is padded at its end; allowed: a PLM whose predictions do not depend on"
+    with pytest.raises(UserError, match=told):
+        run(compose([*(word for word in overrides if not word.startswith(("plm.", "method."))), *plm]))
     assert not list(tmp_path.rglob("metrics.jsonl"))
 
 

@@ -235,7 +235,7 @@ def test_what_cannot_run_side_by_side_is_one_line_before_training(setting, tmp_p
     monkeypatch.syspath_prepend(str(tmp_path))
     looking = [each for each in setting if not each.startswith("method.")]
     with pytest.raises(
-        UserError, match=r"^seeds: 'own_code.looking' on Roberta.* cannot train several side by side \(.*item.*\)"
+        UserError, match=r"^seeds: 'own_code.looking' on Roberta.* cannot be trained side by side \(.*item.*\)"
     ):
         run_together(looking, tmp_path / "runs", "method=own", "method.name=own_code.looking", *TOGETHER)
     assert list((tmp_path / "runs").rglob("record.json")) == []

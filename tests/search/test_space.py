@@ -74,7 +74,10 @@ def test_values_are_rounded_as_a_person_writes_them():
     ("search", "words"),
     [
         ({"method.nothing": [1, 2]}, "method.search.method.nothing: there is no such key"),
-        ({"method.targets": [1, 2]}, "method.search.method.targets: there is no such key with one value"),
+        (
+            {"method.targets": [1, 2]},
+            "method.search.method.targets: no key of the configuration with a single",
+        ),
         ({"trainer.lr": [1, 2]}, "the learning rate is always searched"),
         ({"task.max_length": [1, 2]}, "allowed: keys of method and trainer"),
         ({"method.dropout": [0.1]}, "at least two values"),

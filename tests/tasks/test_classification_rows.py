@@ -118,7 +118,7 @@ def test_labels_that_differ_by_blanks_alone_are_refused(write, tmp_path):
     assert message.startswith(
         f"{tmp_path / 'train.jsonl'}, line 3: found label 'pos ', and 'pos' before; allowed: one of"
     )
-    assert "line 2: found label 'neg '; allowed: pos, neg" in refusal(
+    assert "line 2: found label 'neg '; did you mean 'neg'? allowed: pos, neg" in refusal(
         write([("a", "pos"), ("b", "neg ")], "task.labels=[pos,neg]")
     )
 
@@ -192,6 +192,9 @@ def test_a_number_whose_square_is_none_in_float32_is_refused(write, value):
         (("b", "w"), "line 2: found label 'w'; allowed: x, y, 0, 1"),
         (("b", ""), "line 2: found label ''; allowed: x, y, 0, 1"),
         (("b", 2), "line 2: found label '2'; allowed: x, y, 0, 1"),
+        (("b", "2.0"), "line 2: found label '2'; allowed: x, y, 0, 1"),
+        (("b", " 1"), "line 2: found label ' 1'; did you mean '1'? allowed: x, y, 0, 1"),
+        (("b", "X"), "line 2: found label 'X'; did you mean 'x'? allowed: x, y, 0, 1"),
         (("b", -1), "line 2: found label '-1'; allowed: x, y, 0, 1"),
         (("b", None), "line 2: found label None (NoneType); expected text or a whole number"),
         (("b", 0.5), "line 2: found label 0.5 (float); expected text or a whole number"),

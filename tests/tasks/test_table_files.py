@@ -173,7 +173,12 @@ def test_one_object_over_several_lines_is_no_table(tmp_path):
 DAMAGE = {
     "few fields": ("tsv", HEADER + "a\t1\nno label\n", ", line 3: found 1 fields; expected 2"),
     "many fields": ("tsv", HEADER + "a\tb\t1\n", ", line 2: found 3 fields; expected 2"),
-    "blank line": ("tsv", HEADER + "a\t1\n\nb\t0\n", ", line 3: found 1 fields; expected 2"),
+    "blank line": ("tsv", HEADER + "a\t1\n\nb\t0\n", ", line 3: found an empty line; expected 2 fields"),
+    "semicolons": (
+        "csv",
+        "sentence;label\na;1\n",
+        ", line 1: no column 'sentence' (task.text); found one column, sentence;label, with ';' in it; allowed: commas",
+    ),
     "column": (
         "tsv", "sentense\tlabel\na\t1\n",
         ", line 1: no column 'sentence' (task.text); did you mean 'sentense'? found: sentense, label",
@@ -221,7 +226,7 @@ DAMAGE = {
         ", line 2: not JSON (Unterminated string starting at)",
     ),
     "no JSON": ("jsonl", "sentence\tlabel\n", ", line 1: not JSON (Expecting value)"),
-    "blank JSON line": ("jsonl", '{"sentence": "a", "label": 1}\n\n{}\n', ", line 2: not JSON (Expecting value)"),
+    "blank JSON line": ("jsonl", '{"sentence": "a", "label": 1}\n\n{}\n', ", line 2: an empty line"),
     "no object": ("jsonl", '{"sentence": "a", "label": 1}\n["b", 0]\n', ", line 2: found list; expected an object"),
     "missing key": (
         "jsonl", '{"sentence": "a", "label": 1}\n{"sentence": "b", "lable": 0}\n',
