@@ -89,7 +89,7 @@ def test_no_search_is_none(tmp_path):
         (lambda path: forged(path, "trials", 0, "score", value="high"), "trials.0.score: found 'high'"),
         (lambda path: forged(path, "trials", 0, "score", value=99.0), "winner: found 1; allowed"),
         (lambda path: forged(path, "trials", 0, "status", value="failed"), "trials.0.score: found 70.0"),
-        (lambda path: forged(path, "trials", 0, "number", value=1), "trials: allowed: numbers"),
+        (lambda path: forged(path, "trials", 0, "number", value=1), "trials: found number 1 at place 0"),
         (lambda path: forged(path, "trials", 0, "settings", value={}), "trials.0: found ; allowed: a value for each"),
         (lambda path: forged(path, "winner", value=2), "winner: found 2; there are 2 trials"),
         (lambda path: forged(path, "winner", value=-1), "winner: found -1"),

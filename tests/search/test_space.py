@@ -73,7 +73,7 @@ def test_values_are_rounded_as_a_person_writes_them():
 @pytest.mark.parametrize(
     ("search", "words"),
     [
-        ({"method.nothing": [1, 2]}, "method.search.method.nothing: there is no such key"),
+        ({"method.nothing": [1, 2]}, "method.search.method.nothing: no key of the configuration with a single"),
         (
             {"method.targets": [1, 2]},
             "method.search.method.targets: no key of the configuration with a single",

@@ -343,6 +343,6 @@ def test_source_without_room_is_refused_before_training(tokenizer, tmp_path):
     with pytest.raises(UserError) as caught:
         make_task(**shortest, max_length=new + 3).eval_data("test")
     assert str(caught.value) == (
-        f"task.max_length: found {new + 3}; a source of 1 segments needs 3 special tokens and one of its text, and "
-        "there is room for 3; allowed: more, or less that is generated, task.decoding.max_new_tokens"
+        f"task.max_length: found {new + 3}; a source of 1 segments needs at least 4 tokens, and 3 are left; "
+        "raise it, or lower task.decoding.max_new_tokens"
     )

@@ -66,7 +66,7 @@ def test_sequence_without_room_for_its_special_tokens_is_refused():
     triple = [("<subject>", "1"), ("<property>", "2"), ("<object>", "3")]
     assert made.encode_prompts([triple], new_tokens=6)[0]["length"] == 6
     for encode in (lambda: made.encode_prompts([triple], new_tokens=7), lambda: made.encode([2 * triple], ["4 " * 9])):
-        with pytest.raises(UserError, match=r"^task\.max_length: found 12; a source of . segments needs . special tok"):
+        with pytest.raises(UserError, match=r"^task\.max_length: found 12; a source of . segments needs at least"):
             encode()
 
 
