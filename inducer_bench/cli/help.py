@@ -37,7 +37,7 @@ keys used most (all of them, with their values: inducer-bench --cfg job):
 Configuration files of your own: --config-dir DIR; DIR/method/mine.yaml is method=mine. Code of your own: method=own
 method.name=my_package.my_module, task.kind=my_package.my_module.
 Options, anywhere: --limit N for a smoke run of N examples, --plan says what a run or sweep would take, --cfg job prints
-its configuration (and --resolve, --package KEY); -m, --config-dir, --config-name, --info, --hydra-help, --version alone.
+its configuration (--resolve, --package KEY); -m, --config-dir, --config-name, --info, --hydra-help, --version alone.
 
 A run is stored in <output_dir>/<task>/<plm>/<method>/<hash>; the last line on stdout is that folder.
 Exit codes: 0 done or already done, 1 the run failed, 2 bad input, 3 out of memory, 130 interrupted (resumable)."""
