@@ -11,10 +11,8 @@ from inducer_bench.config.compose import composition, explain
 from inducer_bench.errors import UserError, unknown
 from inducer_bench.methods.options import METHODS, PeftOptions, method_title, options_class
 
-WORDS = (
-    "all",
-    "with_ranks",
-)  # all: shipped methods but `peft`, without variants such as `prefix_direct`, and the user's own; or those with ranks
+# all: shipped methods but `peft`, without variants such as `prefix_direct`, and the user's own; or those with ranks
+WORDS = ("all", "with_ranks")
 
 
 def named(methods: Sequence[str] | str, config_dir: Path | None = None, key: str = "methods") -> dict[str, str]:
