@@ -20,6 +20,7 @@ from hydra._internal.utils import _run_hydra, create_automatic_config_search_pat
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import env_override
 from hydra.types import HydraContext, RunMode, TaskFunction
@@ -193,7 +194,7 @@ class Composer:
         """
         parser = OverridesParser.create(config_loader=self._loader)
         given = parser.parse_overrides([*(f"{key}={value}" for key, value in params.items()), *self._own])
-        (jobs,) = BasicSweeper.split_arguments(given, None)
+        jobs = jobs_of(given)
         return jobs
 
     def composed(self, job: list[str], number: int) -> DictConfig:
@@ -213,6 +214,12 @@ class Composer:
         OmegaConf.set_struct(config, True)
         self._loader._apply_overrides_to_config([o for o in parsed if o not in groups], config)
         return config
+
+
+def jobs_of(overrides: list[Override]) -> list[list[str]]:
+    """The overrides of each job of a sweep over all combinations of values."""
+    (jobs,) = BasicSweeper.split_arguments(overrides, None)
+    return [list(job) for job in jobs]
 
 
 class _Loader(ConfigLoaderImpl):

@@ -13,14 +13,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from inducer_bench import distributed
 from inducer_bench.cli.cores import shared
-from inducer_bench.cli.hydra_internals import Launch, run_batches
+from inducer_bench.cli.hydra_internals import Launch, jobs_of, run_batches
 from inducer_bench.cli.launch import Jobs, run_sweep
 from inducer_bench.cli.sweep import SEVERITY, Job, Sweep, report_jobs
 from inducer_bench.cli.sweep_folder import begun
@@ -79,7 +78,7 @@ def planned_studies(overrides: Sequence[str], composed: DictConfig, config_dir: 
     given = OverridesParser.create().parse_overrides([*params, *_of_jobs(overrides)])
     for override in given:
         _check(override)
-    scenarios = BasicSweeper.split_arguments([o for o in given if not _is_hydras(o)], None)[0]
+    scenarios = jobs_of([o for o in given if not _is_hydras(o)])
     return [[plan.refreshed() for plan in plans(scenario, options, config_dir)] for scenario in scenarios]
 
 

