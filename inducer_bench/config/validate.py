@@ -14,7 +14,7 @@ from inducer_bench.methods.attachable import check_attachable
 from inducer_bench.methods.budget import check_ranks
 from inducer_bench.options import LONGEST_NAME, check_name, typed
 from inducer_bench.plm import gguf_files
-from inducer_bench.plm.location import architecture, check_wheel, expected_architecture, plm_folder
+from inducer_bench.plm.location import architecture, check_source, expected_architecture, plm_folder
 from inducer_bench.plm.options import PlmOptions
 from inducer_bench.tasks.options import ClassificationOptions, GenerationOptions, TaskOptions
 from inducer_bench.training.options import ProtocolOptions, TrainerOptions
@@ -46,7 +46,7 @@ def check_new(config: ExperimentConfig) -> None:
     """
     check_name("task.name", config.task.name)
     check_name("plm.name", config.plm.name)
-    check_wheel(config.plm)
+    check_source(config.plm)
     _check_output_dir(config.output_dir)
     _check_objective(config)
     _check_effects(config.task, config.trainer, config.protocol)

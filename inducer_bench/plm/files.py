@@ -8,7 +8,6 @@ the files that `read_from` lists, which are those that `fingerprint` hashes.
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,8 +108,6 @@ def opened(folder: Path, key: str, weights: bool) -> Iterator[Path]:
         if lacks_memory(error):
             raise
         told = f"{type(error).__name__}: {' '.join(str(error).split())}".replace(view, str(folder))
-        if found := re.search(r"Unrecognized configuration class .*?(\w+)'> for this kind of AutoModel: (\w+)", told):
-            raise UserError(f"{key}: transformers has no {found[2]} for the model of '{folder}' ({found[1]})") from None
         broken = next(filter(None, map(_broken, files)), shown(told, 300))
         raise UserError(f"{key}: '{folder}' does not load: {broken}; allowed: one that transformers saved") from None
 

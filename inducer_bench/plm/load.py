@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 import transformers
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoTokenizer,
     GenerationConfig,
@@ -60,6 +61,7 @@ def read_model(
     """The model of `load_model`, and the names of its new weights: those of a head, but for a pooler in the files."""
     auto: Any = getattr(transformers, auto_class)
     extra = {} if num_labels is None else {"num_labels": num_labels}
+    _check_class(plm, auto)
     if plm.weights == "random":
         model = _prepared(_random_model(plm, auto, extra))
         return model, frozenset(name for name, _ in model.named_parameters())
@@ -86,6 +88,17 @@ def read_model(
         torch.set_rng_state(before)
         draw_anew(model, unfit)
     return _prepared(cast(PreTrainedModel, model)), frozenset(unfit)
+
+
+def _check_class(plm: PlmOptions, auto: Any) -> None:
+    """Check that transformers has a class for the PLM with such a head; it keeps the table to itself.
+
+    Raises:
+        UserError: it has none.
+    """
+    kind = str(architecture(plm).get("model_type"))
+    if kind in CONFIG_MAPPING and CONFIG_MAPPING[kind] not in auto._model_mapping:
+        raise UserError(f"plm: transformers has no {auto.__name__} for model type '{kind}'")
 
 
 def draw_anew(model: Any, names: Collection[str]) -> None:
@@ -239,8 +252,5 @@ def _random_model(plm: PlmOptions, auto: Any, extra: dict[str, int]) -> PreTrain
         if lacks_memory(error):
             raise
         told = shown(f"{type(error).__name__}: {error}", 300)
-        if "Unrecognized configuration class" in told:
-            kind = sizes["model_type"]
-            raise UserError(f"plm: transformers has no {auto.__name__} for model type '{kind}'") from None
         key = "plm.architecture" if plm_folder(plm) is None else f"{source_key(plm)}: config.json"
         raise UserError(f"{key}: no model can be made of it ({told})") from None

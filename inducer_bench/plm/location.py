@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,16 @@ def plm_wheel(plm: PlmOptions) -> Path | None:
     return None if plm.path is not None or wheel is None else wheels.unpacked(wheel)
 
 
-def check_wheel(plm: PlmOptions) -> None:
-    """Check that a wheel says which model it stands for; records of earlier versions do not.
+def check_source(plm: PlmOptions) -> None:
+    """Check that a repository can have its name, and that a wheel says which model it stands for.
+
+    Records of earlier versions need not.
 
     Raises:
-        UserError: it does not.
+        UserError: one of these is not so.
     """
+    if plm.path is None and plm.hub is not None and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", plm.hub):
+        raise UserError(f"plm.hub: found '{shown(plm.hub)}'; allowed: the name of a repository, such as org/model")
     if plm.wheel is not None and plm.wheel.hub is None:
         raise UserError(f"plm.wheel.hub: missing; allowed: the model on the hub that it holds, such as '{plm.hub}'")
 

@@ -258,16 +258,17 @@ def check_forward(plm: PlmOptions, model: PreTrainedModel, task: Task, examples:
         return found
 
     shortest, longest = (choose(range(len(examples)), key=examples.lengths.__getitem__) for choose in (min, max))
+    of_texts = task.config.family == "nlu"  # one output for each, and not for each token
     try:
-        found = outputs(longest)
-        alone, padded = (outputs(shortest)[0], outputs(longest, shortest)[1]) if found.dim() == 2 else (found, found)
+        found = outputs(longest, shortest) if of_texts else outputs(longest)
+        alone = outputs(shortest) if of_texts else found
     except Exception as error:  # transformers and torch raise all kinds of errors
         if lacks_memory(error) or interruption.requested():
             raise
         raise _cannot_run(plm, f"{type(error).__name__}: {shown(first_line(error), 200)}") from None
     if not found.isfinite().all():
         raise _cannot_run(plm, "its outputs are not finite")
-    if (alone - padded).abs().max() > _PADDING * alone.abs().max():
+    if (alone[-1] - found[-1]).abs().max() > _PADDING * alone.abs().max():
         raise UserError(
             f"plm: '{plm.path or plm.name}' predicts otherwise for a text that is padded at its end; allowed: a PLM "
             "whose predictions do not depend on the batch"

@@ -22,6 +22,7 @@ import numpy as np
 
 from inducer_bench.files import write_atomic
 from scripts.evidence import studies
+from scripts.evidence.markdown import table
 from scripts.evidence.studies import Outcome
 
 FILE = Path(__file__).resolve().parents[2] / "results" / "statistics" / "simulations.json"
@@ -169,12 +170,12 @@ def tables(rows: list[Row]) -> None:
         if mine:
             columns = list(mine[0]["found"])
             print(f"## {promise.title}\n\n{promise.text}\n")
-            print(f"| {' | '.join([*mine[0]['settings'], 'studies', *(f'{column}, %' for column in columns)])} |")
-            print("|---" * (len(mine[0]["settings"]) + 1 + len(columns)) + "|")
+            lines = []
             for row in mine:
                 numbers = [f"{100 * row['found'][column]:.1f}" for column in columns]
-                print(f"| {' | '.join(map(str, [*row['settings'].values(), row['studies'], *numbers]))} |")
-            print()
+                lines.append([*row["settings"].values(), row["studies"], *numbers])
+            head = [*mine[0]["settings"], "studies", *(f"{column}, %" for column in columns)]
+            print(f"{table(head, lines)}\n")
     print(f"{sum(row['seconds'] for row in rows) / 60:.0f} minutes of one core.")
 
 

@@ -256,6 +256,26 @@ def test_head_that_was_saved_is_drawn_anew_as_one_that_was_not(tmp_path, caplog)
     assert told(caplog) == [line]
 
 
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+def test_class_that_transformers_does_not_have_is_named(tmp_path, weights):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    tf.GraniteForCausalLM(tf.GraniteConfig(vocab_size=40, **sizes)).save_pretrained(tmp_path / "granite")
+    plm = plm_in(tmp_path / "granite", f"plm.weights={weights}", "method=head_only")
+    message = rejection(load_model, plm, CLASSIFIER, 2)
+    assert message == "plm: transformers has no AutoModelForSequenceClassification for model type 'granite'"
+
+
+def test_methods_without_ranks_need_no_sizes_of_the_plm(tmp_path):
+    """BART's config.json has those of an encoder and of a decoder."""
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    tf.BartConfig(vocab_size=40, encoder_attention_heads=2, decoder_attention_heads=2, **sizes).save_pretrained(
+        tmp_path
+    )
+    plm_in(tmp_path, "method=head_only")
+    message = rejection(plm_in, tmp_path, "method=lora")
+    assert message.startswith("plm: no sizes are known for model type 'bart', whose config.json has none of ")
+
+
 def test_language_model_without_its_output_embedding_is_refused(gpt2_copy):
     config = json.loads((gpt2_copy / "config.json").read_text())
     (gpt2_copy / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}))

@@ -349,9 +349,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield from (table(head, rows), "")
 
 
-def _figures(real: Path, *names: str) -> Iterator[str]:
-    """Those that have been drawn, by the beginnings of their names."""
-    for path in (path for name in names for path in sorted((real / "figures").glob(f"{name}*.png"))):
+def _figures(real: Path, name: str) -> Iterator[str]:
+    """Those that have been drawn, by the beginning of their names."""
+    for path in sorted((real / "figures").glob(f"{name}*.png")):
         yield from (f"![{_FIGURES[path.stem.rstrip('_0123456789')]}](figures/{path.name})", "")
 
 
